@@ -1,0 +1,138 @@
+"""What an engine is: start once, prepare once, run many.
+
+One module an engine, found by its file name; the class in it is called ``Backend``. Its class attributes say what it
+can do and are read in the controlling process; its methods run inside a worker process, and only there is the
+engine's library imported.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from pytest_envrobust.core.requirements import Requirement
+from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.core.tensors import TensorSpec
+
+Option = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A way in which an engine executes a model: one value of the compiler axis.
+
+    ``forms`` are what it loads, the preferred first. ``frameworks`` are those whose definition it executes; ``None``
+    means any that can be converted. ``builds``: a compiled artifact is written and stored before it is loaded.
+    ``compiles_on_open``: opening compiles (the time limit and the messages of that stage apply).
+    ``default``: taken when a run asks for nothing. ``named_only``: taken only when named without a wildcard.
+    ``options`` are the options its jobs understand, with their defaults.
+    """
+
+    name: str
+    summary: str
+    forms: tuple[str, ...]
+    frameworks: tuple[str, ...] | None = None
+    default: bool = False
+    named_only: bool = False
+    builds: bool = False
+    compiles_on_open: bool = False
+    requires: tuple[Requirement, ...] = ()
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Device:
+    """How an engine reaches a device: process environment variables that must stand before its library loads.
+
+    ``absent`` names compilers of the engine that cannot honor the device, each with the reason.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model for one session: what to load, by which compiler, on which device, for which input.
+
+    ``input`` is concrete: batch size, every dimension and the dtype are set. For a compiler that builds, ``build``
+    gets the source and ``open`` gets what ``build`` wrote (a `SourceRef` of kind ``file`` and form ``built``).
+    """
+
+    source: SourceRef
+    compiler: str
+    device: str
+    input: TensorSpec
+    threads: int = 1
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+class Session(ABC):
+    """A model loaded by its engine, ready to run."""
+
+    input: TensorSpec
+    """What ``run`` takes; its batch dimension is what one call takes, ``None`` where any number will do."""
+
+    @abstractmethod
+    def run(self, batch: NDArray[Any]) -> NDArray[Any]:
+        """One call: a C-contiguous batch that ``input`` accepts, in; class scores, shape (N, classes), out.
+
+        The array that comes back is the caller's own. On an accelerator the call ends when the scores are on the
+        host.
+        """
+
+    @abstractmethod
+    def evidence(self) -> dict[str, str]:
+        """What proves that the thing asked for ran, read back from the engine: never the option that was passed."""
+
+    def close(self) -> None:  # noqa: B027 - most sessions hold nothing to give back
+        """Give back what the session holds. Closing twice is fine."""
+
+
+class Backend(ABC):
+    """An engine."""
+
+    engine: ClassVar[str]
+    requires: ClassVar[tuple[Requirement, ...]]
+    compilers: ClassVar[tuple[Compiler, ...]]
+    devices: ClassVar[Mapping[str, Device]]
+    """The devices it can run on, by name. One that is not here is unavailable, with `no_ceiling` as the reason."""
+    no_ceiling: ClassVar[str] = ""
+    """Why the engine has no instruction-set ceiling, where it has none."""
+    artifact: ClassVar[str] = "model"
+    """File name of what `build` writes."""
+
+    def variables(self, device: str, threads: int) -> dict[str, str]:
+        """Process environment variables that must stand before the library loads, beside the common ones."""
+        return dict(self.devices[device].variables)
+
+    @abstractmethod
+    def start(self, device: str, threads: int) -> None:
+        """Import the library and set the thread count. Called once in a worker, before anything else.
+
+        Raises `Unavailable` where the device turns out to be absent.
+        """
+
+    def build(self, job: Job, target: Path) -> None:
+        """Compile ``job.source`` and write the result to ``target``. Only for compilers with ``builds``."""
+        raise AssertionError(f"{self.engine} has no compiler that builds")
+
+    @abstractmethod
+    def open(self, job: Job) -> Session:
+        """Load (and compile, where the compiler does so on opening) and return a session that is ready to run."""
+
+
+def checked_options(job: Job, compiler: Compiler) -> dict[str, Option]:
+    """The compiler's options with the job's own in place. Raises `DeclarationError` for one it does not know."""
+    from pytest_envrobust.core.errors import DeclarationError
+
+    unknown = sorted(set(job.options) - set(compiler.options))
+    if unknown:
+        known = ", ".join(sorted(compiler.options)) or "none"
+        raise DeclarationError(f"unknown option {unknown[0]!r} for {compiler.name}", cause=f"it knows {known}")
+    return {**compiler.options, **job.options}

@@ -1,0 +1,20 @@
+"""The conversion steps, one module each, named ``target_from_source`` and found by that name."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from pytest_envrobust.conversion.base import ConversionJob, Step
+from pytest_envrobust.core.discovery import module_names
+
+
+@cache
+def steps() -> dict[str, Step]:
+    """Every step by name. Costs no import of a framework."""
+    return {name: import_module(f"{__name__}.{name}").STEP for name in module_names(__path__)}
+
+
+def convert(name: str, job: ConversionJob) -> None:
+    """Run the step of that name, in this process."""
+    import_module(f"{__name__}.{name}").convert(job)

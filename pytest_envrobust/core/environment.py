@@ -1,0 +1,55 @@
+"""An environment: one point of framework × compiler × device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_envrobust.core.errors import DeclarationError
+
+CONVERTED = "-to-"
+
+
+@dataclass(frozen=True, order=True)
+class Environment:
+    """One point of framework × compiler × device, written ``torch/inductor/cpu``.
+
+    ``framework`` says whose definition of the model runs: a native framework, or a converted one such as
+    ``keras-to-torch``, which is converted first and then treated as that framework's own.
+    """
+
+    framework: str
+    compiler: str
+    device: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.framework}/{self.compiler}/{self.device}"
+
+    @property
+    def source_framework(self) -> str:
+        """The framework whose source the route begins with (``keras`` of ``keras-to-torch``)."""
+        return self.framework.split(CONVERTED)[0]
+
+    @property
+    def definition(self) -> str:
+        """The framework whose definition runs in the end (``torch`` of ``keras-to-torch``)."""
+        return self.framework.split(CONVERTED)[-1]
+
+    @property
+    def is_converted(self) -> bool:
+        return CONVERTED in self.framework
+
+    def __str__(self) -> str:
+        return self.id
+
+    @classmethod
+    def parse(cls, text: str) -> Environment:
+        """Read ``framework/compiler/device``. Raises `DeclarationError` where a part is missing or empty."""
+        parts = text.split("/", 2)
+        if len(parts) != 3 or not all(parts):
+            raise DeclarationError(
+                f"{text!r} is not an environment",
+                cause="an environment has three parts, framework/compiler/device",
+                remedy="write it like torch/eager/cpu",
+            )
+        return cls(*parts)

@@ -1,0 +1,49 @@
+"""The errors users meet: each names the thing, the cause and the remedy."""
+
+from __future__ import annotations
+
+from pytest_envrobust.core.status import Stage, Status
+
+
+class EnvrobustError(Exception):
+    """Base of every error raised on purpose: what is wrong, why, and what to do about it."""
+
+    def __init__(self, thing: str, *, cause: str = "", remedy: str = "") -> None:
+        self.thing, self.cause, self.remedy = thing, cause, remedy
+        super().__init__(thing)
+
+    def __str__(self) -> str:
+        text = f"{self.thing}: {self.cause}" if self.cause else self.thing
+        return f"{text} ({self.remedy})" if self.remedy else text
+
+
+class DeclarationError(EnvrobustError):
+    """What the user declared cannot be used: a model, a source, inputs, a limit, an environment's name."""
+
+
+class Unavailable(EnvrobustError):
+    """A package or device that an environment needs is absent here."""
+
+
+class NoRoute(EnvrobustError):
+    """No chain of conversion steps leads from the model's sources to what the engine loads."""
+
+
+class StageFailure(EnvrobustError):
+    """A stage of a cell's way (import, convert, compile, load, run) failed.
+
+    ``detail`` is what explains it: a traceback, or the end of the worker's standard error.
+    """
+
+    def __init__(
+        self,
+        thing: str,
+        *,
+        stage: Stage,
+        status: Status,
+        cause: str = "",
+        remedy: str = "",
+        detail: str = "",
+    ) -> None:
+        super().__init__(thing, cause=cause, remedy=remedy)
+        self.stage, self.status, self.detail = stage, status, detail

@@ -1,0 +1,33 @@
+"""A reference to a model's definition, in a form that a worker process can load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_envrobust.core.tensors import TensorSpec
+
+
+@dataclass(frozen=True)
+class SourceRef:
+    """Where a worker finds a definition of the model.
+
+    ``form`` is what it is: a framework (``torch``, ``keras``, ``tensorflow``, ``tflite``, ``onnx``) or an engine's own
+    form (``tvm``, ``openvino``). Of ``target`` and ``payload`` one is set: a file (``kind="file"``), an import path
+    ``package.module:attribute`` (``kind="factory"``), or a pickled factory or model (``kind="pickle"``).
+    ``digest`` is the content's, where it is known already.
+    """
+
+    form: str
+    kind: str
+    target: str = ""
+    payload: bytes = b""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a source says of itself once loaded: a digest of weights and structure, its input, its class count."""
+
+    digest: str
+    input: TensorSpec | None = None
+    classes: int | None = None

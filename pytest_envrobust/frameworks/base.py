@@ -1,0 +1,83 @@
+"""What a framework can do with a model defined in it: load it, describe it, run it once.
+
+One module a framework, found by its file name; the class in it is called ``Framework``. Everything here runs inside
+a worker process: a framework is imported inside these methods only.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.core.requirements import Requirement
+from pytest_envrobust.core.sources import Inspection, SourceRef
+
+
+class BaseFramework(ABC):
+    """A framework's own way to load, describe and run a model."""
+
+    name: ClassVar[str]
+    """The framework's name in an environment's id."""
+    requires: ClassVar[tuple[Requirement, ...]]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """File name endings of its sources; a SavedModel is a directory and has none."""
+    layout: ClassVar[str]
+    """How its image batches are usually laid out: ``NCHW`` or ``NHWC``."""
+    engine: ClassVar[str]
+    """The backend whose worker process can load its sources."""
+    reference_compiler: ClassVar[str]
+    """The plainest way to execute it: what others are compared with by default."""
+
+    @abstractmethod
+    def load(self, source: SourceRef) -> Any:
+        """The model as the framework's own object (for file formats that engines read themselves: the path)."""
+
+    @abstractmethod
+    def inspect(self, native: Any) -> Inspection:
+        """Digest of weights and structure, the input where the model declares one, its class count if known.
+
+        ``native`` is what `load` gave.
+        """
+
+    @abstractmethod
+    def run(self, native: Any, batch: NDArray[Any]) -> NDArray[Any]:
+        """Run ``native`` once, in the plainest way, on a batch of its own layout; scores of shape (N, classes)."""
+
+
+def single_output(value: Any) -> NDArray[Any]:
+    """The one array that a model returned, as numpy, shape (N, classes).
+
+    A tuple, list or dict of exactly one array is that array. Raises `DeclarationError` where there are several or
+    where the shape is not two-dimensional: which of them are the class scores cannot be guessed.
+    """
+    from pytest_envrobust.core.errors import DeclarationError
+
+    if isinstance(value, dict):
+        kind, members = "dict", list(value.values())
+    elif isinstance(value, (tuple, list)):
+        kind, members = type(value).__name__, list(value)
+    else:
+        kind, members = "", [value]
+    if len(members) != 1:
+        named = f"a {kind} of {len(members)} outputs"
+        if isinstance(value, dict):
+            named += f" ({', '.join(map(str, value))})"
+        raise DeclarationError(
+            f"the model returned {named}",
+            cause="one array of class scores, shape (N, classes), is needed",
+            remedy="wrap the model so that it returns the class scores alone",
+        )
+    try:
+        array = np.asarray(members[0])
+    except Exception:
+        array = np.empty(0, dtype=object)
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise DeclarationError(
+            f"the model returned {type(members[0]).__name__} of shape {array.shape} and dtype {array.dtype}",
+            cause="class scores have the shape (N, classes)",
+            remedy="wrap the model so that it returns one row of class scores for each input",
+        )
+    return array
