@@ -1,0 +1,71 @@
+"""Cross-environment consistency tests for image classifiers.
+
+The names below are loaded when first used: importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_envrobust.core.environment import Environment
+    from pytest_envrobust.core.errors import (
+        DeclarationError,
+        EnvrobustError,
+        NoRoute,
+        StageFailure,
+        Unavailable,
+    )
+    from pytest_envrobust.models.inputs import Arrays, ImageFolder
+    from pytest_envrobust.models.model import Model, Source
+    from pytest_envrobust.models.preprocess import Preprocess
+    from pytest_envrobust.verdicts.assertions import assert_labels_agree, assert_latency
+    from pytest_envrobust.verdicts.limits import Thresholds
+
+__all__ = [
+    "Arrays",
+    "DeclarationError",
+    "Environment",
+    "EnvrobustError",
+    "ImageFolder",
+    "Model",
+    "NoRoute",
+    "Preprocess",
+    "Source",
+    "StageFailure",
+    "Thresholds",
+    "Unavailable",
+    "assert_labels_agree",
+    "assert_latency",
+]
+
+_HOMES = {
+    "Arrays": "models.inputs",
+    "DeclarationError": "core.errors",
+    "Environment": "core.environment",
+    "EnvrobustError": "core.errors",
+    "ImageFolder": "models.inputs",
+    "Model": "models.model",
+    "NoRoute": "core.errors",
+    "Preprocess": "models.preprocess",
+    "Source": "models.model",
+    "StageFailure": "core.errors",
+    "Thresholds": "verdicts.limits",
+    "Unavailable": "core.errors",
+    "assert_labels_agree": "verdicts.assertions",
+    "assert_latency": "verdicts.assertions",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

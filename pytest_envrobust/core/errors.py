@@ -12,9 +12,14 @@ class EnvrobustError(Exception):
         self.thing, self.cause, self.remedy = thing, cause, remedy
         super().__init__(thing)
 
-    def __str__(self) -> str:
+    @property
+    def headline(self) -> str:
+        """Thing, cause and remedy in one line."""
         text = f"{self.thing}: {self.cause}" if self.cause else self.thing
         return f"{text} ({self.remedy})" if self.remedy else text
+
+    def __str__(self) -> str:
+        return self.headline
 
 
 class DeclarationError(EnvrobustError):
@@ -47,3 +52,25 @@ class StageFailure(EnvrobustError):
     ) -> None:
         super().__init__(thing, cause=cause, remedy=remedy)
         self.stage, self.status, self.detail = stage, status, detail
+
+    @property
+    def headline(self) -> str:
+        """The stage, then thing, cause and remedy, in one line."""
+        return f"{self.status.value} at stage {self.stage.value}: {super().headline}"
+
+    def __str__(self) -> str:
+        if not self.detail:
+            return self.headline
+        lines = "\n".join(f"    {line}" for line in self.detail.rstrip().splitlines())
+        return f"{self.headline}\n{lines}"
+
+    def about(self, subject: str) -> StageFailure:
+        """The same failure, said of ``subject``."""
+        return StageFailure(
+            f"{subject}: {self.thing}",
+            stage=self.stage,
+            status=self.status,
+            cause=self.cause,
+            remedy=self.remedy,
+            detail=self.detail,
+        )

@@ -7,19 +7,30 @@ import importlib
 import inspect
 import pickle
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.sources import SourceRef
 
+_produced: dict[tuple[str, str, str, bytes], Any] = {}
 
-def produce(source: SourceRef, is_model: Any) -> Any:
+
+def produce(source: SourceRef, is_model: Callable[[Any], bool]) -> Any:
     """Import or unpickle what ``source`` names and, unless ``is_model(object)`` holds already, call it.
+
+    A process calls a factory once: all that it does with a source, it does with the same object.
 
     Raises `DeclarationError` where the import path does not resolve or the factory gives something else than a model.
     Exceptions of the factory itself pass through.
     """
+    key = (source.form, source.kind, source.target, source.payload)
+    if key not in _produced:
+        _produced[key] = _called(source, is_model)
+    return _produced[key]
+
+
+def _called(source: SourceRef, is_model: Callable[[Any], bool]) -> Any:
     found = _resolve(source)
     if is_model(found):
         return found

@@ -1,0 +1,26 @@
+"""What a run with --envrobust adds to pytest: collection, fixtures, outcomes, the record."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def register(config: pytest.Config) -> None:
+    """Read the settings and register the rest of the plugin."""
+    from pytest_envrobust.integration import benchmark, collection, fixtures, outcomes, parametrization
+    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.integration.recording import Recorder, WorkerRecorder
+    from pytest_envrobust.integration.settings import read_settings
+    from pytest_envrobust.planning.catalogue import Catalogue
+
+    catalogue = Catalogue()
+    laboratory = Laboratory(config, catalogue, read_settings(config, catalogue))
+    manager = config.pluginmanager
+    manager.register(laboratory, "envrobust-laboratory")
+    manager.register(parametrization.Parametrization(laboratory), "envrobust-parametrization")
+    manager.register(collection.ModelCollection(laboratory), "envrobust-collection")
+    manager.register(fixtures, "envrobust-fixtures")
+    manager.register(benchmark.fixtures_for(config), "envrobust-benchmark")
+    manager.register(outcomes.Outcomes(laboratory), "envrobust-outcomes")
+    in_xdist_worker = hasattr(config, "workerinput")
+    manager.register((WorkerRecorder if in_xdist_worker else Recorder)(laboratory), "envrobust-recorder")

@@ -1,0 +1,191 @@
+"""ONNX Runtime: its four levels of graph optimization, on the CPU and on CUDA."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.backends import base
+from pytest_envrobust.core.errors import DeclarationError, Unavailable
+from pytest_envrobust.core.requirements import ONNXRUNTIME
+from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks.base import single_output
+
+CPU_PROVIDER = "CPUExecutionProvider"
+CUDA_PROVIDER = "CUDAExecutionProvider"
+SPINNING = "session.intra_op.allow_spinning"
+
+LEVELS = {
+    "ort-off": "ORT_DISABLE_ALL",
+    "ort-basic": "ORT_ENABLE_BASIC",
+    "ort-extended": "ORT_ENABLE_EXTENDED",
+    "ort-all": "ORT_ENABLE_ALL",
+}
+
+
+def _compiler(name: str, summary: str, *, default: bool = False) -> base.Compiler:
+    return base.Compiler(name, summary, forms=("onnx",), default=default, compiles_on_open=True)
+
+
+class Backend(base.Backend):
+    """ONNX Runtime. The graph is optimized when a session opens; nothing is stored."""
+
+    engine = "onnxruntime"
+    requires = (ONNXRUNTIME,)
+    compilers = (
+        _compiler("ort-off", "ONNX Runtime, graph optimizations off"),
+        _compiler("ort-basic", "ONNX Runtime, basic graph optimizations: constant folding, removal of idle nodes"),
+        _compiler("ort-extended", "ONNX Runtime, extended graph optimizations: fused nodes"),
+        _compiler("ort-all", "ONNX Runtime, all graph optimizations: memory layouts too", default=True),
+    )
+    devices = {"cpu": base.Device(), "cuda:0": base.Device()}  # noqa: RUF012 - the contract declares it
+    no_ceiling = "onnxruntime chooses its kernels by the processor and has no setting that limits them"
+
+    def start(self, device: str, threads: int) -> None:
+        """Import ONNX Runtime, quietly; for ``cuda:0`` load the CUDA libraries that lie in the environment.
+
+        Raises `Unavailable` where the installed build has no CUDA provider.
+        """
+        import onnxruntime
+
+        onnxruntime.set_default_logger_severity(3)
+        if device == "cpu":
+            return
+        if CUDA_PROVIDER not in onnxruntime.get_available_providers():
+            raise Unavailable(
+                f"onnxruntime cannot use {device}",
+                cause=f"the installed build has no {CUDA_PROVIDER}",
+                remedy="pip uninstall onnxruntime, then pip install onnxruntime-gpu",
+            )
+        with contextlib.redirect_stdout(sys.stderr):  # it prints what it could not find
+            onnxruntime.preload_dlls()
+
+    def open(self, job: base.Job) -> base.Session:
+        """Optimize the graph, run it once on zeros to learn which kernels it executes, and return the session.
+
+        Raises `DeclarationError` where the model takes several inputs or another shape than the job's, and
+        `Unavailable` where CUDA could not be initialized.
+        """
+        base.checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
+        with tempfile.TemporaryDirectory(prefix="envrobust-", ignore_cleanup_errors=True) as directory:
+            session = _create(job, Path(directory))
+            spec = _input_of(session, job.input)
+            shape = spec.with_batch(spec.shape[0] or job.input.batch).shape
+            zeros = np.zeros([size or 1 for size in shape], spec.dtype)
+            session.run(None, {spec.name: zeros})
+            # The profiler ends here: nothing of it is left in what is timed.
+            kernels = _kernels(Path(session.end_profiling()))
+        return OrtSession(session, spec, Path(job.source.target), kernels)
+
+
+class OrtSession(base.Session):
+    """An ``InferenceSession`` with the kernels that its first call executed."""
+
+    def __init__(self, session: Any, spec: TensorSpec, path: Path, kernels: Counter[tuple[str, str]]) -> None:
+        self.input = spec
+        self._session: Any = session
+        self._path = path
+        self._kernels = kernels
+
+    def run(self, batch: NDArray[Any]) -> NDArray[Any]:
+        """One call; scores of shape (N, classes), in memory that ONNX Runtime has handed over."""
+        return single_output(self._session.run(None, {self.input.name: batch}))
+
+    def evidence(self) -> dict[str, str]:
+        """Providers, level and threads as the session reports them; executed kernels by provider and by operator."""
+        options = self._session.get_session_options()
+        providers: Counter[str] = Counter()
+        operators: Counter[str] = Counter()
+        for (provider, operator), count in self._kernels.items():
+            providers[provider] += count
+            operators[operator] += count
+        found = {
+            "providers": ", ".join(self._session.get_providers()),
+            "graph_optimization_level": options.graph_optimization_level.name,
+            "intra_op_num_threads": str(options.intra_op_num_threads),
+            "spinning": options.get_session_config_entry(SPINNING),
+            "kernels_by_provider": _listed(providers),
+            "kernels_by_operator": _listed(operators),
+        }
+        nodes = _node_count(self._path)
+        if nodes is not None:
+            found["nodes"] = f"{sum(providers.values())} executed, {nodes} in the file"
+        return found
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def _create(job: base.Job, directory: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = job.threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry(SPINNING, "0")
+    options.log_severity_level = 3
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[job.compiler])
+    options.enable_profiling = True
+    options.profile_file_prefix = str(directory / "profile")
+    on_cuda = job.device != "cpu"
+    providers: list[Any] = [CPU_PROVIDER]
+    if on_cuda:
+        providers.insert(0, (CUDA_PROVIDER, {"device_id": int(job.device.partition(":")[2])}))
+    session = onnxruntime.InferenceSession(job.source.target, options, providers=providers)
+    if on_cuda and CUDA_PROVIDER not in session.get_providers():
+        raise Unavailable(
+            f"onnxruntime cannot use {job.device}",
+            cause="its CUDA provider could not be initialized: no device or driver, or CUDA and cuDNN not found",
+            remedy="pip install 'onnxruntime-gpu[cuda,cudnn]' and check the driver with nvidia-smi",
+        )
+    return session
+
+
+def _input_of(session: Any, wanted: TensorSpec) -> TensorSpec:
+    """What the session takes: its own batch dimension (``None`` if free), its free dimensions set as wanted."""
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        raise DeclarationError(
+            f"the model takes {len(inputs)} inputs ({', '.join(each.name for each in inputs)})",
+            cause="an image classifier with one input tensor is needed",
+            remedy="export a model that takes the image batch alone",
+        )
+    own = tuple(size if isinstance(size, int) and size > 0 else None for size in inputs[0].shape)
+    if len(own) != len(wanted.shape) or any(a not in (None, b) for a, b in zip(own[1:], wanted.shape[1:])):
+        raise DeclarationError(
+            f"the model takes {replace(wanted, shape=own)}",
+            cause=f"{wanted} was asked for",
+            remedy="give the preprocessing the size and layout of the model's input",
+        )
+    return TensorSpec((own[0], *wanted.shape[1:]), wanted.dtype, inputs[0].name)
+
+
+def _kernels(profile: Path) -> Counter[tuple[str, str]]:
+    """How often each (provider, operator) ran, from a profile that ONNX Runtime has written."""
+    found: Counter[tuple[str, str]] = Counter()
+    for event in json.loads(profile.read_text(encoding="utf-8")):
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            found[event["args"]["provider"], event["args"]["op_name"]] += 1
+    return found
+
+
+def _node_count(path: Path) -> int | None:
+    try:
+        import onnx
+    except ModuleNotFoundError:
+        return None
+    return len(onnx.load(str(path), load_external_data=False).graph.node)
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,165 @@
+"""OpenVINO on the CPU, in float32 and in bfloat16, and below instruction-set ceilings.
+
+A ceiling needs both variables: one limits the kernels of oneDNN, the other those of OpenVINO itself. Matrix
+multiplications that OpenVINO gives to MLAS (``gemm_mlas`` in the evidence) follow neither.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pytest_envrobust.backends import base
+from pytest_envrobust.core.errors import Unavailable
+from pytest_envrobust.core.requirements import OPENVINO
+from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks.base import single_output
+
+PRECISIONS = {"openvino": "f32", "openvino-bf16": "bf16"}
+TELEMETRY = "openvino_telemetry"
+
+
+def _ceiling(level: str) -> base.Device:
+    return base.Device(
+        variables={"ONEDNN_MAX_CPU_ISA": level, "OV_CPU_MAX_ISA": level},
+        absent={"openvino-bf16": f"{level} has no bfloat16 instructions: OpenVINO would run float32"},
+    )
+
+
+class Backend(base.Backend):
+    """OpenVINO's CPU plugin: one stream, as many threads as asked for."""
+
+    engine = "openvino"
+    requires = (OPENVINO,)
+    compilers = (
+        base.Compiler("openvino", "OpenVINO, float32", forms=("openvino",), default=True, compiles_on_open=True),
+        base.Compiler("openvino-bf16", "OpenVINO, bfloat16", forms=("openvino",), compiles_on_open=True),
+    )
+    devices = {  # noqa: RUF012 - the contract declares it
+        "cpu": base.Device(),
+        "cpu+sse41": _ceiling("SSE41"),
+        "cpu+avx2": _ceiling("AVX2"),
+    }
+
+    def start(self, device: str, threads: int) -> None:
+        """Import OpenVINO. Raises `Unavailable` for a ceiling on a processor that is not an x86 one."""
+        if device != "cpu" and platform.machine().lower() not in ("x86_64", "amd64"):
+            raise Unavailable(
+                f"openvino cannot use {device}",
+                cause=f"an x86 instruction-set ceiling means nothing on {platform.machine()}",
+                remedy="select the device cpu",
+            )
+        import_openvino()
+
+    def open(self, job: base.Job) -> base.Session:
+        """Compile the IR for the CPU.
+
+        Raises `Unavailable` where the plugin answers with another precision than the one asked for, as it does
+        without a word on processors that lack bfloat16.
+        """
+        base.checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
+        core = import_openvino().Core()
+        wanted = PRECISIONS[job.compiler]
+        compiled = core.compile_model(
+            core.read_model(job.source.target),
+            "CPU",
+            {"INFERENCE_PRECISION_HINT": wanted, "INFERENCE_NUM_THREADS": job.threads, "NUM_STREAMS": 1},
+        )
+        effective = _precision(compiled)
+        if effective != wanted:
+            raise Unavailable(
+                f"{job.compiler} cannot run here",
+                cause=f"this processor runs the model in {effective}, not in {wanted}",
+                remedy="run it on a processor with AVX-512 or AMX bfloat16",
+            )
+        return OpenVinoSession(compiled, _input_of(compiled, job.input))
+
+
+class OpenVinoSession(base.Session):
+    """A compiled model with one inference request."""
+
+    def __init__(self, compiled: Any, spec: TensorSpec) -> None:
+        self.input = spec
+        self._compiled: Any = compiled
+        self._request: Any = compiled.create_infer_request()
+
+    def run(self, batch: NDArray[Any]) -> NDArray[Any]:
+        """One call; scores of shape (N, classes), copied out of the request."""
+        return single_output(list(self._request.infer({0: batch}, share_outputs=False).values()))
+
+    def evidence(self) -> dict[str, str]:
+        """Properties read back from the compiled model, and how many nodes each kernel type executes."""
+        properties = ("INFERENCE_NUM_THREADS", "NUM_STREAMS", "EXECUTION_DEVICES")
+        found = {name.lower(): _text(self._compiled.get_property(name)) for name in properties}
+        found["inference_precision_hint"] = _precision(self._compiled)
+        kernels, precisions = _executed(self._compiled.get_runtime_model())
+        found["kernels"] = _listed(kernels)
+        found["precisions"] = _listed(precisions)
+        return found
+
+    def close(self) -> None:
+        """Free the request and the compiled model."""
+        self._request = self._compiled = None
+
+
+def import_openvino() -> Any:
+    """OpenVINO, imported without its telemetry, which would otherwise report the import over the network."""
+    if "openvino" in sys.modules or TELEMETRY in sys.modules:
+        import openvino
+
+        return openvino
+    # OpenVINO does without the telemetry package where it cannot be imported.
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        import openvino
+    finally:
+        del sys.modules[TELEMETRY]
+    return openvino
+
+
+def save_ir(onnx_file: Path, target: Path, spec: TensorSpec) -> None:
+    """Read an ONNX file, fix its input's shape to ``spec`` and write ``target`` (``.xml``) and its ``.bin``.
+
+    Weights keep their precision.
+    """
+    openvino = import_openvino()
+    model = openvino.Core().read_model(str(onnx_file))
+    if model.is_dynamic():
+        model.reshape({model.input(0): openvino.PartialShape(list(spec.shape))})
+    openvino.save_model(model, str(target), compress_to_fp16=False)
+
+
+def _input_of(compiled: Any, wanted: TensorSpec) -> TensorSpec:
+    batch = compiled.input(0).get_partial_shape()[0]
+    return wanted.with_batch(None if batch.is_dynamic else batch.get_length())
+
+
+def _precision(compiled: Any) -> str:
+    return str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+
+
+def _executed(runtime_model: Any) -> tuple[Counter[str], Counter[str]]:
+    """How many nodes run by each kernel type and in each precision, constants and input and output aside."""
+    kernels: Counter[str] = Counter()
+    precisions: Counter[str] = Counter()
+    for node in runtime_model.get_ops():
+        info = node.get_rt_info()
+        kernel = str(info["primitiveType"].astype(str))
+        # "unknown" stands for nodes that execute nothing: constants, inputs, views of another node's memory.
+        if not kernel.startswith("unknown"):
+            kernels[kernel] += 1
+            precisions[str(info["runtimePrecision"].astype(str))] += 1
+    return kernels, precisions
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,386 @@
+"""PyTorch: eager, TorchScript, inductor and AOTInductor, on the CPU, under instruction-set ceilings and on CUDA."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from pytest_envrobust.backends import base
+from pytest_envrobust.backends._torch_evidence import (
+    counted,
+    library_kernels,
+    mapped_libraries,
+    process_facts,
+    profiled,
+    widest_registers,
+)
+from pytest_envrobust.backends.base import Compiler, Device, Job, checked_options
+from pytest_envrobust.core.errors import DeclarationError, Unavailable
+from pytest_envrobust.core.requirements import TORCH
+from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks.base import single_output
+from pytest_envrobust.frameworks.torch import Framework, check_input, load_for_export, probe, to_host
+
+_CAPABILITY = {"cpu+sse41": "DEFAULT", "cpu+avx2": "AVX2"}
+"""What torch's own kernels must report under each ceiling."""
+
+_RECOMPILE_LIMIT = 256
+"""Compiled variants that dynamo keeps for one piece of code: sessions of one model class share its code."""
+
+
+class Backend(base.Backend):
+    """PyTorch as an engine."""
+
+    engine = "torch"
+    requires = (TORCH,)
+    artifact = "model.pt2"
+    compilers = (
+        Compiler("eager", "operator by operator, as Python calls them", ("torch",), ("torch",), default=True),
+        Compiler(
+            "script",
+            "traced by TorchScript, frozen and optimized for inference",
+            ("torch",),
+            ("torch",),
+            default=True,
+            compiles_on_open=True,
+        ),
+        Compiler(
+            "inductor",
+            "torch.compile with the inductor backend (needs a C++ compiler)",
+            ("torch",),
+            ("torch",),
+            default=True,
+            compiles_on_open=True,
+            options={"fullgraph": True, "mode": "default"},
+        ),
+        Compiler(
+            "aotinductor",
+            "compiled ahead of time by inductor into a package without Python (needs a C++ compiler)",
+            ("torch",),
+            ("torch",),
+            builds=True,
+        ),
+    )
+    devices: ClassVar[Mapping[str, Device]] = {
+        "cpu": Device(),
+        "cpu+sse41": Device(
+            variables={
+                "ATEN_CPU_CAPABILITY": "default",
+                "ONEDNN_MAX_CPU_ISA": "SSE41",
+                # MKL's own ceiling stops at SSE4.2 and acts on Intel processors only; this branch is SSE2 everywhere.
+                "MKL_CBWR": "COMPATIBLE",
+                "TORCHINDUCTOR_CPP_MARCH": "x86-64",
+            }
+        ),
+        "cpu+avx2": Device(
+            variables={
+                "ATEN_CPU_CAPABILITY": "avx2",
+                "ONEDNN_MAX_CPU_ISA": "AVX2",
+                "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+                "FBGEMM_ENABLE_INSTRUCTIONS": "AVX2",
+                "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3",
+            }
+        ),
+        "cuda:0": Device(),
+    }
+
+    def __init__(self) -> None:
+        self._compiled_sessions = 0
+
+    def variables(self, device: str, threads: int) -> dict[str, str]:
+        """The ceiling's variables, inductor compiling in this process (no helper lingers), a silent profiler."""
+        own = {"TORCHINDUCTOR_COMPILE_THREADS": "1", "KINETO_LOG_LEVEL": "99"}
+        return {**own, **super().variables(device, threads)}
+
+    def start(self, device: str, threads: int) -> None:
+        """Import torch and set threads and precision. Raises `Unavailable` where the device is absent here."""
+        import torch
+
+        torch.set_num_threads(threads)
+        with suppress(RuntimeError):  # set already, in a process that ran torch before
+            torch.set_num_interop_threads(1)
+        if device.startswith("cuda"):
+            _start_cuda(device)
+        elif device in _CAPABILITY:
+            _check_ceiling(device)
+
+    def build(self, job: Job, target: Path) -> None:
+        """Export the module and compile it with AOTInductor into the package ``target``, a ``.pt2`` file."""
+        import torch
+
+        _check_compilation(job)
+        module, example = load_for_export(job.source, job.input)
+        place = _place(job.device)
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(module.to(place), (example.to(place),))
+            torch._inductor.aoti_compile_and_package(program, package_path=str(target))
+
+    def open(self, job: Job) -> base.Session:
+        """Load the module or package, compile it where the compiler does so, and run it on a probe."""
+        compiler = next(each for each in self.compilers if each.name == job.compiler)
+        options = checked_options(job, compiler)
+        if job.compiler == "aotinductor":
+            return _PackageSession(job)
+        module = Framework().load(job.source)
+        check_input(module, job.input)
+        module = module.to(_place(job.device))
+        if job.compiler == "script":
+            return _ScriptSession(job, module)
+        if job.compiler == "inductor":
+            _check_compilation(job)
+            return _InductorSession(job, module, dict(options), self._count)
+        return _Session(job, module)
+
+    def _count(self, change: int) -> None:
+        """Keep count of sessions that dynamo compiled; forget its compiled code with the last of them."""
+        import torch
+
+        self._compiled_sessions += change
+        if self._compiled_sessions == 0:
+            torch._dynamo.reset()
+
+
+class _Session(base.Session):
+    """A callable that takes and returns tensors; eager ones are the module itself."""
+
+    def __init__(self, job: Job, model: Any) -> None:
+        self.input: TensorSpec = job.input
+        self._job, self._model = job, model
+        self._place = _place(job.device)
+        self._copies = False
+        self._copies = self._changes_its_input()
+
+    def run(self, batch: NDArray[Any]) -> NDArray[Any]:
+        import torch
+
+        # A model may work in place: then, and where the array is read-only, it gets a copy of its own.
+        shared = batch.flags.writeable and not self._copies
+        tensor = torch.from_numpy(batch) if shared else torch.tensor(batch)
+        return single_output(to_host(self._call(tensor.to(self._place))))
+
+    def evidence(self) -> dict[str, str]:
+        """Instruction set, threads, the operators of one call, and the kernels that oneDNN and MKL log."""
+        sample = probe(self.input)
+        facts = process_facts()
+        facts["device"] = self._device_name()
+        facts["operators"] = counted(Counter({name: n for name, n in self._profile().items() if "::" in name}))
+        facts.update(library_kernels(lambda: self._call(sample.clone().to(self._place))))
+        return facts
+
+    def close(self) -> None:
+        self._model = None
+
+    def _call(self, tensor: Any) -> Any:
+        import torch
+
+        with torch.no_grad():
+            return self._model(tensor)
+
+    def _changes_its_input(self) -> bool:
+        import torch
+
+        sample = probe(self.input).to(self._place)
+        before = sample.clone()
+        single_output(to_host(self._call(sample)))
+        return not torch.equal(sample, before)
+
+    def _profile(self) -> Counter[str]:
+        sample = probe(self.input).to(self._place)
+        return profiled(lambda: self._call(sample))
+
+    def _device_name(self) -> str:
+        import torch
+
+        return str(torch.cuda.get_device_name(self._place)) if self._place.type == "cuda" else "cpu"
+
+
+class _ScriptSession(_Session):
+    """Traced, frozen and optimized for inference."""
+
+    def __init__(self, job: Job, module: Any) -> None:
+        import torch
+
+        example = probe(job.input).to(_place(job.device))
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations, and tracing's hints about Python values
+            traced = torch.jit.trace(module, (example.clone(),), strict=False, check_trace=False)
+            frozen = torch.jit.optimize_for_inference(torch.jit.freeze(traced.eval()))
+        self._kinds = Counter(node.kind() for node in _nodes(frozen.graph))
+        super().__init__(job, frozen)
+        for _ in range(2):  # the executor looks on in its first calls and settles after them
+            self._call(probe(job.input).to(self._place))
+
+    def evidence(self) -> dict[str, str]:
+        """Also the kinds of operation in the frozen graph."""
+        kinds = Counter({kind: count for kind, count in self._kinds.items() if kind != "prim::Constant"})
+        return {**super().evidence(), "graph": f"{sum(kinds.values())} operations: {counted(kinds)}"}
+
+
+class _InductorSession(_Session):
+    """Compiled by torch.compile, as one graph unless the job's options allow breaks."""
+
+    def __init__(self, job: Job, module: Any, options: dict[str, Any], count: Callable[[int], None]) -> None:
+        import torch
+        from torch._dynamo.utils import counters
+
+        for limit in ("recompile_limit", "cache_size_limit"):
+            if hasattr(torch._dynamo.config, limit):
+                setattr(torch._dynamo.config, limit, _RECOMPILE_LIMIT)
+                break
+        torch._dynamo.config.suppress_errors = False
+        mode = options["mode"]
+        compiled = torch.compile(
+            module,
+            backend="inductor",
+            fullgraph=bool(options["fullgraph"]),
+            dynamic=False,
+            mode=None if mode == "default" else mode,
+        )
+        libraries, breaks = mapped_libraries(), sum(counters["graph_break"].values())
+        count(1)
+        self._count: Callable[[int], None] | None = count
+        try:
+            super().__init__(job, compiled)
+        except BaseException:
+            self.close()
+            raise
+        self._breaks = sum(counters["graph_break"].values()) - breaks
+        self._libraries = mapped_libraries() - libraries
+
+    def evidence(self) -> dict[str, str]:
+        """Also the compiled graphs that one call ran, graph breaks, and the vector registers in the kernels."""
+        import torch
+
+        with torch.compiler.set_stance("fail_on_recompile"):  # a call that is not compiled already raises
+            profile = self._profile()
+            facts = super().evidence()
+        facts["compiled_graphs_run"] = str(sum(n for name, n in profile.items() if "CompiledFxGraph" in name))
+        facts["graph_breaks"] = str(self._breaks)
+        facts["kernel_registers"] = widest_registers(self._libraries or _inductor_libraries())
+        return {name: value for name, value in facts.items() if value}
+
+    def close(self) -> None:
+        super().close()
+        if self._count is not None:
+            self._count(-1)
+            self._count = None
+
+
+class _PackageSession(_Session):
+    """A package that AOTInductor compiled."""
+
+    def __init__(self, job: Job) -> None:
+        import torch
+
+        libraries = mapped_libraries()
+        index = self._index(job.device)
+        try:
+            model = torch._inductor.aoti_load_package(job.source.target, device_index=index)
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [""])[0]
+            raise DeclarationError(
+                f"{job.source.target} cannot be loaded as an AOTInductor package",
+                cause=f"{type(error).__name__}: {reason}",
+                remedy="build it again with the torch that loads it",
+            ) from error
+        self._libraries = mapped_libraries() - libraries
+        self._metadata: dict[str, str] = dict(model.loader.get_metadata()) if hasattr(model, "loader") else {}
+        super().__init__(job, model)
+
+    def evidence(self) -> dict[str, str]:
+        """Also what the package says it was compiled for, and the vector registers in its kernels."""
+        facts = super().evidence()
+        facts.update({name.lower(): value for name, value in self._metadata.items() if name.startswith("AOTI_")})
+        facts["kernel_registers"] = widest_registers(self._libraries)
+        return {name: value for name, value in facts.items() if value}
+
+    @staticmethod
+    def _index(device: str) -> int:
+        return int(device.partition(":")[2] or 0) if device.startswith("cuda") else -1
+
+
+def _place(device: str) -> Any:
+    """The torch device that runs an environment's ``device``: ceilings are the CPU."""
+    import torch
+
+    return torch.device(device.partition("+")[0])
+
+
+def _start_cuda(device: str) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        built = getattr(torch.version, "cuda", None)
+        raise Unavailable(
+            f"torch has no {device}",
+            cause="no CUDA device is visible" if built else "this torch was built without CUDA",
+            remedy="run on a machine with an NVIDIA GPU and a CUDA build of torch",
+        )
+    index = _place(device).index or 0
+    if index >= torch.cuda.device_count():
+        raise Unavailable(f"torch has no {device}", cause=f"it sees {torch.cuda.device_count()} CUDA device(s)")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+
+
+def _check_ceiling(device: str) -> None:
+    """Raise `Unavailable` unless torch's own kernels keep to the ceiling, as torch reports it."""
+    import torch
+
+    wanted, actual = _CAPABILITY[device], str(torch.backends.cpu.get_cpu_capability())
+    if actual != wanted:
+        raise Unavailable(
+            f"torch has no {device} here",
+            cause=f"its kernels report {actual}, not {wanted}, on this processor",
+            remedy="run on an x86 processor that has these instructions",
+        )
+    if device == "cpu+sse41":
+        torch.backends.nnpack.set_flags(False)  # its kernels are AVX2 and know no ceiling
+
+
+def _check_compilation(job: Job) -> None:
+    """Raise `Unavailable` where inductor has no C++ compiler, or one that cannot be held to the device's ceiling."""
+    import torch
+    from torch._inductor import config, cpp_builder
+
+    if job.device.startswith("cuda"):
+        return
+    try:
+        cpp_builder.get_cpp_compiler()
+    except Exception as error:
+        raise Unavailable(
+            f"{job.compiler} cannot compile",
+            cause="there is no C++ compiler",
+            remedy="install g++, or name a compiler in the environment variable CXX",
+        ) from error
+    if job.device in _CAPABILITY and not hasattr(config.cpp, "march"):
+        raise Unavailable(
+            f"{job.compiler} cannot keep to {job.device}",
+            cause=f"inductor of torch {torch.__version__} always compiles for this very processor",
+            remedy="install a newer torch, in which TORCHINDUCTOR_CPP_MARCH acts",
+        )
+
+
+def _inductor_libraries() -> list[str]:
+    """Kernels that earlier sessions of this process loaded from inductor's cache."""
+    from torch._inductor.codecache import cache_dir
+
+    return [path for path in mapped_libraries() if path.startswith(cache_dir())]
+
+
+def _nodes(graph: Any) -> list[Any]:
+    """All nodes of a TorchScript graph or block, those of inner blocks too."""
+    found = []
+    for node in graph.nodes():
+        found.append(node)
+        for block in node.blocks():
+            found.extend(_nodes(block))
+    return found

@@ -1,0 +1,254 @@
+"""Top-1 labels of two sets of scores, compared: the share that agrees and the inputs that flipped.
+
+Scores are arrays of shape (N, classes), floating or integer. Rows are read in blocks that fit a processor's cache,
+so that 50,000 inputs need no more memory than 50.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.comparison.bounds import clopper_pearson_lower
+from pytest_envrobust.core.errors import DeclarationError
+
+UNDEFINED = -1
+"""The label of a row that has none, because a score in it is NaN."""
+
+FlipKind = Literal["real", "tie", "undefined"]
+
+_BLOCK_ELEMENTS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Flip:
+    """An input whose top-1 label differs from the reference's.
+
+    ``input`` is its name (``#7`` where inputs have none), ``expected`` the reference's label and ``actual`` the
+    cell's; -1 stands for no label (NaN). ``margin`` is the reference's best score less its second best, NaN where
+    the reference has no label.
+    """
+
+    index: int
+    input: str
+    expected: int
+    actual: int
+    margin: float
+    kind: FlipKind
+
+
+@dataclass(frozen=True)
+class LabelComparison:
+    """What came of comparing the labels of ``n`` inputs.
+
+    ``agreement`` is ``agreeing / n`` and ``bound`` its one-sided 95 % lower bound. ``real``, ``tie`` and
+    ``undefined`` count the flips of each kind. ``largest_difference`` is the largest absolute difference of two
+    scores that are both finite; NaN where there are none. ``distinct_labels`` is how many different labels the
+    reference gave: with one, the inputs cannot tell much.
+    """
+
+    n: int
+    agreeing: int
+    agreement: float
+    bound: float
+    flips: tuple[Flip, ...]
+    real: int
+    tie: int
+    undefined: int
+    largest_difference: float
+    distinct_labels: int
+
+
+def top1(scores: NDArray[Any]) -> NDArray[np.int64]:
+    """The label of each row: the index of its best score, int64 of shape (N,).
+
+    The first of equally good ones is taken. A row with a NaN has no label: -1. Raises `DeclarationError` where
+    ``scores`` is not a numeric array of shape (N, classes) with at least one class.
+    """
+    array = _checked(scores, "scores")
+    labels = np.empty(len(array), dtype=np.int64)
+    for rows in _blocks(array):
+        labels[rows] = _top1(array[rows])
+    return labels
+
+
+def margins(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """How far each row's best score is from its second best, float64 of shape (N,), in the scores' own unit.
+
+    0 where two are equally good (infinities too), infinite where there is one class, NaN where the row has no label.
+    Raises `DeclarationError` as `top1` does.
+    """
+    array = _checked(scores, "scores")
+    found = np.empty(len(array), dtype=np.float64)
+    for rows in _blocks(array):
+        found[rows] = _margins(array[rows])
+    return found
+
+
+def compare_labels(
+    actual: NDArray[Any],
+    expected: NDArray[Any],
+    *,
+    noise: float | None = None,
+    inputs: Sequence[str] | None = None,
+) -> LabelComparison:
+    """Compare the top-1 labels of ``actual`` with those of the reference, ``expected``; both (N, classes).
+
+    ``noise`` is the largest score difference between the reference and itself under harmless changes: a flip whose
+    reference margin is at most twice that is a tie. Without it (``None`` or NaN: not measured) nothing is a tie.
+    ``inputs`` are the inputs' names, in the order of the rows.
+
+    Raises `DeclarationError` where the shapes differ or are not (N, classes), where nothing or only one class is
+    there to compare, where names and rows differ in number, or where ``noise`` is negative or infinite.
+    """
+    mine, theirs = _checked(actual, "actual scores"), _checked(expected, "expected scores")
+    _check_pair(mine, theirs, inputs)
+    band = _tie_band(noise)
+    labels = np.empty((2, len(mine)), dtype=np.int64)
+    largest = math.nan
+    for rows in _blocks(mine):
+        one, other = mine[rows], theirs[rows]
+        labels[0, rows], labels[1, rows] = _top1(one), _top1(other)
+        largest = float(np.fmax(largest, _largest_difference(one, other)))
+    flipped = np.flatnonzero((labels[0] != labels[1]) | (labels[1] == UNDEFINED))
+    flips = tuple(_flips(flipped, labels, theirs, band, inputs))
+    counts = dict.fromkeys(("real", "tie", "undefined"), 0)
+    for flip in flips:
+        counts[flip.kind] += 1
+    n = len(mine)
+    agreeing = n - len(flips)
+    seen = np.unique(labels[1])
+    return LabelComparison(
+        n=n,
+        agreeing=agreeing,
+        agreement=agreeing / n,
+        bound=clopper_pearson_lower(agreeing, n),
+        flips=flips,
+        largest_difference=largest,
+        distinct_labels=int(np.count_nonzero(seen != UNDEFINED)),
+        **counts,
+    )
+
+
+def _checked(scores: NDArray[Any], what: str) -> NDArray[Any]:
+    array = np.asarray(scores)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise DeclarationError(
+            f"{what} of shape {array.shape} cannot be read as labels",
+            cause="class scores have the shape (N, classes)",
+            remedy="give one row of class scores for each input",
+        )
+    if array.dtype.kind not in "fiub":
+        raise DeclarationError(
+            f"{what} of dtype {array.dtype} cannot be read as labels",
+            cause="floating or integer scores are needed",
+            remedy="cast them to numpy.float32",
+        )
+    # a bool cannot be subtracted; every other kind stays as it is
+    return array.astype(np.uint8) if array.dtype.kind == "b" else array
+
+
+def _check_pair(mine: NDArray[Any], theirs: NDArray[Any], inputs: Sequence[str] | None) -> None:
+    if mine.shape != theirs.shape:
+        what = "numbers of inputs" if len(mine) != len(theirs) else "class counts"
+        raise DeclarationError(
+            f"scores of shapes {mine.shape} and {theirs.shape} (expected) cannot be compared",
+            cause=f"their {what} differ",
+            remedy="compare scores for the same inputs and the same classes",
+        )
+    if len(mine) == 0:
+        raise DeclarationError(
+            f"scores of shapes {mine.shape} and {theirs.shape} (expected) hold no inputs",
+            cause="nothing was compared",
+            remedy="give at least one input",
+        )
+    if mine.shape[1] == 1:
+        raise DeclarationError(
+            f"scores of shapes {mine.shape} and {theirs.shape} (expected) have one class",
+            cause="top-1 labels of one class can never differ",
+            remedy="give one column for each class, two for a yes-or-no model",
+        )
+    if inputs is not None and len(inputs) != len(mine):
+        raise DeclarationError(
+            f"{len(inputs)} input names cannot stand for {len(mine)} rows of scores", cause="each row needs its own"
+        )
+
+
+def _tie_band(noise: float | None) -> float:
+    """The largest reference margin that still counts as a tie; NaN, which no margin is below, for none."""
+    if noise is None:
+        return math.nan
+    if noise < 0 or math.isinf(noise):
+        raise DeclarationError(
+            f"noise {noise!r} cannot be used", cause="it is a largest difference of scores: finite and at least 0"
+        )
+    return 2.0 * noise
+
+
+def _blocks(array: NDArray[Any]) -> Iterator[slice]:
+    step = max(1, _BLOCK_ELEMENTS // array.shape[1])
+    for start in range(0, len(array), step):
+        yield slice(start, start + step)
+
+
+def _top1(block: NDArray[Any]) -> NDArray[np.int64]:
+    # argmax stops at a row's first NaN, so that the score it points to tells whether there is one
+    labels: NDArray[np.int64] = block.argmax(axis=1).astype(np.int64, copy=False)
+    if block.dtype.kind == "f":
+        labels[np.isnan(block[np.arange(len(block)), labels])] = UNDEFINED
+    return labels
+
+
+def _margins(block: NDArray[Any]) -> NDArray[np.float64]:
+    scores = block.astype(np.float64)
+    every = np.arange(len(scores))
+    labels = scores.argmax(axis=1)
+    best = scores[every, labels]
+    if scores.shape[1] == 1:
+        return np.where(np.isnan(best), np.nan, np.inf)
+    scores[every, labels] = -np.inf
+    second = scores.max(axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(best == second, 0.0, best - second)
+
+
+def _largest_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Largest absolute difference where both are finite; NaN where that is nowhere."""
+    # float64 for integers and doubles; halves and singles need no more than a single holds, unless they overflow
+    narrow = all(block.dtype.kind == "f" and block.dtype.itemsize <= 4 for block in (one, other))
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.subtract(one, other, dtype=np.float32 if narrow else np.float64)
+        largest = max(float(difference.max()), -float(difference.min()))
+        if math.isfinite(largest):
+            return largest
+        finite = np.isfinite(one) & np.isfinite(other)
+        if not finite.any():
+            return math.nan
+        return float(np.abs(one[finite].astype(np.float64) - other[finite].astype(np.float64)).max())
+
+
+def _flips(
+    flipped: NDArray[np.intp],
+    labels: NDArray[np.int64],
+    reference: NDArray[Any],
+    band: float,
+    inputs: Sequence[str] | None,
+) -> Iterator[Flip]:
+    step = max(1, _BLOCK_ELEMENTS // reference.shape[1])
+    for start in range(0, len(flipped), step):
+        some = flipped[start : start + step]
+        for index, margin in zip(some.tolist(), _margins(reference[some]).tolist()):
+            actual, expected = int(labels[0, index]), int(labels[1, index])
+            name = f"#{index}" if inputs is None else str(inputs[index])
+            yield Flip(index, name, expected, actual, margin, _kind(actual, expected, margin, band))
+
+
+def _kind(actual: int, expected: int, margin: float, band: float) -> FlipKind:
+    if UNDEFINED in (actual, expected):
+        return "undefined"
+    return "tie" if margin <= band else "real"

@@ -1,0 +1,43 @@
+"""ONNX to TVM's own form: a relax module as JSON, parameters inside it as constants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pytest_envrobust.conversion.base import ConversionJob, Step
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.requirements import ONNX, TVM
+from pytest_envrobust.frameworks.onnx import input_spec
+
+STEP = Step("tvm_from_onnx", source="onnx", target="tvm", file="module.json", requires=(TVM, ONNX))
+
+
+def convert(job: ConversionJob) -> None:
+    """Write the relax module: function ``main``, the input its only parameter, one tensor its result.
+
+    Raises `DeclarationError` where the model has several inputs or outputs.
+    """
+    import onnx
+    import tvm
+
+    model = onnx.load(job.source.target)
+    job.target.write_text(tvm.ir.save_json(_imported(model, job)), encoding="utf-8")
+
+
+def _imported(model: Any, job: ConversionJob) -> Any:
+    from tvm.relax.frontend.onnx import from_onnx
+
+    if len(model.graph.output) != 1:
+        raise DeclarationError(
+            f"{job.source.target} has {len(model.graph.output)} outputs",
+            cause="one tensor of class scores, shape (N, classes), is needed",
+            remedy="export a model that returns the class scores alone",
+        )
+    name = input_spec(Path(job.source.target), model).name
+    return from_onnx(
+        model,
+        shape_dict={name: list(job.input.shape)},
+        dtype_dict={name: job.input.dtype},
+        keep_params_in_input=False,
+    )

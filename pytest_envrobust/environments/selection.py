@@ -1,0 +1,62 @@
+"""Choosing environments by glob or by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import DeclarationError
+
+_WILDCARDS = "*?["
+
+
+def is_glob(pattern: str) -> bool:
+    """Whether the pattern can match more than one environment."""
+    return any(character in pattern for character in _WILDCARDS)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Environments that were chosen; those ``required`` were named without a wildcard: their absence is a failure."""
+
+    chosen: tuple[Environment, ...]
+    required: frozenset[Environment]
+
+
+def select(patterns: Sequence[str], candidates: Iterable[Environment], named_only: Iterable[str] = ()) -> Selection:
+    """Those of ``candidates`` that any pattern matches, in the candidates' order.
+
+    A pattern is a glob on the environment's id. Compilers in ``named_only`` are taken only when the whole id is given
+    or when the pattern spells the compiler's name.
+    """
+    shy = frozenset(named_only)
+    exact = {pattern for pattern in patterns if not is_glob(pattern)}
+    globs = [pattern for pattern in patterns if is_glob(pattern)]
+    chosen = []
+    for environment in candidates:
+        matched = [glob for glob in globs if fnmatchcase(environment.id, glob)]
+        if environment.compiler in shy:
+            matched = [glob for glob in matched if environment.compiler in glob]
+        if matched or environment.id in exact:
+            chosen.append(environment)
+    return Selection(tuple(chosen), frozenset(item for item in chosen if item.id in exact))
+
+
+def check_patterns(patterns: Sequence[str], known: Iterable[Environment], origin: str) -> None:
+    """Raise `DeclarationError`, suggesting the nearest, where a pattern matches no environment there can be."""
+    ids = [environment.id for environment in known]
+    for pattern in patterns:
+        if is_glob(pattern) and any(fnmatchcase(name, pattern) for name in ids):
+            continue
+        if pattern in ids:
+            continue
+        near = get_close_matches(pattern, ids, 1, cutoff=0.5)
+        what = "matches no environment" if is_glob(pattern) else "is not an environment"
+        raise DeclarationError(
+            f"{pattern!r} ({origin}) {what}",
+            cause="an environment is framework/compiler/device",
+            remedy=f"did you mean {near[0]!r}?" if near else "`envrobust doctor` lists them",
+        )

@@ -1,0 +1,205 @@
+"""Keras 3 models on its TensorFlow backend: factories, ``.keras`` files and whole-model ``.h5`` files."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import marshal
+import warnings
+import zipfile
+from base64 import b64decode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
+from pytest_envrobust.core.sources import Inspection, SourceRef
+from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks.base import BaseFramework, single_output
+from pytest_envrobust.frameworks.factories import code_digest, produce
+
+# Parts of a model's configuration that refer to layers by their names.
+_REFERENCES = frozenset({"inbound_nodes", "input_layers", "output_layers"})
+
+
+class Framework(BaseFramework):
+    """Keras: NHWC batches, run layer by layer without a graph."""
+
+    name: ClassVar[str] = "keras"
+    requires: ClassVar[tuple[Requirement, ...]] = (KERAS, TENSORFLOW)
+    suffixes: ClassVar[tuple[str, ...]] = (".keras", ".h5")
+    layout: ClassVar[str] = "NHWC"
+    engine: ClassVar[str] = "tensorflow"
+    reference_compiler: ClassVar[str] = "eager"
+
+    def load(self, source: SourceRef) -> Any:
+        """The ``keras.Model``, built. Raises `DeclarationError` where there is none to be had."""
+        import keras
+
+        if source.kind == "file":
+            model = _load_file(Path(source.target))
+        else:
+            model = produce(source, lambda found: isinstance(found, keras.Model))
+        if not model.built:
+            raise DeclarationError(
+                f"keras model {model.name!r} is not built",
+                cause="its weights do not exist before it has seen an input shape, and every load would draw new ones",
+                remedy="call it once on a batch, or model.build(shape), before the factory returns it",
+            )
+        return model
+
+    def inspect(self, native: Any) -> Inspection:
+        """Digest of configuration, code and weights; input and class count of functional and sequential models.
+
+        The digest leaves out layer names: Keras numbers them by what was built earlier in the process.
+        """
+        return Inspection(_digest(native), declared_input(native), _class_count(native))
+
+    def run(self, native: Any, batch: NDArray[Any]) -> NDArray[Any]:
+        """One eager call in inference mode; scores of shape (N, classes)."""
+        return np.array(single_output(native(batch, training=False)))
+
+
+def declared_input(model: Any) -> TensorSpec | None:
+    """The one input of a functional or sequential model; ``None`` for a subclassed one, which declares none.
+
+    Raises `DeclarationError` where the model takes several inputs.
+    """
+    inputs = getattr(model, "inputs", None)
+    if not inputs:
+        return None
+    if len(inputs) != 1:
+        names = ", ".join(str(each.name) for each in inputs)
+        raise DeclarationError(
+            f"keras model {model.name!r} takes {len(inputs)} inputs ({names})",
+            cause="an image classifier takes one batch of images",
+            remedy="wrap the model so that it takes the images alone",
+        )
+    return TensorSpec(tuple(inputs[0].shape), str(inputs[0].dtype), str(inputs[0].name))
+
+
+def write_saved_model(model: Any, directory: Path, spec: TensorSpec) -> None:
+    """Export ``model`` as a SavedModel whose serving signature takes ``spec``; quiet on standard output."""
+    import keras
+
+    signature = [keras.InputSpec(shape=spec.shape, dtype=spec.dtype, name=spec.name)]
+    with quiet():
+        model.export(str(directory), format="tf_saved_model", input_signature=signature, verbose=False)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Swallow what exporters print on standard output, where they have no switch for it, and their warnings."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _load_file(path: Path) -> Any:
+    import keras
+
+    if not path.is_file():
+        raise DeclarationError(f"keras model file {str(path)!r} does not exist", remedy="check the path")
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):  # Keras would say that it cannot find the file
+        raise DeclarationError(
+            f"keras model file {str(path)!r} cannot be read",
+            cause="it is cut short or no .keras archive",
+            remedy="save the whole model again with model.save()",
+        )
+    try:
+        return keras.models.load_model(str(path), compile=False)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or "no reason given"
+        raise DeclarationError(
+            f"keras model file {str(path)!r} cannot be read",
+            cause=f"{type(error).__name__}: {reason}",
+            remedy="save the whole model again with model.save(); for custom objects declare a factory instead",
+        ) from error
+
+
+def _class_count(model: Any) -> int | None:
+    outputs = getattr(model, "outputs", None)
+    if not outputs or len(outputs) != 1 or len(outputs[0].shape) != 2:
+        return None
+    size = outputs[0].shape[1]
+    return None if size is None else int(size)
+
+
+def _digest(model: Any) -> str:
+    digest = hashlib.sha256()
+    digest.update(json.dumps(_configuration(model), sort_keys=True, default=_plain).encode())
+    digest.update(code_digest({type(layer) for layer in (model, *_all_layers(model))}).encode())
+    for weight in model.weights:
+        array = np.ascontiguousarray(weight.numpy())
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _all_layers(model: Any) -> list[Any]:
+    flatten = getattr(model, "_flatten_layers", None)
+    return list(flatten() if flatten else model.layers)
+
+
+def _configuration(model: Any) -> Any:
+    try:
+        config = model.get_config()
+    except NotImplementedError:  # a subclassed model that cannot describe itself: its code and weights must do
+        return {}
+    names: dict[str, str] = {}
+    _collect_names(config, names)
+    return _renamed(config, names, refers=False)
+
+
+def _is_layer(config: dict[str, Any]) -> bool:
+    """Whether this is a layer's configuration: data types and initializers have names that mean something."""
+    return isinstance(config.get("name"), str) and not {"trainable", "batch_shape", "inbound_nodes"}.isdisjoint(config)
+
+
+def _collect_names(config: Any, names: dict[str, str]) -> None:
+    if isinstance(config, dict):
+        if _is_layer(config):
+            names.setdefault(config["name"], f"#{len(names)}")
+        for value in config.values():
+            _collect_names(value, names)
+    elif isinstance(config, (list, tuple)):
+        for value in config:
+            _collect_names(value, names)
+
+
+def _renamed(config: Any, names: dict[str, str], *, refers: bool) -> Any:
+    """``config`` with layer names replaced by their order of appearance."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "__lambda__":
+            return _lambda_code(config)
+        layer = _is_layer(config)
+        return {
+            key: _renamed(value, names, refers=refers or key in _REFERENCES or (layer and key == "name"))
+            for key, value in config.items()
+        }
+    if isinstance(config, (list, tuple)):
+        return [_renamed(value, names, refers=refers) for value in config]
+    return names.get(config, config) if refers and isinstance(config, str) else config
+
+
+def _lambda_code(config: dict[str, Any]) -> Any:
+    """A lambda's byte code in the one marshal format whose bytes do not depend on reference counts."""
+    inner = dict(config.get("config", {}))
+    try:
+        inner["code"] = marshal.dumps(marshal.loads(b64decode(inner["code"])), 0).hex()
+    except (KeyError, TypeError, ValueError, EOFError):
+        return config
+    return {"class_name": "__lambda__", "config": inner}
+
+
+def _plain(value: Any) -> Any:
+    """What JSON cannot hold, as something that is the same in every process."""
+    if isinstance(value, np.ndarray):
+        return [str(value.dtype), value.tolist()]
+    return getattr(value, "__qualname__", None) or type(value).__qualname__

@@ -1,0 +1,222 @@
+"""ONNX files: checking, describing and running them in the plainest way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.requirements import ONNX
+from pytest_envrobust.core.sources import Inspection, SourceRef
+from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks.base import BaseFramework, single_output
+
+EXPORT_AGAIN = "export the model again"
+
+
+class Framework(BaseFramework):
+    """Models stored as ``.onnx`` files, with or without external data beside them."""
+
+    name = "onnx"
+    requires = (ONNX,)
+    suffixes = (".onnx",)
+    layout = "NCHW"
+    engine = "onnxruntime"
+    reference_compiler = "ort-off"
+
+    def load(self, source: SourceRef) -> Path:
+        """The path of the file, once it has been read and checked.
+
+        Weights in external files are checked for presence and size but not read. Raises `DeclarationError` where the
+        file or its external data is missing, cut short or not a valid ONNX model.
+        """
+        if source.kind != "file":
+            raise DeclarationError(
+                f"the onnx source {source.target or source.kind!r} is not a file",
+                cause="an ONNX model is given as the path of an .onnx file",
+                remedy="save it with onnx.save and name that file",
+            )
+        path = Path(source.target)
+        model = read_model(path)
+        _check_external_data(path, model)
+        _check_model(path)
+        return path
+
+    def inspect(self, native: Any) -> Inspection:
+        """Digest of the file and its external data; the one input; the class count where the output declares it.
+
+        Raises `DeclarationError` where the model takes several inputs, or something else than a tensor.
+        """
+        path = Path(native)
+        model = read_model(path)
+        return Inspection(_digest(path, model), input_spec(path, model), _class_count(model))
+
+    def run(self, native: Any, batch: NDArray[Any]) -> NDArray[Any]:
+        """Run the file once, with ONNX Runtime (graph optimizations off) or, without it, ONNX's own evaluator."""
+        name = input_spec(Path(native), read_model(Path(native))).name
+        try:
+            import onnxruntime
+        except ModuleNotFoundError:
+            from onnx.reference import ReferenceEvaluator
+
+            return single_output(list(ReferenceEvaluator(str(native)).run(None, {name: batch})))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(str(native), options, providers=["CPUExecutionProvider"])
+        return single_output(session.run(None, {name: batch}))
+
+
+def read_model(path: Path) -> Any:
+    """The ``ModelProto`` in the file, external data left where it is. Raises `DeclarationError` if unreadable."""
+    import onnx
+
+    undecodable = import_module("google.protobuf.message").DecodeError
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except FileNotFoundError:
+        raise DeclarationError(
+            f"{path} cannot be read", cause="there is no such file", remedy="check the path of the onnx source"
+        ) from None
+    except OSError as error:
+        raise DeclarationError(
+            f"{path} cannot be read", cause=error.strerror or str(error), remedy="check the path of the onnx source"
+        ) from None
+    except undecodable:
+        raise DeclarationError(
+            f"{path} is not an ONNX model",
+            cause="its content cannot be decoded: cut short or corrupt",
+            remedy=f"{EXPORT_AGAIN} or copy the whole file",
+        ) from None
+    if not model.ir_version or not model.graph.output:
+        raise DeclarationError(
+            f"{path} is not an ONNX model",
+            cause="it is empty or cut short" if not model.ir_version else "its graph has no output",
+            remedy=f"{EXPORT_AGAIN} or copy the whole file",
+        )
+    return model
+
+
+def input_spec(path: Path, model: Any) -> TensorSpec:
+    """Name, shape (``None`` for a free dimension) and numpy dtype of the one input of a ``ModelProto``.
+
+    Raises `DeclarationError` where there are several inputs, none, or one without a known rank.
+    """
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    # Up to IR version 3 weights are listed among the inputs too.
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    if len(inputs) != 1:
+        raise DeclarationError(
+            f"{path} takes {len(inputs)} inputs"
+            + (f" ({', '.join(value.name for value in inputs)})" if inputs else ""),
+            cause="an image classifier with one input tensor is needed",
+            remedy="export a model that takes the image batch alone",
+        )
+    tensor = inputs[0].type.tensor_type
+    if not tensor.elem_type or not tensor.HasField("shape"):
+        raise DeclarationError(
+            f"input {inputs[0].name!r} of {path} has no declared type and shape",
+            cause="without them no batch can be made for it",
+            remedy=f"{EXPORT_AGAIN} with an example input",
+        )
+    shape = tuple(_size(dimension) for dimension in tensor.shape.dim)
+    return TensorSpec(shape, str(np.dtype(tensor_dtype_to_np_dtype(tensor.elem_type))), inputs[0].name)
+
+
+def _size(dimension: Any) -> int | None:
+    return int(dimension.dim_value) if dimension.HasField("dim_value") and dimension.dim_value > 0 else None
+
+
+def _class_count(model: Any) -> int | None:
+    if len(model.graph.output) != 1:
+        return None
+    dimensions = model.graph.output[0].type.tensor_type.shape.dim
+    return _size(dimensions[1]) if len(dimensions) == 2 else None
+
+
+def _check_model(path: Path) -> None:
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(path))  # by path: also right above protobuf's limit of 2 GiB
+    except onnx.checker.ValidationError as error:
+        raise DeclarationError(
+            f"{path} is not a valid ONNX model",
+            cause=" ".join(str(error).split()),
+            remedy=f"{EXPORT_AGAIN}, or upgrade onnx if the file is newer than it",
+        ) from None
+
+
+def _check_external_data(path: Path, model: Any) -> None:
+    for info in _external_data(model):
+        file = path.parent / info.location
+        if not file.is_file():
+            raise DeclarationError(
+                f"{path} is incomplete",
+                cause=f"its external data {info.location!r} is not beside it",
+                remedy="copy that file along with the model, or export with the weights inside",
+            )
+        end = (info.offset or 0) + (info.length or 0)
+        if file.stat().st_size < end:
+            raise DeclarationError(
+                f"{path} is incomplete",
+                cause=f"its external data {info.location!r} is cut short: {file.stat().st_size} of {end} bytes or more",
+                remedy=f"copy the whole file, or {EXPORT_AGAIN}",
+            )
+
+
+def _digest(path: Path, model: Any) -> str:
+    """One sha256 over the model file and then its external data files by name."""
+    digest = hashlib.sha256()
+    for file in [path, *(path.parent / name for name in sorted({info.location for info in _external_data(model)}))]:
+        digest.update(_file_digest(file))
+    return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.digest()
+
+
+def _external_data(model: Any) -> Iterator[Any]:
+    """Location, offset and length of every tensor whose data lies outside the file."""
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    for tensor in _tensors(model):
+        if uses_external_data(tensor):
+            yield ExternalDataInfo(tensor)
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    yield from _graph_tensors(model.graph)
+    for function in model.functions:
+        yield from _node_tensors(function.node)
+
+
+def _graph_tensors(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    yield from _node_tensors(graph.node)
+
+
+def _node_tensors(nodes: Any) -> Iterator[Any]:
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            if attribute.HasField("g"):
+                yield from _graph_tensors(attribute.g)
+            for graph in attribute.graphs:
+                yield from _graph_tensors(graph)

@@ -1,0 +1,302 @@
+"""PyTorch: modules from factories or pickles, exported programs, and ``.pt2`` files."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.requirements import TORCH
+from pytest_envrobust.core.sources import Inspection, SourceRef
+from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks.base import BaseFramework, single_output
+from pytest_envrobust.frameworks.factories import code_digest, produce
+
+T = TypeVar("T")
+
+_INPUT = "_envrobust_input"
+"""Attribute under which a module made from an exported program keeps the input it was exported for."""
+
+_MISSING_OPERATOR = "operator torchvision::nms does not exist"
+_kept_libraries: list[Any] = []
+
+
+class Framework(BaseFramework):
+    """PyTorch, executed eagerly in evaluation mode without gradients."""
+
+    name = "torch"
+    requires = (TORCH,)
+    suffixes = (".pt2",)
+    layout = "NCHW"
+    engine = "torch"
+    reference_compiler = "eager"
+
+    def load(self, source: SourceRef) -> Any:
+        """An ``nn.Module`` on the CPU, in evaluation mode, none of its parameters asking for gradients.
+
+        Raises `DeclarationError` where a file cannot be read or a factory does not give a module or exported program.
+        """
+        import torch
+
+        kinds = (torch.nn.Module, torch.export.ExportedProgram)
+
+        def is_model(value: Any) -> bool:
+            return isinstance(value, kinds)
+
+        if source.kind == "file":
+            model = with_torchvision(lambda: _read_program(Path(source.target)))
+        else:
+            model = with_torchvision(lambda: produce(source, is_model))
+        module = _unlifted(model) if isinstance(model, torch.export.ExportedProgram) else model.eval()
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)
+        return module
+
+    def inspect(self, native: Any) -> Inspection:
+        """Digest of tensors, structure and code; the input where the module comes from an exported program."""
+        digest = hashlib.sha256()
+        for name, tensor in _tensors(native):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(_bits(tensor).data)
+        digest.update(_structure(native).encode())
+        return Inspection(digest.hexdigest(), input=declared_input(native))
+
+    def run(self, native: Any, batch: NDArray[Any]) -> NDArray[Any]:
+        """Run the module once, without gradients, on the CPU; scores of shape (N, classes)."""
+        import torch
+
+        with torch.no_grad():
+            return single_output(to_host(native(torch.tensor(batch))))
+
+
+def with_torchvision(action: Callable[[], T]) -> T:
+    """``action()``, again with torchvision's two compiled operators declared if it fails for want of them.
+
+    A torchvision built for another torch (the CUDA build beside a CPU torch) cannot load its compiled part, and its
+    import fails on the operators' names, although models and transforms do without them.
+    """
+    try:
+        return action()
+    except RuntimeError as error:
+        if _MISSING_OPERATOR not in str(error) or _kept_libraries:
+            raise
+    _declare_torchvision_operators()
+    return action()
+
+
+def _declare_torchvision_operators() -> None:
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    for operator in ("nms", "qnms"):
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _kept_libraries.append(library)  # the operators vanish with their library
+
+
+def declared_input(module: Any) -> TensorSpec | None:
+    """The input that an exported program's module was exported for; ``None`` for a plain module."""
+    spec = getattr(module, _INPUT, None)
+    return spec if isinstance(spec, TensorSpec) else None
+
+
+def probe(spec: TensorSpec) -> Any:
+    """A CPU tensor of the concrete ``spec``: values from -1 to 1 for floats, else zeros.
+
+    Not all equal, so that a module that changes its input in place is seen to do so.
+    """
+    import torch
+
+    shape = [size or 1 for size in spec.shape]
+    dtype = getattr(torch, spec.dtype)
+    if not dtype.is_floating_point:
+        return torch.zeros(shape, dtype=dtype)
+    count = int(np.prod(shape))
+    return torch.linspace(-1.0, 1.0, count, dtype=torch.float64).reshape(shape).to(dtype)
+
+
+def load_for_export(source: SourceRef, spec: TensorSpec) -> tuple[Any, Any]:
+    """The module, made to return exactly one tensor, and an example input of the concrete ``spec``.
+
+    Raises `DeclarationError` where the module's outputs are not one array of class scores or where it was exported
+    for another input.
+    """
+    import torch
+
+    framework = Framework()
+    module = framework.load(source)
+    check_input(module, spec)
+    with torch.no_grad():
+        value = module(probe(spec))
+    single_output(to_host(value))
+    plain = isinstance(value, torch.Tensor) and declared_input(module) is None
+    return (module if plain else _exportable(module)), probe(spec)
+
+
+def check_input(module: Any, spec: TensorSpec) -> None:
+    """Raise `DeclarationError` where ``module`` was exported for another input than the concrete ``spec``."""
+    declared = declared_input(module)
+    if declared is None:
+        return
+    shape = tuple(size or 1 for size in spec.shape)
+    same_batch = declared.shape[:1] in ((None,), shape[:1])
+    if not declared.accepts(shape, spec.dtype) or not same_batch:
+        raise DeclarationError(
+            f"the exported program takes {declared}, not {spec}",
+            cause="torch.export fixes every dimension that was not declared dynamic",
+            remedy="declare this input, or export again with a dynamic batch dimension",
+        )
+
+
+def to_host(value: Any) -> Any:
+    """``value`` with the tensors in it, directly or in a tuple, list or mapping, as numpy arrays of their own."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        tensor = value.detach()
+        if tensor.dtype == torch.bfloat16:  # numpy has no such type; every value is a float32
+            tensor = tensor.float()
+        return np.array(tensor.cpu().numpy())
+    if isinstance(value, Mapping):
+        return {key: to_host(member) for key, member in value.items()}
+    if isinstance(value, (tuple, list)):
+        return tuple(to_host(member) for member in value)
+    return value
+
+
+def _exportable(module: Any) -> Any:
+    """``module``, wrapped so that it returns its one tensor bare and keeps its mode.
+
+    Exporters switch the mode, which the modules of exported programs refuse.
+    """
+    import torch
+
+    class Exportable(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.wrapped = module
+            self.training = False
+
+        def forward(self, input: Any) -> Any:
+            value = self.wrapped(input)
+            if isinstance(value, torch.Tensor):
+                return value
+            return next(iter(value.values())) if isinstance(value, Mapping) else value[0]
+
+        def train(self, mode: bool = True) -> Any:
+            return self
+
+    return Exportable()
+
+
+def _read_program(path: Path) -> Any:
+    import torch
+
+    if not path.is_file():
+        raise DeclarationError(f"{path} cannot be read", cause="there is no such file")
+    try:
+        with _quiet():
+            return torch.export.load(str(path))
+    except Exception as error:
+        if _MISSING_OPERATOR in str(error):
+            raise
+        reason = str(error).strip().splitlines()[:1] or [""]
+        raise DeclarationError(
+            f"{path} cannot be read as an exported torch program",
+            cause=f"{type(error).__name__}: {reason[0]}",
+            remedy="write it with torch.export.save(torch.export.export(model, (example,)), path), torch not newer "
+            "than this one",
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the tracebacks that torch.export logs before it raises the error itself."""
+    logger = logging.getLogger("torch.export")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _unlifted(program: Any) -> Any:
+    """An exported program as a module that also knows its input. Such a module has its mode baked in: no eval()."""
+    module = program.module()
+    spec = _program_input(program)
+    if spec is not None:
+        object.__setattr__(module, _INPUT, spec)
+    return module
+
+
+def _program_input(program: Any) -> TensorSpec | None:
+    """The one tensor that the program takes; dimensions that were declared dynamic are open."""
+    import torch
+
+    names = [name for name in program.graph_signature.user_inputs if isinstance(name, str)]
+    placeholders = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
+    name = names[0] if len(names) == 1 else ""
+    value: Any = placeholders.get(name)
+    if not isinstance(value, torch.Tensor):
+        return None
+    shape = tuple(size if isinstance(size, int) else None for size in value.shape)
+    return TensorSpec(shape, str(value.dtype).removeprefix("torch."), name)
+
+
+def _tensors(module: Any) -> Iterator[tuple[str, Any]]:
+    """Every tensor that takes part: parameters, buffers (also those not saved) and plain attributes, by name."""
+    import torch
+
+    found: dict[str, Any] = dict(module.named_parameters(remove_duplicate=False))
+    found.update(module.named_buffers(remove_duplicate=False))
+    for prefix, part in module.named_modules():
+        for name, value in vars(part).items():
+            if isinstance(value, torch.Tensor):
+                found[f"{prefix}.{name}"] = value
+    return iter(sorted(found.items()))
+
+
+def _bits(tensor: Any) -> NDArray[np.uint8]:
+    """The tensor's elements as bytes, of any dtype; quantized ones as the values they stand for."""
+    import torch
+
+    plain = tensor.detach().cpu()
+    if plain.layout != torch.strided:
+        plain = plain.to_dense()
+    if plain.is_quantized:
+        plain = plain.dequantize()
+    array: NDArray[np.uint8] = plain.contiguous().reshape(-1).view(torch.uint8).numpy()
+    return array
+
+
+def _structure(module: Any) -> str:
+    """What the module is besides its tensors, in words that are the same in every process."""
+    import torch
+
+    spec = declared_input(module)
+    if spec is not None or isinstance(module, torch.fx.GraphModule):
+        return f"{spec} {module.code}"
+    parts = [re.sub(r"0x[0-9a-fA-F]+", "", repr(module))]
+    for prefix, part in module.named_modules():
+        settings = {name: value for name, value in vars(part).items() if _is_setting(value)}
+        parts.append(f"{prefix} {type(part).__qualname__} {sorted(settings.items())}")
+    parts.append(code_digest({type(part) for part in module.modules()}))
+    return "\n".join(parts)
+
+
+def _is_setting(value: Any) -> bool:
+    """Whether an attribute is a plain value (or a tuple or list of such), which prints alike everywhere."""
+    if isinstance(value, (tuple, list)):
+        return all(_is_setting(member) for member in value)
+    return value is None or type(value) in (bool, int, float, str)

@@ -1,0 +1,145 @@
+"""Cases: which models are tested in which environments, and what is wrong with a declaration."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.environments.selection import check_patterns, select
+from pytest_envrobust.models.model import Model
+from pytest_envrobust.planning.catalogue import Catalogue, Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One model in one environment, before anything is started.
+
+    ``required``: the user named the environment, so its absence is a failure. ``fault`` is what makes the case
+    impossible from the start; then ``plan`` may be missing.
+    """
+
+    model: Model
+    environment: Environment
+    reference: Environment
+    required: bool = False
+    plan: Plan | None = None
+    fault: EnvrobustError | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.model.name}-{self.environment.id}"
+
+
+@dataclass(frozen=True, eq=False)
+class Fault:
+    """A declaration that cannot be used, in the place of the cases that it would have made."""
+
+    name: str
+    error: EnvrobustError
+
+    @property
+    def id(self) -> str:
+        return self.name
+
+
+@dataclass
+class LeftOut:
+    """What a run did not take, counted by reason."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def line(self) -> str:
+        """One line for the user; empty where nothing was left out."""
+        parts = [f"{count} {reason}" for reason, count in self.reasons.most_common()]
+        return "left out: " + "; ".join(parts) if parts else ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was asked for: patterns of the command line (or ini), of the marker, and a reference.
+
+    ``narrowing``: the patterns come from the command line and narrow what a marker chose.
+    """
+
+    patterns: tuple[str, ...] = ()
+    marker: tuple[str, ...] = ()
+    narrowing: bool = False
+    reference: Environment | None = None
+
+
+def cases_of(model: Model, catalogue: Catalogue, choice: Choice, left_out: LeftOut) -> list[Case | Fault]:
+    """All cases of a model under that choice, in the catalogue's order; a `Fault` where the declaration is at fault."""
+    native = tuple(model.sources)
+    try:
+        model.check()
+        check_patterns(choice.marker, catalogue.everything, "marker")
+        reference = _reference(model, catalogue, choice)
+    except DeclarationError as error:
+        return [Fault(f"{model.name}-declaration", error)]
+    everything = catalogue.environments(native)
+    chosen, required = _chosen(catalogue, choice, native, everything)
+    left_out.reasons[f"environments of {model.name} not asked for (--envrobust-env '*' takes all)"] += len(
+        set(everything) - set(chosen)
+    )
+    left_out.reasons += Counter()
+    return [_case(model, environment, reference, environment in required, catalogue) for environment in chosen]
+
+
+def find_models(names: Sequence[str], models: Iterable[Model]) -> list[Model | Fault]:
+    """The models of those names; a `Fault` for a name that none has. All where no name is given."""
+    by_name = {model.name: model for model in models}
+    if not names:
+        return list(by_name.values())
+    return [by_name.get(name) or _unknown_model(name, list(by_name)) for name in names]
+
+
+def _unknown_model(name: str, known: list[str]) -> Fault:
+    near = get_close_matches(name, known, 1)
+    cause = f"declared are {', '.join(known)}" if known else "no conftest declares a model"
+    remedy = f"did you mean {near[0]!r}?" if near else "declare it in pytest_envrobust_models"
+    return Fault(f"{name}-declaration", DeclarationError(f"there is no model {name!r}", cause=cause, remedy=remedy))
+
+
+def _reference(model: Model, catalogue: Catalogue, choice: Choice) -> Environment:
+    if choice.reference is not None:
+        return choice.reference
+    if model.reference is not None:
+        check_patterns([model.reference], catalogue.everything, f"reference of model {model.name!r}")
+        return Environment.parse(model.reference)
+    return catalogue.reference(tuple(model.sources))
+
+
+def _chosen(
+    catalogue: Catalogue, choice: Choice, native: tuple[str, ...], everything: tuple[Environment, ...]
+) -> tuple[list[Environment], frozenset[Environment]]:
+    first = choice.marker or choice.patterns
+    if not first:
+        return list(catalogue.defaults(native)), frozenset()
+    selection = select(first, _with_named(first, everything), catalogue.named_only)
+    chosen, required = list(selection.chosen), selection.required
+    if not choice.marker:
+        # The command line speaks to all models: one without a route there is skipped, and another may have it.
+        required &= frozenset(everything)
+    if choice.marker and choice.patterns and choice.narrowing:
+        narrowed = select(choice.patterns, chosen, catalogue.named_only)
+        chosen, required = list(narrowed.chosen), required | narrowed.required
+    return chosen, required
+
+
+def _with_named(patterns: Sequence[str], everything: tuple[Environment, ...]) -> list[Environment]:
+    """The model's environments, and those named outright that it has none of: they are cases too, without a route."""
+    known = {environment.id for environment in everything}
+    named = [text for text in patterns if not any(mark in text for mark in "*?[") and text not in known]
+    return [*everything, *(Environment.parse(text) for text in named)]
+
+
+def _case(model: Model, environment: Environment, reference: Environment, required: bool, catalogue: Catalogue) -> Case:
+    try:
+        plan = catalogue.plan(environment, tuple(model.sources))
+    except EnvrobustError as error:
+        return Case(model, environment, reference, required, fault=error)
+    return Case(model, environment, reference, required, plan, plan.absent)

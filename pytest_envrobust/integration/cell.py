@@ -1,0 +1,248 @@
+"""The cell under test: what the ``envrobust`` fixture gives to a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from numpy.typing import NDArray
+
+from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure
+from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.core.timing import Timing
+from pytest_envrobust.integration.cases import Case
+from pytest_envrobust.integration.runs import CellRun
+from pytest_envrobust.models.inputs import LoadedInputs
+from pytest_envrobust.models.model import Model
+from pytest_envrobust.timing.ratios import paired_ratio
+from pytest_envrobust.verdicts.assertions import CALL_ARGUMENT, EnvironmentMismatch, insist
+from pytest_envrobust.verdicts.labels import judge_labels
+from pytest_envrobust.verdicts.latency import LatencyEvidence, judge_latency
+from pytest_envrobust.verdicts.limits import (
+    MAX_LATENCY_MS,
+    MAX_LATENCY_RATIO,
+    MIN_LABEL_AGREEMENT,
+    Layer,
+    Limit,
+    Thresholds,
+    resolve,
+)
+from pytest_envrobust.verdicts.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pytest_envrobust.integration.laboratory import Laboratory
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def plainly(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Let errors that were raised on purpose show the user's line and the message, none of this package's frames."""
+
+    @wraps(method)
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        __tracebackhide__ = True
+        try:
+            return method(*args, **kwargs)
+        except (EnvrobustError, EnvironmentMismatch) as error:
+            raise error.with_traceback(None) from None
+
+    return call
+
+
+class Runner:
+    """A model in an environment, ready to predict: a cell's reference, and the base of the cell itself."""
+
+    def __init__(self, run: CellRun) -> None:
+        self._run = run
+
+    @property
+    def model(self) -> Model:
+        return self._run.model_run.model
+
+    @property
+    def environment(self) -> Environment:
+        return self._run.environment
+
+    @property
+    @plainly
+    def inputs(self) -> LoadedInputs:
+        """The model's inputs: names, and decoded images or an array."""
+        return self._run.model_run.inputs
+
+    @plainly
+    def predict(self, inputs: LoadedInputs | NDArray[Any] | None = None) -> NDArray[Any]:
+        """Scores, shape (N, classes), in the model's class order, as plain numpy.
+
+        ``inputs`` are the model's own where none are given; an array is fed as it is, shape (N, ...) in the layout and
+        dtype that the source takes. Raises `StageFailure` where a stage fails.
+        """
+        return self._run.predict(self.inputs if inputs is None else inputs)
+
+    @plainly
+    def call(self) -> Timing:
+        """Run one input once and return the time it took in the worker."""
+        return self._run.sample(0, 1)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.model.name} in {self.environment.id}>"
+
+
+class Cell(Runner):
+    """The cell under test, for one test item: assertions, predictions, and what they were judged on."""
+
+    def __init__(
+        self,
+        case: Case,
+        laboratory: Laboratory,
+        *,
+        layers: Sequence[Layer] = (),
+        rerun: str = "",
+    ) -> None:
+        super().__init__(laboratory.cell_run(case.model, case.environment))
+        self.case = case
+        self.verdicts: list[Verdict] = []
+        self.comparison: LabelComparison | None = None
+        self.latency: LatencyEvidence | None = None
+        self.used = False
+        self._laboratory, self._layers, self._rerun = laboratory, layers, rerun
+
+    @property
+    def reference(self) -> Runner:
+        """The environment that this one is compared with."""
+        return Runner(self._reference_run)
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this cell is the one that others are compared with."""
+        return self.case.environment == self.case.reference
+
+    @property
+    def route(self) -> tuple[str, ...]:
+        """The steps from the source to the engine: source, conversions, compiler."""
+        return self.case.plan.way if self.case.plan is not None else ()
+
+    @plainly
+    def predict(self, inputs: LoadedInputs | NDArray[Any] | None = None) -> NDArray[Any]:
+        """Scores, shape (N, classes), in the model's class order, as plain numpy; see `Runner.predict`."""
+        scores = super().predict(inputs)
+        self.used = True
+        return scores
+
+    @plainly
+    def call(self) -> Timing:
+        """Run one input once and return the time it took in the worker."""
+        timing = super().call()
+        self.used = True
+        return timing
+
+    @plainly
+    def assert_labels_agree(self, *, min_agreement: float | None = None) -> LabelComparison:
+        """Assert that enough top-1 labels on the model's inputs are the reference's.
+
+        The limit is ``min_agreement`` or, where it is ``None``, that of marker, conftest, command line or ini, or
+        1.0. Raises `EnvironmentMismatch`, an `AssertionError`, which names the flipped inputs; `StageFailure` where
+        one of both environments cannot run.
+        """
+        limit = self._limit(MIN_LABEL_AGREEMENT, min_agreement)
+        self.comparison = self._compare()
+        self._take(
+            judge_labels(
+                self.comparison,
+                limit,
+                model=self.model.name,
+                environment=self.environment,
+                reference=self.case.reference,
+                route=self.route,
+                rerun=self._rerun,
+                class_names=self._run.model_run.class_names,
+            )
+        )
+        self.used = self.used or not self.is_reference
+        return self.comparison
+
+    @plainly
+    def assert_latency(self, *, max_ms: float | None = None, max_ratio: float | None = None) -> LatencyEvidence:
+        """Measure the time of a call, in interleaved pairs with the reference, and assert the limits on it.
+
+        Limits that are not given are those of marker, conftest, command line or ini; without any the time is
+        recorded only. An interval that a limit lies in is inconclusive: the test is reported as such, and fails under
+        ``--envrobust-strict``. Raises `EnvironmentMismatch` or `StageFailure`.
+        """
+        limits = [self._limit(MAX_LATENCY_MS, max_ms), self._limit(MAX_LATENCY_RATIO, max_ratio)]
+        self.latency = self._measure()
+        self.used = True
+        for limit in limits:
+            if limit is not None and not (self.is_reference and limit.name == MAX_LATENCY_RATIO):
+                self._take(
+                    judge_latency(
+                        self.latency,
+                        limit,
+                        model=self.model.name,
+                        environment=self.environment,
+                        reference=self.case.reference,
+                        route=self.route,
+                        rerun=self._rerun,
+                    )
+                )
+        return self.latency
+
+    @property
+    def _reference_run(self) -> CellRun:
+        return self._laboratory.reference_run(self.case)
+
+    def _limit(self, name: str, argument: float | None) -> Limit | None:
+        call: Mapping[str, float] = {} if argument is None else {name: argument}
+        layers: list[Layer] = [Thresholds.of(call, CALL_ARGUMENT), *self._layers]
+        return resolve(name, self.environment.id, layers)
+
+    def _compare(self) -> LabelComparison:
+        reference = self._reference_run
+        actual = self._run.predictions.scores
+        expected = self._expected(reference)
+        names = self.inputs.names
+        if actual.shape[1:] != expected.shape[1:]:
+            raise DeclarationError(
+                f"{self.model.name} has {actual.shape[1]} classes in {self.environment.id} "
+                f"and {expected.shape[1]} in {self.case.reference.id}",
+                cause="their labels cannot be compared",
+                remedy="declare the extra leading classes: Source(..., label_offset=1)",
+            )
+        comparison = compare_labels(actual, expected, inputs=names)
+        if comparison.real and not self.is_reference:
+            comparison = compare_labels(actual, expected, inputs=names, noise=reference.noise())
+        return comparison
+
+    def _expected(self, reference: CellRun) -> NDArray[Any]:
+        subject = f"the reference {reference.environment.id}"
+        try:
+            return reference.predictions.scores
+        except StageFailure as error:
+            raise error.about(subject) from None
+        except EnvrobustError as error:
+            raise StageFailure(
+                f"{subject} cannot run",
+                stage=Stage.LOAD,
+                status=Status.FAILED,
+                cause=error.headline,
+                remedy="choose another with --envrobust-reference",
+            ) from None
+
+    def _measure(self) -> LatencyEvidence:
+        if self.is_reference:
+            return LatencyEvidence(self._run.timed_alone())
+        self._expected(self._reference_run)
+        paired = self._run.timed_with(self._reference_run)
+        return LatencyEvidence(
+            paired.cell,
+            wall_ratio=paired_ratio(paired.cell.wall_ns, paired.reference.wall_ns),
+            cpu_ratio=paired_ratio(paired.cell.cpu_ns, paired.reference.cpu_ns),
+        )
+
+    def _take(self, verdict: Verdict) -> None:
+        self.verdicts.append(verdict)
+        if verdict.status is Status.FAILED or self._laboratory.settings.strict:
+            insist(verdict)

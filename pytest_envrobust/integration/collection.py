@@ -1,0 +1,145 @@
+"""Items without test code: `--envrobust-model FILE --envrobust-inputs FOLDER`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.integration.cases import Case, Fault, cases_of
+from pytest_envrobust.integration.cell import Cell
+from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
+from pytest_envrobust.models.detection import framework_of
+from pytest_envrobust.models.inputs import Arrays, Inputs, inputs_at
+from pytest_envrobust.models.model import Model
+from pytest_envrobust.models.preprocess import NAMED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_envrobust.integration.laboratory import Laboratory
+
+CHECKS = ("labels", "latency")
+_SELECTED = "envrobust_selected"
+
+
+class ModelCollection:
+    """Collects an item for each check of each case of the models on the command line."""
+
+    def __init__(self, laboratory: Laboratory) -> None:
+        self._laboratory = laboratory
+        config, models = laboratory.config, laboratory.settings.models
+        if models and not hasattr(config, "workerinput"):
+            _set_selected_apart(config, models)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Put the models' items behind those of the test files."""
+        selected: list[str] = getattr(self._laboratory.config.option, _SELECTED, [])
+        for name in self._laboratory.settings.models:
+            collector = ModelCollector.from_parent(session, name=name, nodeid=name, laboratory=self._laboratory)
+            found = list(collector.collect())
+            asked = [nodeid for nodeid in selected if nodeid.partition("::")[0] == name]
+            if asked and name not in asked:
+                unknown = [nodeid for nodeid in asked if nodeid not in {item.nodeid for item in found}]
+                if unknown:
+                    raise pytest.UsageError(f"not found: {unknown[0]} (there are {len(found)} items of {name})")
+                found = [item for item in found if item.nodeid in asked]
+            items.extend(found)
+
+
+class ModelCollector(pytest.Collector):
+    """A model of the command line."""
+
+    def __init__(self, *, laboratory: Laboratory, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self._laboratory = laboratory
+
+    def collect(self) -> Iterator[CheckItem]:
+        """The checks of one environment stand together, so that its worker is used while it is there."""
+        for case in self._cases():
+            label = case.environment.id if isinstance(case, Case) else "declaration"
+            for check in CHECKS if isinstance(case, Case) else CHECKS[:1]:
+                yield CheckItem.from_parent(
+                    self, name=f"{check}[{label}]", case=case, check=check, laboratory=self._laboratory
+                )
+
+    def _cases(self) -> list[Case | Fault]:
+        try:
+            model = declared_model(self.name, self._laboratory)
+        except EnvrobustError as error:
+            return [Fault(self.name, error)]
+        laboratory = self._laboratory
+        return cases_of(model, laboratory.catalogue, laboratory.choice, laboratory.left_out)
+
+
+class CheckItem(pytest.Item):
+    """One check of a model in one environment."""
+
+    def __init__(self, *, case: Case | Fault, check: str, laboratory: Laboratory, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.case, self.check = case, check
+        self._laboratory = laboratory
+        self.stash[SUBJECT] = case
+
+    def setup(self) -> None:
+        """Skip or fail what is known to be impossible before anything is started."""
+        if isinstance(self.case, Fault):
+            refuse(self.case.error)
+        if self.case.fault is not None:
+            skip_or_refuse(self.case.fault, required=self.case.required)
+
+    def runtest(self) -> None:
+        """Compare the labels, or measure the time, against the limits of the command line and the ini file."""
+        assert isinstance(self.case, Case)
+        laboratory = self._laboratory
+        rerun = f"{rerun_command(self)} --envrobust-model {self.parent.name} ..." if self.parent else ""
+        cell = Cell(self.case, laboratory, layers=laboratory.outer_limits, rerun=rerun)
+        self.stash[SUBJECT] = cell
+        if self.check == "labels":
+            cell.assert_labels_agree()
+        else:
+            cell.assert_latency()
+
+    def repr_failure(  # type: ignore[override]
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
+    ) -> object:
+        """The message alone: there is no test code to show."""
+        if isinstance(excinfo.value, (EnvrobustError, AssertionError, pytest.fail.Exception)):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where the item comes from; it has no line of its own."""
+        return self.path, 0, self.nodeid
+
+
+def declared_model(text: str, laboratory: Laboratory) -> Model:
+    """The model that a command line declares. Raises `DeclarationError`."""
+    framework, target = framework_of(text)
+    model = Model(text, sources={framework: target}, inputs=_inputs(laboratory))
+    return model.resolved(laboratory.config.invocation_params.dir)
+
+
+def _inputs(laboratory: Laboratory) -> Inputs:
+    settings = laboratory.settings
+    assert settings.inputs is not None
+    if settings.preprocess is None or settings.size is None:
+        return inputs_at(settings.inputs)
+    height, width = settings.size
+    changes = {} if height == width else {"resize": settings.size, "crop": None}
+    inputs = inputs_at(settings.inputs, NAMED[settings.preprocess](height, **changes))
+    return Arrays(settings.inputs) if isinstance(inputs, Arrays) else inputs
+
+
+def _set_selected_apart(config: pytest.Config, models: tuple[str, ...]) -> None:
+    """Take node ids of the models' items out of pytest's arguments: it would look for files of these names.
+
+    Where no argument but these was given, the models alone are checked.
+    """
+    given = config.args_source == config.ArgsSource.ARGS
+    selected = [argument for argument in config.args if argument.partition("::")[0] in models]
+    setattr(config.option, _SELECTED, selected if given else [])
+    config.args[:] = [argument for argument in config.args if argument not in selected] if given else []

@@ -1,0 +1,196 @@
+"""One entry of the record: what is known of an item's cell, as plain data. A value that was not measured is absent."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_envrobust.comparison.labels import Flip, LabelComparison
+from pytest_envrobust.core.errors import EnvrobustError, NoRoute, StageFailure, Unavailable
+from pytest_envrobust.core.status import Status
+from pytest_envrobust.integration.cases import Case, Fault
+from pytest_envrobust.integration.cell import Cell
+from pytest_envrobust.timing.ratios import Ratio, smallest_visible, summary
+from pytest_envrobust.verdicts.latency import default_clock
+from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT
+from pytest_envrobust.verdicts.verdict import Verdict, gravest
+
+if TYPE_CHECKING:
+    from pytest_envrobust.integration.laboratory import Laboratory
+
+Entry = dict[str, Any]
+
+
+def inconclusive_reason(cell: Cell) -> str:
+    """Why the gravest of a passed item's verdicts is inconclusive; empty where it is not."""
+    verdict = gravest(cell.verdicts)
+    return verdict.message if verdict is not None and verdict.status is Status.INCONCLUSIVE else ""
+
+
+def entry_of(
+    nodeid: str,
+    subject: Cell | Case | Fault,
+    report: pytest.TestReport,
+    error: BaseException | None,
+    laboratory: Laboratory,
+) -> Entry | None:
+    """The entry for an item that has come to its end; ``None`` for one that the user's own code skipped."""
+    status = _status(report, error, subject)
+    if status is None:
+        return None
+    entry: Entry = {"nodeid": nodeid, "status": status.value}
+    if isinstance(error, StageFailure):
+        entry["stage"] = error.stage.value
+    entry["reason"] = _reason(report, error, subject, status)
+    if isinstance(subject, Fault):
+        return _without_gaps({"model": subject.name, **entry})
+    case = subject.case if isinstance(subject, Cell) else subject
+    environment = case.environment
+    entry |= {
+        "model": case.model.name,
+        "environment": environment.id,
+        "framework": environment.framework,
+        "compiler": environment.compiler,
+        "device": environment.device,
+        "reference": case.reference.id,
+        "required": case.required,
+        "route": list(case.plan.way) if case.plan is not None else None,
+    }
+    if isinstance(subject, Cell):
+        entry |= _measured(subject, laboratory)
+    return _without_gaps(entry)
+
+
+def properties_of(entry: Entry) -> list[tuple[str, object]]:
+    """The entry's main figures as flat properties, for JUnit."""
+    flat = {
+        "envrobust.model": entry.get("model"),
+        "envrobust.environment": entry.get("environment"),
+        "envrobust.status": entry["status"],
+        "envrobust.route": " -> ".join(entry.get("route", ())) or None,
+        "envrobust.agreement": entry.get("labels", {}).get("agreement"),
+        "envrobust.median_wall_ms": entry.get("latency", {}).get("wall_ms", {}).get("median"),
+        "envrobust.median_cpu_ms": entry.get("latency", {}).get("cpu_ms", {}).get("median"),
+        "envrobust.output_digest": entry.get("output_digest"),
+    }
+    return [(name, value) for name, value in flat.items() if value is not None]
+
+
+def _status(report: pytest.TestReport, error: BaseException | None, subject: Cell | Case | Fault) -> Status | None:
+    if hasattr(report, "wasxfail"):
+        return Status.LIMITED if report.skipped else Status.FAILED
+    if isinstance(error, StageFailure):
+        return error.status
+    if isinstance(error, NoRoute):
+        return Status.NO_ROUTE
+    if isinstance(error, Unavailable):
+        return Status.UNAVAILABLE
+    if report.failed:
+        return Status.FAILED
+    if report.skipped:
+        return Status.INCONCLUSIVE if isinstance(subject, Cell) and inconclusive_reason(subject) else None
+    return Status.PASSED
+
+
+def _reason(
+    report: pytest.TestReport, error: BaseException | None, subject: Cell | Case | Fault, status: Status
+) -> str | None:
+    if status is Status.LIMITED:
+        return str(getattr(report, "wasxfail", ""))
+    if isinstance(error, EnvrobustError):
+        return error.headline
+    if error is not None:
+        return str(error).strip().split("\n", 1)[0] or type(error).__name__
+    if status is Status.INCONCLUSIVE and isinstance(subject, Cell):
+        return inconclusive_reason(subject).split("\n", 1)[0]
+    return None
+
+
+def _measured(cell: Cell, laboratory: Laboratory) -> Entry:
+    """What the item compared and measured, and what the cell's run knows by now."""
+    run = laboratory.cell_run(cell.model, cell.environment)
+    found: Entry = {"compared": cell.used}
+    if cell.comparison is not None:
+        found["labels"] = _labels(cell.comparison, cell.verdicts)
+    if cell.latency is not None:
+        found["latency"] = _latency(cell)
+    if run.has_predictions:
+        predictions = run.predictions
+        found.setdefault("latency", {**summary(predictions.timing), "from": "predictions"})
+        found |= {
+            "output_digest": run.digest,
+            "engine_evidence": dict(predictions.evidence),
+            "artifact": run.session.artifact,
+            "peak_memory_bytes": run.session.peak_bytes,
+        }
+    return found
+
+
+def _labels(comparison: LabelComparison, verdicts: list[Verdict]) -> Entry:
+    limit = next((item.limit for item in verdicts if item.limit and item.limit.name == MIN_LABEL_AGREEMENT), None)
+    return {
+        "n": comparison.n,
+        "agreement": comparison.agreement,
+        "bound": comparison.bound,
+        "flips": {"real": comparison.real, "tie": comparison.tie, "undefined": comparison.undefined},
+        "largest_difference": comparison.largest_difference,
+        "distinct_labels": comparison.distinct_labels,
+        "limit": limit.value if limit else None,
+        "limit_from": limit.origin if limit else None,
+        "flipped": [_flip(flip) for flip in comparison.flips],
+    }
+
+
+def _flip(flip: Flip) -> Entry:
+    return {
+        "input": flip.input,
+        "expected": flip.expected,
+        "actual": flip.actual,
+        "margin": flip.margin,
+        "kind": flip.kind,
+    }
+
+
+def _latency(cell: Cell) -> Entry:
+    evidence = cell.latency
+    assert evidence is not None
+    found: Entry = {**summary(evidence.timing), "from": "alone" if evidence.wall_ratio is None else "pairs"}
+    ratios = {"wall": evidence.wall_ratio, "cpu": evidence.cpu_ratio}
+    if any(ratios.values()):
+        found["ratio"] = {clock: _interval(ratio) for clock, ratio in ratios.items() if ratio is not None}
+        deciding = evidence.ratio(default_clock(cell.environment))
+        found["smallest_visible"] = smallest_visible(deciding) if deciding is not None else None
+    limits = [item for item in cell.verdicts if item.limit and item.limit.name != MIN_LABEL_AGREEMENT]
+    if verdict := gravest(limits):
+        assert verdict.limit is not None
+        found |= {
+            "limit": verdict.limit.value,
+            "limit_name": verdict.limit.name,
+            "limit_from": verdict.limit.origin,
+            "verdict": verdict.status.value,
+        }
+    return found
+
+
+def _interval(ratio: Ratio) -> list[float] | None:
+    values = [ratio.low, ratio.mid, ratio.high]
+    return values if all(math.isfinite(value) for value in values) else None
+
+
+def _without_gaps(value: Entry) -> Entry:
+    """The same data without values that were not measured: ``None``, NaN and infinities."""
+    kept: Entry = _measured_only(value)
+    return kept
+
+
+def _measured_only(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {name: _measured_only(item) for name, item in value.items()}
+        return {name: item for name, item in kept.items() if item is not None}
+    if isinstance(value, list):
+        return [_measured_only(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

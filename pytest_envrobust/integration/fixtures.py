@@ -1,0 +1,88 @@
+"""The fixtures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.integration.cases import Case, Fault
+from pytest_envrobust.integration.cell import Cell, Runner
+from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
+from pytest_envrobust.integration.parametrization import marker_arguments
+from pytest_envrobust.models.inputs import LoadedInputs
+from pytest_envrobust.models.model import Model
+from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Layer, Thresholds
+
+if TYPE_CHECKING:
+    from pytest_envrobust.integration.laboratory import Laboratory
+
+
+@pytest.fixture(scope="session")
+def _envrobust_case(request: pytest.FixtureRequest) -> Case | Fault:
+    case: Case | Fault = request.param
+    return case
+
+
+@pytest.fixture(scope="session")
+def envrobust_thresholds() -> Thresholds:
+    """The limits; override it in any conftest to return your own."""
+    return Thresholds()
+
+
+@pytest.fixture
+def envrobust(request: pytest.FixtureRequest, _envrobust_case: Case | Fault, envrobust_thresholds: Thresholds) -> Cell:
+    """The cell under test: one model in one environment, to predict with and to assert on."""
+    laboratory = laboratory_of(request.config)
+    case = _envrobust_case
+    request.node.stash[SUBJECT] = case
+    if isinstance(case, Fault):
+        refuse(case.error)
+    if case.fault is not None:
+        skip_or_refuse(case.fault, required=case.required)
+    try:
+        layers: list[Layer] = [marker_limits(request.node), envrobust_thresholds, *laboratory.outer_limits]
+    except EnvrobustError as error:
+        refuse(error)
+    cell = Cell(case, laboratory, layers=layers, rerun=rerun_command(request.node))
+    request.node.stash[SUBJECT] = cell
+    return cell
+
+
+@pytest.fixture
+def envrobust_model(envrobust: Cell) -> Model:
+    """The model of the cell under test."""
+    return envrobust.model
+
+
+@pytest.fixture
+def envrobust_environment(envrobust: Cell) -> Environment:
+    """The environment of the cell under test."""
+    return envrobust.environment
+
+
+@pytest.fixture
+def envrobust_reference(envrobust: Cell) -> Runner:
+    """The environment that the cell under test is compared with, to predict with."""
+    return envrobust.reference
+
+
+@pytest.fixture
+def envrobust_inputs(envrobust: Cell) -> LoadedInputs:
+    """The model's inputs; every environment's ``predict`` prepares them for its own source."""
+    return envrobust.inputs
+
+
+def laboratory_of(config: pytest.Config) -> Laboratory:
+    """The run's laboratory."""
+    laboratory: Laboratory | None = config.pluginmanager.get_plugin("envrobust-laboratory")
+    assert laboratory is not None
+    return laboratory
+
+
+def marker_limits(node: pytest.Item) -> Thresholds:
+    """The limits that the test's markers set. Raises `DeclarationError` for a malformed one."""
+    arguments = marker_arguments(node)
+    return Thresholds.of({name: arguments[name] for name in LIMIT_NAMES if name in arguments}, "marker")

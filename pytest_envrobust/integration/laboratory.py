@@ -1,0 +1,188 @@
+"""The laboratory: what a run shares. Started when the first cell needs it, closed at the run's end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_envrobust.artifacts.store import Store
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.integration.cases import Case, Choice, LeftOut
+from pytest_envrobust.integration.runs import CellRun, ModelRun
+from pytest_envrobust.models.model import Model
+from pytest_envrobust.workers.pool import Pool
+from pytest_envrobust.workers.transport import Scratch
+from pytest_envrobust.workers.workshop import Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_envrobust.integration.settings import Settings
+    from pytest_envrobust.planning.catalogue import Catalogue
+    from pytest_envrobust.verdicts.limits import Limit
+
+
+class Laboratory:
+    """Settings, catalogue, store, workers, and the runs of models and cells, each made once."""
+
+    def __init__(self, config: pytest.Config, catalogue: Catalogue, settings: Settings) -> None:
+        self.config, self.catalogue, self.settings = config, catalogue, settings
+        self.left_out = LeftOut()
+        self.started = time.time()
+        self._workshop: Workshop | None = None
+        self._pool: Pool | None = None
+        self._scratch: Scratch | None = None
+        self._models: dict[str, ModelRun] = {}
+        self._cells: dict[tuple[str, str], CellRun] = {}
+        self._declared: dict[object, tuple[Model, ...]] = {}
+
+    @property
+    def choice(self) -> Choice:
+        """What the command line or the ini file asks for."""
+        settings = self.settings
+        narrowing = settings.environments_origin.startswith("--")
+        return Choice(settings.environments, narrowing=narrowing, reference=settings.reference)
+
+    @property
+    def outer_limits(self) -> tuple[Mapping[str, Limit], Mapping[str, Limit]]:
+        """Limits of the command line and of the ini file, in order of precedence."""
+        return self.settings.command_line_limits, self.settings.ini_limits
+
+    def declared(self, node: pytest.Item) -> tuple[Model, ...]:
+        """The models that the conftest files which apply to a node declare, paths resolved against the root.
+
+        Raises `DeclarationError` where a hook raises, returns something else, or a name is given twice.
+        """
+        key = node.path.parent
+        if key not in self._declared:
+            self._declared[key] = self._ask(node)
+        return self._declared[key]
+
+    def model_run(self, model: Model) -> ModelRun:
+        """What a run has of a model: its inputs and batches."""
+        if model.name not in self._models:
+            self._models[model.name] = ModelRun(model, self)
+        return self._models[model.name]
+
+    def cell_run(self, model: Model, environment: Environment) -> CellRun:
+        """What a run has of a model in an environment: its session and predictions."""
+        key = (model.name, environment.id)
+        if key not in self._cells:
+            self._cells[key] = CellRun(self.model_run(model), environment, self)
+        return self._cells[key]
+
+    def reference_run(self, case: Case) -> CellRun:
+        """The run that a case is compared with."""
+        return self.cell_run(case.model, case.reference)
+
+    def described_models(self) -> list[dict[str, Any]]:
+        """What the record says of the models that were used, as plain data."""
+        return [run.described() for run in self._models.values()]
+
+    @property
+    def scratch(self) -> Scratch:
+        if self._scratch is None:
+            self._scratch = Scratch()
+        return self._scratch
+
+    @property
+    def workshop(self) -> Workshop:
+        """Store and workers. Raises `DeclarationError` where the store's directory cannot be written."""
+        if self._workshop is None:
+            settings = self.settings
+            store = Store(settings.cache_dir)
+            environ = {"TORCHINDUCTOR_CACHE_DIR": str(store.engine_cache("inductor"))}
+            self._pool = Pool(self.scratch, isolated=settings.isolated, environ=environ)
+            self._workshop = Workshop(
+                store,
+                self._pool,
+                threads=settings.threads,
+                limits=settings.limits,
+                options=settings.options,
+                report=self.say,
+            )
+        return self._workshop
+
+    @contextmanager
+    def alone_on(self, device: str) -> Iterator[None]:
+        """Hold the device's lock: no other run on this machine that keeps to it times anything there meanwhile."""
+        import tempfile
+        from pathlib import Path
+
+        from filelock import FileLock
+
+        kind = device.partition("+")[0].replace(":", "-")
+        with FileLock(Path(tempfile.gettempdir()) / f"envrobust-timing-{kind}.lock", mode=0o666):
+            yield
+
+    def say(self, text: str) -> None:
+        """A line of progress, where the user looks on: on a terminal, or with -v."""
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is None or not (self.config.option.verbose > 0 or terminal.isatty):
+            return
+        capture = self.config.pluginmanager.get_plugin("capturemanager")
+        seconds = time.time() - self.started
+        if capture is None:
+            self._write(terminal, text, seconds)
+        else:
+            with capture.global_and_fixture_disabled():
+                self._write(terminal, text, seconds)
+
+    def _write(self, terminal: pytest.TerminalReporter, text: str, seconds: float) -> None:
+        terminal.ensure_newline()
+        terminal.write_line(f"  envrobust {seconds:6.1f} s  {text}", cyan=True)
+
+    def _ask(self, node: pytest.Item) -> tuple[Model, ...]:
+        try:
+            answers: Sequence[Sequence[Model]] = node.ihook.pytest_envrobust_models(config=self.config)
+        except EnvrobustError:
+            raise
+        except Exception as error:
+            raise DeclarationError(
+                "pytest_envrobust_models failed", cause=f"{type(error).__name__}: {error}"
+            ) from error
+        models = [model for answer in answers if answer for model in answer]
+        for model in models:
+            if not isinstance(model, Model):
+                raise DeclarationError(
+                    f"pytest_envrobust_models returned a {type(model).__name__}", cause="it returns a list of Model"
+                )
+        names = [model.name for model in models]
+        for name in names:
+            if names.count(name) > 1:
+                raise DeclarationError(f"model {name!r} is declared {names.count(name)} times", remedy="rename one")
+        return tuple(model.resolved(self.config.rootpath) for model in models)
+
+    def pytest_sessionstart(self) -> None:
+        """Clear the store where the user asked for it."""
+        if self.settings.cache_clear and not hasattr(self.config, "workerinput"):
+            Store(self.settings.cache_dir).clear()
+
+    def pytest_report_header(self) -> str:
+        """What is compared with what, and where converted files are kept."""
+        settings = self.settings
+        asked = ", ".join(settings.environments) or "each engine's default level on the CPU"
+        return f"envrobust: environments {asked} ({settings.environments_origin}); cache {settings.cache_dir}"
+
+    def pytest_report_collectionfinish(self) -> str:
+        """What was left out, in one line."""
+        line = self.left_out.line()
+        return f"envrobust: {line}" if line else ""
+
+    def pytest_unconfigure(self) -> None:
+        """End every worker and remove the scratch directory."""
+        self.close()
+
+    def close(self) -> None:
+        """End every worker and remove the scratch directory. Closing twice is fine."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = self._workshop = None
+        if self._scratch is not None:
+            self._scratch.remove()
+            self._scratch = None

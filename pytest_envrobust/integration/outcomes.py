@@ -1,0 +1,127 @@
+"""From what happened to a cell to what pytest shows: skipped, failed, inconclusive, known limitation."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from pytest_envrobust.core.errors import EnvrobustError, Unavailable
+from pytest_envrobust.integration.cases import Case, Fault
+from pytest_envrobust.integration.cell import Cell
+from pytest_envrobust.integration.entries import entry_of, inconclusive_reason, properties_of
+from pytest_envrobust.integration.parametrization import CASE_FIXTURE
+
+if TYPE_CHECKING:
+    from pytest_envrobust.integration.laboratory import Laboratory
+
+SUBJECT: pytest.StashKey[Cell | Case | Fault] = pytest.StashKey()
+"""What an item is about: its cell or, where none could be made, its case or the fault in its place."""
+
+
+def refuse(error: EnvrobustError) -> NoReturn:
+    """Fail the item with the error's message alone."""
+    __tracebackhide__ = True
+    raise _marked(pytest.fail.Exception(str(error), pytrace=False), error)
+
+
+def skip_or_refuse(error: EnvrobustError, *, required: bool) -> NoReturn:
+    """Skip the item with the error's remedy as the reason; fail it where the user required the environment."""
+    __tracebackhide__ = True
+    if required:
+        refuse(error)
+    raise _marked(pytest.skip.Exception(error.headline, _use_item_location=True), error)
+
+
+def rerun_command(item: pytest.Item) -> str:
+    """A line to copy that runs this item alone."""
+    return f"pytest --envrobust '{item.nodeid}'"
+
+
+class Outcomes:
+    """Hooks around each item that is about a cell."""
+
+    def __init__(self, laboratory: Laboratory) -> None:
+        self._laboratory = laboratory
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Known limitations are strict expected failures in the environments they name."""
+        for item in items:
+            case = _case(item)
+            if case is not None:
+                for marker in item.iter_markers("envrobust_limitation"):
+                    if mark := _expected_failure(marker, case):
+                        item.add_marker(mark)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """A package or device that turned out to be absent in the worker is a skip, or a failure where required."""
+        try:
+            return (yield)
+        except Unavailable as error:
+            subject = item.stash.get(SUBJECT, None)
+            required = isinstance(subject, Cell) and subject.case.required
+            skip_or_refuse(error, required=required)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put what is known of the cell into the report, as plain data that xdist carries."""
+        report = yield
+        subject = item.stash.get(SUBJECT, None)
+        if subject is None or report.when == "teardown" or (report.when == "setup" and report.passed):
+            return report
+        if isinstance(subject, Cell) and report.passed and (reason := inconclusive_reason(subject)):
+            path, line, _ = item.location
+            report.outcome = "skipped"
+            report.longrepr = (path, (line or 0) + 1, reason)
+        error = _error_of(call)
+        entry = entry_of(item.nodeid, subject, report, error, self._laboratory)
+        if entry is not None:
+            report.envrobust = entry  # type: ignore[attr-defined]
+            item.user_properties.extend(properties_of(entry))
+        return report
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Inconclusive is a category of its own; a cell refused in setup failed, it is no error in the test."""
+        entry = getattr(report, "envrobust", None)
+        if entry is None:
+            return None
+        if entry["status"] == "inconclusive" and report.skipped:
+            return "inconclusive", "?", "INCONCLUSIVE"
+        if report.when == "setup" and report.failed:
+            return "failed", "F", "FAILED"
+        return None
+
+
+def _marked(exception: Any, error: EnvrobustError) -> Any:
+    exception.envrobust_error = error
+    return exception
+
+
+def _error_of(call: pytest.CallInfo[None]) -> BaseException | None:
+    if call.excinfo is None:
+        return None
+    error: BaseException = getattr(call.excinfo.value, "envrobust_error", call.excinfo.value)
+    return error
+
+
+def _case(item: pytest.Item) -> Case | None:
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get(CASE_FIXTURE) if callspec is not None else getattr(item, "case", None)
+    return case if isinstance(case, Case) else None
+
+
+def _expected_failure(marker: pytest.Mark, case: Case) -> pytest.MarkDecorator | None:
+    pattern = marker.args[0] if marker.args else marker.kwargs.get("environment")
+    if not isinstance(pattern, str) or not marker.kwargs.get("reason"):
+        return pytest.mark.xfail(
+            False, reason="envrobust_limitation needs an environment's glob and a reason=", strict=True
+        )
+    if not fnmatchcase(case.environment.id, pattern):
+        return None
+    return pytest.mark.xfail(reason=marker.kwargs["reason"], raises=marker.kwargs.get("raises"), strict=True)

@@ -1,0 +1,89 @@
+"""One test item for each model and environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.environments.selection import check_patterns
+from pytest_envrobust.integration.cases import Case, Choice, Fault, cases_of, find_models
+from pytest_envrobust.verdicts.limits import LIMIT_NAMES
+
+if TYPE_CHECKING:
+    from pytest_envrobust.integration.laboratory import Laboratory
+
+CASE_FIXTURE = "_envrobust_case"
+_MARKER_KEYS = frozenset({"models", "environments", "reference", *LIMIT_NAMES})
+
+
+class Parametrization:
+    """Parametrizes tests that use one of the fixtures."""
+
+    def __init__(self, laboratory: Laboratory) -> None:
+        self._laboratory = laboratory
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """One item a case. What cannot be used becomes one failing item: nobody else's result is lost."""
+        if CASE_FIXTURE not in metafunc.fixturenames:
+            return
+        try:
+            cases = self._cases(metafunc)
+        except EnvrobustError as error:
+            cases = [Fault("declaration", error)]
+        # Session scope groups the items of a case, so that its worker is used while it is there.
+        metafunc.parametrize(CASE_FIXTURE, cases, ids=[case.id for case in cases], indirect=True, scope="session")
+
+    def _cases(self, metafunc: pytest.Metafunc) -> Sequence[Case | Fault]:
+        laboratory = self._laboratory
+        marker = marker_arguments(metafunc.definition)
+        declared = laboratory.declared(metafunc.definition)
+        if not declared and not marker.get("models"):
+            raise DeclarationError(
+                "no model is declared for this test", remedy="declare one in a conftest: pytest_envrobust_models"
+            )
+        base = laboratory.choice
+        reference = _reference(marker, laboratory) or base.reference
+        choice = Choice(base.patterns, _listed(marker, "environments"), base.narrowing, reference)
+        found: list[Case | Fault] = []
+        for model in find_models(_listed(marker, "models"), declared):
+            if isinstance(model, Fault):
+                found.append(model)
+            else:
+                found += cases_of(model, laboratory.catalogue, choice, laboratory.left_out)
+        return found
+
+
+def marker_arguments(node: pytest.Item) -> dict[str, Any]:
+    """Arguments of all ``envrobust`` markers of a test, the closest winning. Raises `DeclarationError`."""
+    found: dict[str, Any] = {}
+    for marker in reversed(list(node.iter_markers("envrobust"))):
+        if marker.args:
+            raise DeclarationError(
+                f"the envrobust marker got {marker.args[0]!r}", cause="it takes keyword arguments only"
+            )
+        for name in marker.kwargs:
+            if name not in _MARKER_KEYS:
+                raise DeclarationError(
+                    f"the envrobust marker has no argument {name!r}", cause=f"it has {', '.join(sorted(_MARKER_KEYS))}"
+                )
+        found |= marker.kwargs
+    return found
+
+
+def _listed(marker: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = marker.get(name) or ()
+    listed = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(item, str) for item in listed):
+        raise DeclarationError(f"the envrobust marker's {name}={value!r}", cause="it is a list of names")
+    return listed
+
+
+def _reference(marker: Mapping[str, Any], laboratory: Laboratory) -> Environment | None:
+    if "reference" not in marker:
+        return None
+    check_patterns([marker["reference"]], laboratory.catalogue.everything, "marker")
+    return Environment.parse(marker["reference"])

@@ -1,0 +1,202 @@
+"""What the command line and the ini file say, read once. The command line wins, by `is None`, never by truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_envrobust.artifacts.store import default_root
+from pytest_envrobust.backends.base import Option
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.core.status import Stage
+from pytest_envrobust.environments.selection import check_patterns
+from pytest_envrobust.planning.catalogue import Catalogue
+from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Limit, parse_limit
+
+COMMAND_LINE, INI = "command line", "ini"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The run's settings. ``environments`` are patterns, empty where nothing was asked for."""
+
+    environments: tuple[str, ...] = ()
+    environments_origin: str = "default"
+    models: tuple[str, ...] = ()
+    inputs: Path | None = None
+    preprocess: str | None = None
+    size: tuple[int, int] | None = None
+    reference: Environment | None = None
+    strict: bool = False
+    json: Path | None = None
+    cache_dir: Path = field(default_factory=default_root)
+    cache_clear: bool = False
+    limits: Mapping[Stage, float] = field(default_factory=dict)
+    isolated: bool = True
+    threads: int = 1
+    time_budget: float = 3.0
+    options: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)
+    command_line_limits: Mapping[str, Limit] = field(default_factory=dict)
+    ini_limits: Mapping[str, Limit] = field(default_factory=dict)
+
+
+def read_settings(config: pytest.Config, catalogue: Catalogue) -> Settings:
+    """All settings. Raises `pytest.UsageError` for the first that is malformed, naming the option or ini key."""
+    try:
+        return _read(config, catalogue)
+    except EnvrobustError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
+    here = Path(config.invocation_params.dir)
+    patterns, origin = _environments(config, catalogue)
+    reference, reference_origin = _either(config, "reference")
+    cache_dir, cache_origin = _either(config, "cache_dir")
+    threads, threads_origin = _either(config, "threads")
+    budget, budget_origin = _either(config, "time_budget")
+    strict = config.getoption("envrobust_strict")
+    inputs, json = config.getoption("envrobust_inputs"), config.getoption("envrobust_json")
+    models = tuple(config.getoption("envrobust_model") or ())
+    if models and inputs is None:
+        raise DeclarationError("--envrobust-model needs inputs", remedy="add --envrobust-inputs FOLDER")
+    if inputs is not None and not models:
+        raise DeclarationError("--envrobust-inputs without a model", remedy="add --envrobust-model MODEL")
+    return Settings(
+        environments=patterns,
+        environments_origin=origin,
+        models=models,
+        inputs=None if inputs is None else here / inputs,
+        preprocess=_preprocess(config.getoption("envrobust_preprocess")),
+        size=_size(config.getoption("envrobust_size")),
+        reference=None if reference is None else _environment(reference, catalogue, reference_origin),
+        strict=bool(config.getini("envrobust_strict")) if strict is None else True,
+        json=None if json is None else here / json,
+        cache_dir=default_root() if cache_dir is None else _base(config, cache_origin) / Path(cache_dir).expanduser(),
+        cache_clear=bool(config.getoption("envrobust_cache_clear")),
+        limits=_stage_limits(config),
+        isolated=config.getoption("envrobust_isolation") == "process",
+        threads=int(_number("threads", threads, threads_origin, 1, whole=True)),
+        time_budget=_number("time budget", budget, budget_origin, 3.0),
+        options=_options(config, catalogue),
+        command_line_limits=_limits(config, COMMAND_LINE),
+        ini_limits=_limits(config, INI),
+    )
+
+
+def _either(config: pytest.Config, name: str) -> tuple[str | None, str]:
+    """The option's value or, where it was not given, the ini key's; and where it came from."""
+    value = config.getoption(f"envrobust_{name}")
+    if value is not None:
+        return value, f"--envrobust-{name.replace('_', '-')}"
+    value = config.getini(f"envrobust_{name}")
+    return (str(value), f"envrobust_{name} in the ini file") if value else (None, "default")
+
+
+def _base(config: pytest.Config, origin: str) -> Path:
+    return config.rootpath if origin.endswith("ini file") else Path(config.invocation_params.dir)
+
+
+def _environments(config: pytest.Config, catalogue: Catalogue) -> tuple[tuple[str, ...], str]:
+    asked, origin = config.getoption("envrobust_env"), "--envrobust-env"
+    if asked is None:
+        asked, origin = config.getini("envrobust_environments"), "envrobust_environments in the ini file"
+    patterns = tuple(part.strip() for item in asked for part in item.split(",") if part.strip())
+    check_patterns(patterns, catalogue.everything, origin)
+    return patterns, origin if patterns else "default"
+
+
+def _environment(text: str, catalogue: Catalogue, origin: str) -> Environment:
+    check_patterns([text], catalogue.everything, origin)
+    return Environment.parse(text)
+
+
+def _preprocess(name: str | None) -> str | None:
+    from pytest_envrobust.models.preprocess import NAMED
+
+    if name is not None and name not in NAMED:
+        near = get_close_matches(name, NAMED, 1)
+        raise DeclarationError(
+            f"--envrobust-preprocess {name}",
+            cause=f"it is one of {', '.join(NAMED)}",
+            remedy=f"did you mean {near[0]!r}?" if near else "",
+        )
+    return name
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdigit() and int(side) for side in sides):
+        raise DeclarationError(f"--envrobust-size {text}", cause="it is a number of pixels, or HEIGHTxWIDTH")
+    return int(sides[0]), int(sides[-1])
+
+
+def _number(what: str, text: str | None, origin: str, default: float, *, whole: bool = False) -> float:
+    if text is None:
+        return default
+    try:
+        value = int(text) if whole else float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        kind = "a whole number above 0" if whole else "a number above 0"
+        raise DeclarationError(f"{what} {text!r} ({origin})", cause=f"it is {kind}")
+    return value
+
+
+def _stage_limits(config: pytest.Config) -> dict[Stage, float]:
+    found: dict[Stage, float] = {}
+    sources = (
+        (config.getini("envrobust_timeout"), "envrobust_timeout in the ini file"),
+        (config.getoption("envrobust_timeout") or (), "--envrobust-timeout"),
+    )
+    for lines, origin in sources:
+        for line in lines:
+            stage, separator, seconds = line.rpartition("=")
+            value = _number("time limit", seconds, origin, 0)
+            names = {member.value: member for member in Stage}
+            if separator and stage not in names:
+                raise DeclarationError(f"{line!r} ({origin})", cause=f"stages are {', '.join(names)}")
+            found |= dict.fromkeys([names[stage]] if separator else list(Stage), value)
+    return found
+
+
+def _options(config: pytest.Config, catalogue: Catalogue) -> dict[str, dict[str, Option]]:
+    known = {
+        compiler.name: dict(compiler.options)
+        for backend in catalogue.backends.values()
+        for compiler in backend.compilers
+        if compiler.options
+    }
+    found: dict[str, dict[str, Option]] = {}
+    for line in [*config.getini("envrobust_set"), *(config.getoption("envrobust_set") or ())]:
+        name, separator, text = line.partition("=")
+        compiler, _, option = name.rpartition(".")
+        if not separator or option not in known.get(compiler, {}):
+            available = ", ".join(f"{each}.{item}" for each, items in known.items() for item in items)
+            raise DeclarationError(f"--envrobust-set {line}", cause=f"options are {available}, set by NAME=VALUE")
+        default = known[compiler][option]
+        try:
+            value: Any = text if isinstance(default, str) else type(default)(float(text))
+        except (ValueError, OverflowError):
+            raise DeclarationError(f"--envrobust-set {line}", cause=f"{name} is a number") from None
+        found.setdefault(compiler, {})[option] = value
+    return found
+
+
+def _limits(config: pytest.Config, origin: str) -> dict[str, Limit]:
+    found = {}
+    for name in LIMIT_NAMES:
+        key = f"envrobust_{name}"
+        text = config.getoption(key) if origin == COMMAND_LINE else config.getini(key)
+        if text is not None and text != "":
+            found[name] = parse_limit(str(text), name, origin)
+    return found

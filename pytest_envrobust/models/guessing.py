@@ -1,0 +1,58 @@
+"""A visible guess at the preprocessing of a model that came without one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.models.preprocess import NAMED, Layout, Preprocess
+
+_CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A preprocessing and, in words, what of it was guessed from what."""
+
+    preprocess: Preprocess
+    text: str
+
+
+def guessed_preprocess(
+    spec: TensorSpec | None, usual_layout: str, name: str | None = None, size: tuple[int, int] | None = None
+) -> Guess:
+    """The preprocessing for an input of that spec: layout and size from its shape, values from its dtype and layout.
+
+    ``name`` and ``size`` are what the user said; only the rest is guessed. Without a spec, 224 × 224 is assumed.
+    """
+    layout, declared = _layout_and_size(spec)
+    sides = size or declared or (224, 224)
+    dtype = spec.dtype if spec is not None else "float32"
+    if name is None:
+        quantized = dtype in ("uint8", "int8")
+        chosen = "raw" if quantized else "imagenet" if (layout or usual_layout) == "NCHW" else "inception"
+    else:
+        chosen = name
+    preprocess = NAMED[chosen](sides[0], dtype=dtype, layout=layout)
+    if sides[0] != sides[1]:
+        preprocess = NAMED[chosen](sides[0], dtype=dtype, layout=layout, resize=sides, crop=None)
+    seen = f"from its input {spec}" if spec is not None else "its input is not declared"
+    text = f"preprocessing {chosen} {sides[0]}×{sides[1]} {layout or usual_layout} {dtype}"
+    if name is None:
+        return Guess(preprocess, f"{text}, guessed ({seen}); --envrobust-preprocess says otherwise")
+    return Guess(preprocess, f"{text} (size and layout {seen})")
+
+
+def _layout_and_size(spec: TensorSpec | None) -> tuple[Layout | None, tuple[int, int] | None]:
+    if spec is None or len(spec.shape) != 4:
+        return None, None
+    _, first, second, last = spec.shape
+    if first == _CHANNELS and last != _CHANNELS:
+        return "NCHW", _sides(second, last)
+    if last == _CHANNELS:
+        return "NHWC", _sides(first, second)
+    return None, None
+
+
+def _sides(height: int | None, width: int | None) -> tuple[int, int] | None:
+    return (height, width) if height and width else None

@@ -1,0 +1,175 @@
+"""The inputs that a model is judged on: photographs in a folder, or arrays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.models.preprocess import Layout, Preprocess
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True)
+class LoadedInputs:
+    """Inputs in memory: names, and either decoded images (H, W, 3 uint8 each) or a ready array (N, ...)."""
+
+    names: tuple[str, ...]
+    images: tuple[NDArray[np.uint8], ...] | None = None
+    array: NDArray[Any] | None = None
+    layout: Layout | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def batch(self, preprocess: Preprocess | None, layout: Layout) -> NDArray[Any]:
+        """The batch for a source whose framework usually takes ``layout``, C-contiguous, shape (N, ...)."""
+        if self.images is not None:
+            if preprocess is None:
+                raise DeclarationError(
+                    "images without a preprocessing",
+                    remedy="declare one: ImageFolder(path, Preprocess.imagenet(size=224)), or --envrobust-preprocess",
+                )
+            return preprocess.apply(self.images, layout=layout)
+        assert self.array is not None
+        wanted = (preprocess.layout if preprocess else None) or layout
+        return np.ascontiguousarray(_relaid(self.array, self.layout, wanted))
+
+
+class Inputs(ABC):
+    """What can be given as a model's inputs."""
+
+    preprocess: Preprocess | None
+
+    @abstractmethod
+    def resolved(self, base: Path) -> Inputs:
+        """The same inputs with relative paths taken from ``base``."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise `DeclarationError` for what can be seen to be wrong without reading everything."""
+
+    @abstractmethod
+    def load(self) -> LoadedInputs:
+        """Read and decode. Raises `DeclarationError` naming the first input that cannot be read."""
+
+
+@dataclass(frozen=True)
+class ImageFolder(Inputs):
+    """The images of a folder, sorted by name; subfolders are walked too. ``limit`` takes only the first so many."""
+
+    path: str | Path
+    preprocess: Preprocess | None = None
+    limit: int | None = None
+
+    def resolved(self, base: Path) -> ImageFolder:
+        return replace(self, path=base / self.path)
+
+    def check(self) -> None:
+        self._files()
+
+    def load(self) -> LoadedInputs:
+        folder = Path(self.path)
+        files = self._files()
+        names = tuple(file.relative_to(folder).as_posix() for file in files)
+        return LoadedInputs(names, images=tuple(_decoded(file) for file in files))
+
+    def _files(self) -> list[Path]:
+        folder = Path(self.path)
+        if not folder.is_dir():
+            cause = "it is a file, not a folder" if folder.exists() else "there is no such folder"
+            raise DeclarationError(f"image folder {str(folder)!r}", cause=cause)
+        files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+        if not files:
+            raise DeclarationError(
+                f"image folder {str(folder)!r}",
+                cause=f"it holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})",
+            )
+        return files[: self.limit]
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays(Inputs):
+    """Inputs as one array, shape (N, ...): in memory, or in a ``.npy`` or ``.npz`` file (its only array).
+
+    With a ``preprocess`` the array holds RGB uint8 images, (N, H, W, 3). Without, it is fed as it is; where
+    ``layout`` says how it is laid out, it is transposed for sources whose layout is the other one.
+    """
+
+    array: NDArray[Any] | str | Path
+    preprocess: Preprocess | None = None
+    layout: Layout | None = None
+    names: Sequence[str] = field(default=())
+
+    def resolved(self, base: Path) -> Arrays:
+        return replace(self, array=base / self.array) if isinstance(self.array, (str, Path)) else self
+
+    def check(self) -> None:
+        if isinstance(self.array, (str, Path)) and not Path(self.array).is_file():
+            raise DeclarationError(f"inputs {str(self.array)!r}", cause="there is no such file")
+
+    def load(self) -> LoadedInputs:
+        array = _read_array(Path(self.array)) if isinstance(self.array, (str, Path)) else np.asarray(self.array)
+        if array.ndim < 2 or not len(array):
+            raise DeclarationError(
+                f"inputs of shape {array.shape}", cause="the first dimension counts the inputs and must not be 0"
+            )
+        names = tuple(self.names) or tuple(str(index) for index in range(len(array)))
+        if len(names) != len(array):
+            raise DeclarationError(f"{len(names)} names for {len(array)} inputs")
+        if self.preprocess is None:
+            return LoadedInputs(names, array=array, layout=self.layout)
+        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != 3:
+            raise DeclarationError(
+                f"inputs of shape {array.shape} and dtype {array.dtype}",
+                cause="a preprocessing starts from RGB uint8 images, shape (N, height, width, 3)",
+                remedy="leave the preprocessing out to feed the array as it is",
+            )
+        return LoadedInputs(names, images=tuple(array))
+
+
+def inputs_at(path: str | Path, preprocess: Preprocess | None = None) -> Inputs:
+    """The inputs at a path: a ``.npy`` or ``.npz`` file is an array, anything else an image folder."""
+    if Path(path).suffix in (".npy", ".npz"):
+        return Arrays(path, preprocess)
+    return ImageFolder(path, preprocess)
+
+
+def _decoded(file: Path) -> NDArray[np.uint8]:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as picture:
+            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"), dtype=np.uint8)
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DeclarationError(f"image {str(file)!r} does not decode", cause=str(error)) from None
+
+
+def _read_array(file: Path) -> NDArray[Any]:
+    try:
+        loaded = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DeclarationError(f"inputs {str(file)!r} cannot be read", cause=str(error)) from None
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        if len(loaded.files) != 1:
+            raise DeclarationError(
+                f"inputs {str(file)!r} hold {len(loaded.files)} arrays ({', '.join(loaded.files)})",
+                cause="one is needed",
+            )
+        array: NDArray[Any] = loaded[loaded.files[0]]
+        return array
+
+
+def _relaid(array: NDArray[Any], layout: Layout | None, wanted: Layout) -> NDArray[Any]:
+    if layout is None or array.ndim != 4 or layout == wanted:
+        return array
+    return array.transpose(0, 3, 1, 2) if wanted == "NCHW" else array.transpose(0, 2, 3, 1)

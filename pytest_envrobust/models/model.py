@@ -1,0 +1,169 @@
+"""Declaring a model: its sources, its inputs, the names of its classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.frameworks import frameworks
+from pytest_envrobust.models.inputs import Inputs, inputs_at
+from pytest_envrobust.models.preprocess import Preprocess
+
+_IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A framework's own definition of a model.
+
+    ``target`` is a file (a SavedModel: a directory), an import path ``package.module:attribute`` of a model or of a
+    function that returns one, or such a function or model itself. ``preprocess`` replaces that of the inputs.
+    ``label_offset`` is how many leading classes this source has that the model has not (1 for the background class of
+    1001-class models).
+    """
+
+    target: Any
+    preprocess: Preprocess | None = None
+    label_offset: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.label_offset, int) or self.label_offset < 0:
+            raise DeclarationError(f"label_offset={self.label_offset!r}", cause="it counts leading classes: 0 or more")
+
+    @property
+    def is_factory(self) -> bool:
+        return isinstance(self.target, str) and bool(_IMPORT_PATH.fullmatch(self.target))
+
+    @property
+    def path(self) -> Path | None:
+        """The file or directory, where the source is one."""
+        return Path(self.target) if isinstance(self.target, (str, Path)) and not self.is_factory else None
+
+    def resolved(self, base: Path) -> Source:
+        return replace(self, target=base / self.path) if self.path is not None else self
+
+    def check(self, framework: str) -> None:
+        """Raise `DeclarationError` where a file is named that is not there."""
+        if self.path is not None and not self.path.exists():
+            raise DeclarationError(f"{framework} source {str(self.path)!r}", cause="there is no such file or directory")
+
+    def reference(self, framework: str) -> SourceRef:
+        """What a worker needs to load it. Raises `DeclarationError` for an object that cannot be sent there."""
+        if self.path is not None:
+            return SourceRef(framework, "file", target=str(self.path))
+        if self.is_factory:
+            return SourceRef(framework, "factory", target=self.target)
+        return SourceRef(framework, "pickle", payload=_pickled(self.target, framework))
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A named classifier: native sources, inputs, and (for the reports) the names of its classes.
+
+    ``sources`` maps a framework to a `Source` or to what `Source` takes as its target; the first is the reference's
+    unless ``reference``, an environment's id, says otherwise. ``inputs`` are `ImageFolder` or `Arrays`, or a path.
+    ``labels`` are class names: a sequence, or a text file with one a line.
+
+    Raises `DeclarationError` for an unknown framework, no source at all, or a name that cannot be selected.
+    """
+
+    name: str
+    sources: Mapping[str, Any]
+    inputs: Inputs | str | Path
+    labels: Sequence[str] | str | Path | None = None
+    reference: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip() or "[" in self.name or "::" in self.name:
+            raise DeclarationError(f"model name {self.name!r}", cause="a name is text without '[' and '::'")
+        if not self.sources:
+            raise DeclarationError(f"model {self.name!r} has no source", remedy="give one: sources={'torch': ...}")
+        for framework in self.sources:
+            if framework not in frameworks():
+                near = get_close_matches(str(framework), frameworks(), 1)
+                raise DeclarationError(
+                    f"model {self.name!r} has a source for {framework!r}",
+                    cause=f"frameworks are {', '.join(frameworks())}",
+                    remedy=f"did you mean {near[0]!r}?" if near else "",
+                )
+        sources = {name: item if isinstance(item, Source) else Source(item) for name, item in self.sources.items()}
+        object.__setattr__(self, "sources", sources)
+        if isinstance(self.inputs, (str, Path)):
+            object.__setattr__(self, "inputs", inputs_at(self.inputs))
+
+    @property
+    def first_framework(self) -> str:
+        return next(iter(self.sources))
+
+    @property
+    def input_set(self) -> Inputs:
+        assert isinstance(self.inputs, Inputs)
+        return self.inputs
+
+    def source(self, framework: str) -> Source:
+        source: Source = self.sources[framework]
+        return source
+
+    def preprocess(self, framework: str) -> Preprocess | None:
+        """The preprocessing of that source: its own, or that of the inputs."""
+        return self.source(framework).preprocess or self.input_set.preprocess
+
+    def resolved(self, base: Path) -> Model:
+        """The same model with relative paths taken from ``base``."""
+        sources = {name: source.resolved(base) for name, source in self.sources.items()}
+        labels = base / self.labels if isinstance(self.labels, (str, Path)) else self.labels
+        return replace(self, sources=sources, inputs=self.input_set.resolved(base), labels=labels)
+
+    def check(self) -> None:
+        """Raise `DeclarationError` for what can be seen to be wrong before anything is loaded."""
+        try:
+            for framework, source in self.sources.items():
+                source.check(framework)
+            self.input_set.check()
+            self.class_names()
+        except DeclarationError as error:
+            raise DeclarationError(
+                f"model {self.name!r}: {error.thing}", cause=error.cause, remedy=error.remedy
+            ) from None
+
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes in the model's order; empty where none are declared."""
+        if self.labels is None:
+            return ()
+        if not isinstance(self.labels, (str, Path)):
+            return tuple(self.labels)
+        file = Path(self.labels)
+        try:
+            return tuple(file.read_text(encoding="utf-8").splitlines())
+        except (OSError, UnicodeDecodeError) as error:
+            raise DeclarationError(f"class names {str(file)!r} cannot be read", cause=str(error)) from None
+
+
+def _pickled(target: object, framework: str) -> bytes:
+    import sys
+
+    import cloudpickle
+
+    module = sys.modules.get(getattr(target, "__module__", None) or "")
+    # A worker has no conftest of this name to import from, and its name would not tell which one is meant.
+    by_value = module is not None and module.__name__.rpartition(".")[2] in ("conftest", "__main__")
+    if by_value:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        payload: bytes = cloudpickle.dumps(target)
+    except Exception as error:
+        raise DeclarationError(
+            f"{framework} source {target!r} cannot be sent to a worker process",
+            cause=f"{type(error).__name__}: {error}",
+            remedy="give an import path, 'package.module:function', instead",
+        ) from None
+    finally:
+        if by_value:
+            cloudpickle.unregister_pickle_by_value(module)
+    return payload

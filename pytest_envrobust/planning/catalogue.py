@@ -1,0 +1,196 @@
+"""The catalogue: every environment that a model's sources can be brought to, and the plan that brings it there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pytest_envrobust.backends import engines
+from pytest_envrobust.backends.base import Backend, Compiler
+from pytest_envrobust.conversion.base import Step
+from pytest_envrobust.conversion.routes import Route, shortest
+from pytest_envrobust.conversion.steps import steps
+from pytest_envrobust.core.environment import CONVERTED, Environment
+from pytest_envrobust.core.errors import DeclarationError, NoRoute, Unavailable
+from pytest_envrobust.core.requirements import Requirement
+from pytest_envrobust.environments.availability import has_cuda_driver, missing
+from pytest_envrobust.frameworks import frameworks
+from pytest_envrobust.frameworks.base import BaseFramework
+
+DEVICES = ("cpu", "cpu+sse41", "cpu+avx2", "cuda:0")
+"""The devices of the catalogue."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an environment is reached: the route's steps, then this compiler of this engine.
+
+    ``absent`` says why it cannot run here, where that is known without starting anything.
+    """
+
+    environment: Environment
+    backend: Backend
+    compiler: Compiler
+    route: Route
+    absent: Unavailable | None = None
+
+    @property
+    def requires(self) -> tuple[Requirement, ...]:
+        """All that must be installed, the source's framework included, each once."""
+        source = frameworks()[self.environment.source_framework].requires
+        every = (*source, *self.route.requires, *self.backend.requires, *self.compiler.requires)
+        return tuple(dict.fromkeys(every))
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """The route as the record shows it: the source, the steps, the compiler."""
+        return (self.environment.source_framework, *self.route.names, self.compiler.name)
+
+
+class Catalogue:
+    """All engines, frameworks and steps, and what follows from them."""
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend] | None = None,
+        definitions: Mapping[str, BaseFramework] | None = None,
+        conversions: Mapping[str, Step] | None = None,
+    ) -> None:
+        self.backends = engines() if backends is None else backends
+        self.frameworks = frameworks() if definitions is None else definitions
+        self.steps = steps() if conversions is None else conversions
+
+    @cached_property
+    def named_only(self) -> frozenset[str]:
+        """Compilers that are taken only when named."""
+        return frozenset(compiler.name for _, compiler in self._compilers() if compiler.named_only)
+
+    @cached_property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """All packages that any framework, step or engine needs, each once."""
+        every = [framework.requires for framework in self.frameworks.values()]
+        every += [step.requires for step in self.steps.values()]
+        every += [backend.requires for backend in self.backends.values()]
+        return tuple(dict.fromkeys(item for requires in every for item in requires))
+
+    def environments(self, native: Sequence[str]) -> tuple[Environment, ...]:
+        """Every environment that the sources in these frameworks have a route to, whether or not it can run here."""
+        return tuple(self._environments(tuple(native)))
+
+    @cached_property
+    def everything(self) -> tuple[Environment, ...]:
+        """Every environment that any model could have."""
+        return self.environments(tuple(self.frameworks))
+
+    def defaults(self, native: Sequence[str]) -> tuple[Environment, ...]:
+        """Each engine's own default level on the CPU, for each native framework."""
+        return tuple(
+            environment
+            for environment in self.environments(native)
+            if environment.device == "cpu" and not environment.is_converted and self._entry(environment)[1].default
+        )
+
+    def reference(self, native: Sequence[str]) -> Environment:
+        """The environment that others are compared with unless the user says otherwise."""
+        first = self.frameworks[native[0]]
+        return Environment(first.name, first.reference_compiler, "cpu")
+
+    def plan(self, environment: Environment, native: Sequence[str]) -> Plan:
+        """How to reach that environment from sources in these frameworks.
+
+        Of routes of different steps, one whose packages are installed is preferred to a shorter one whose are not.
+        Raises `DeclarationError` where no engine has that compiler, `NoRoute` where no steps lead there.
+        """
+        backend, compiler = self._entry(environment)
+        route = self._route(environment, compiler, tuple(native))
+        if route is None:
+            raise NoRoute(
+                f"no route to {environment.id}",
+                cause=f"no conversion leads from the model's {' or '.join(native)} source to what "
+                f"{compiler.name} loads ({', '.join(compiler.forms)})",
+                remedy="give the model a source in that framework",
+            )
+        plan = Plan(environment, backend, compiler, route)
+        return Plan(environment, backend, compiler, route, _absence(plan))
+
+    def _compilers(self) -> Iterator[tuple[Backend, Compiler]]:
+        for backend in self.backends.values():
+            for compiler in backend.compilers:
+                yield backend, compiler
+
+    def _entry(self, environment: Environment) -> tuple[Backend, Compiler]:
+        for backend, compiler in self._compilers():
+            executes = compiler.frameworks is None or environment.definition in compiler.frameworks
+            if compiler.name == environment.compiler and executes:
+                return backend, compiler
+        raise DeclarationError(
+            f"{environment.id} is not an environment",
+            cause=f"no engine executes {environment.definition} by {environment.compiler!r}",
+            remedy="`envrobust doctor` lists them",
+        )
+
+    def _environments(self, native: tuple[str, ...]) -> Iterator[Environment]:
+        for source in native:
+            for framework in (source, *self._conversions(source)):
+                for backend, compiler in self._compilers():
+                    if self._is_offered(framework, compiler) and self._reaches(framework, compiler, native):
+                        for device in DEVICES:
+                            if device in backend.devices or device.startswith("cpu"):
+                                yield Environment(framework, compiler.name, device)
+
+    def _conversions(self, source: str) -> Iterator[str]:
+        for target in self.frameworks:
+            if target != source and shortest(source, [target], self.steps.values()):
+                yield f"{source}{CONVERTED}{target}"
+
+    def _is_offered(self, framework: str, compiler: Compiler) -> bool:
+        """A converted framework is offered under its own executors; the others would repeat the native one's route."""
+        if compiler.frameworks is None:
+            return CONVERTED not in framework
+        return framework.split(CONVERTED)[-1] in compiler.frameworks
+
+    def _reaches(self, framework: str, compiler: Compiler, native: tuple[str, ...]) -> bool:
+        return self._route(Environment(framework, compiler.name, "cpu"), compiler, native) is not None
+
+    def _route(self, environment: Environment, compiler: Compiler, native: tuple[str, ...]) -> Route | None:
+        if environment.source_framework not in native:
+            return None
+        installed = [step for step in self.steps.values() if not missing(step.requires)]
+        return _through(environment, compiler, installed) or _through(environment, compiler, self.steps.values())
+
+
+def _through(environment: Environment, compiler: Compiler, usable: Iterable[Step]) -> Route | None:
+    usable = list(usable)
+    first = Route(environment.source_framework)
+    if environment.is_converted:
+        converted = shortest(environment.source_framework, [environment.definition], usable)
+        if converted is None:
+            return None
+        first = converted
+    rest = shortest(first.target, compiler.forms, usable, after=first.steps[-1] if first.steps else None)
+    return None if rest is None else first + rest
+
+
+def _absence(plan: Plan) -> Unavailable | None:
+    environment, backend = plan.environment, plan.backend
+    if lacking := missing(plan.requires):
+        names = " and ".join(item.module for item in lacking)
+        extras = ",".join(dict.fromkeys(item.extra for item in lacking))
+        verb = "is" if len(lacking) == 1 else "are"
+        return Unavailable(f"{names} {verb} not installed", remedy=f"pip install 'pytest-envrobust[{extras}]'")
+    device = backend.devices.get(environment.device)
+    if device is None:
+        reason = backend.no_ceiling or f"{backend.engine} has no way to hold to it"
+        return Unavailable(f"{backend.engine} has no device {environment.device}", cause=reason)
+    if plan.compiler.name in device.absent:
+        return Unavailable(
+            f"{plan.compiler.name} cannot run on {environment.device}", cause=device.absent[plan.compiler.name]
+        )
+    if environment.device.startswith("cuda") and not has_cuda_driver():
+        return Unavailable(
+            "there is no NVIDIA GPU here",
+            cause="the CUDA driver is not installed",
+            remedy="run it on a machine with one",
+        )
+    return None

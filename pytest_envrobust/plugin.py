@@ -1,0 +1,126 @@
+"""The pytest plugin's front door: options, ini keys, markers. All else is imported only when a run asks for it."""
+
+from __future__ import annotations
+
+import pytest
+
+_MARKERS = (
+    "envrobust(models=, environments=, reference=, min_label_agreement=, max_latency_ms=, max_latency_ratio=): "
+    "run this test in the chosen environments; needs --envrobust",
+    "envrobust_limitation(environment, *, reason, raises=): a known limitation of environments that match the glob; "
+    "the test must fail there",
+)
+_NEEDED = "needs --envrobust (or `envrobust = true` in the ini file)"
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the options and ini keys."""
+    group = parser.getgroup("envrobust", "cross-environment consistency of models")
+    add = group.addoption
+    add("--envrobust", action="store_true", default=None, help="run the tests marked or written for envrobust")
+    add(
+        "--envrobust-env",
+        action="append",
+        metavar="GLOB",
+        help="environments framework/compiler/device, by glob or name (repeatable); default: each engine's own "
+        "default level on the CPU; '*' takes all. One named without a wildcard must be there, or its tests fail",
+    )
+    add(
+        "--envrobust-model",
+        action="append",
+        metavar="MODEL",
+        help="check this model without any test code: a .onnx, .tflite, .keras, .pt2 file, a SavedModel directory, "
+        "or [FRAMEWORK=]package.module:factory (repeatable)",
+    )
+    add("--envrobust-inputs", metavar="PATH", help="inputs for --envrobust-model: an image folder, .npy or .npz")
+    add(
+        "--envrobust-preprocess",
+        metavar="NAME",
+        help="how images are prepared for --envrobust-model: imagenet, inception, caffe, raw; guessed if not given",
+    )
+    add("--envrobust-size", metavar="PIXELS", help="side of the prepared images, HEIGHTxWIDTH or one number")
+    add("--envrobust-reference", metavar="ENV", help="the environment that all others are compared with")
+    add("--envrobust-strict", action="store_true", default=None, help="an inconclusive verdict fails the test")
+    add("--envrobust-json", metavar="PATH", help="write the record of this run there, and the predictions beside it")
+    add("--envrobust-cache-dir", metavar="DIR", help="where converted and compiled files are kept")
+    add("--envrobust-cache-clear", action="store_true", help="remove all converted and compiled files first")
+    add(
+        "--envrobust-timeout",
+        action="append",
+        metavar="[STAGE=]SECONDS",
+        help="time limit of a stage (import, convert, compile, load, run), or of each (repeatable)",
+    )
+    add(
+        "--envrobust-isolation",
+        choices=("process", "none"),
+        default="process",
+        help="none: everything in this process, for a debugger",
+    )
+    add("--envrobust-threads", metavar="N", help="threads of every engine (default: 1)")
+    add("--envrobust-time-budget", metavar="SECONDS", help="longest time to measure one cell's latency (default: 3)")
+    add(
+        "--envrobust-set",
+        action="append",
+        metavar="COMPILER.OPTION=VALUE",
+        help="an option of a compiler, such as tvm-tuned.trials=200 (repeatable)",
+    )
+    for name, text in _LIMITS.items():
+        add(f"--envrobust-{name.replace('_', '-')}", metavar="LIMIT", help=text)
+        parser.addini(f"envrobust_{name}", text)
+    parser.addini("envrobust", "run envrobust's tests without --envrobust", type="bool", default=False)
+    parser.addini("envrobust_environments", "like --envrobust-env, one a line", type="linelist")
+    for name in ("reference", "cache_dir", "threads", "time_budget"):
+        parser.addini(f"envrobust_{name}", f"like --envrobust-{name.replace('_', '-')}")
+    parser.addini("envrobust_strict", "like --envrobust-strict", type="bool", default=False)
+    parser.addini("envrobust_timeout", "like --envrobust-timeout, one a line", type="linelist")
+    parser.addini("envrobust_set", "like --envrobust-set, one a line", type="linelist")
+
+
+_LIMITS = {
+    "min_label_agreement": "share of top-1 labels that must agree with the reference's (default: 1.0)",
+    "max_latency_ms": "longest median wall time of a call, in milliseconds",
+    "max_latency_ratio": "longest time of a call, as a multiple of the reference's",
+}
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare envrobust's own hooks."""
+    from pytest_envrobust import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and, where the run asks for it, the rest of the plugin."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    if is_enabled(config):
+        from pytest_envrobust.integration import register
+
+        register(config)
+    else:
+        config.pluginmanager.register(_Disabled(), "envrobust-disabled")
+
+
+def is_enabled(config: pytest.Config) -> bool:
+    """Whether this run asks for envrobust: the flag, a model on the command line, or the ini key."""
+    asked = config.getoption("envrobust")
+    if asked is None:
+        return bool(config.getini("envrobust"))
+    return bool(asked)
+
+
+class _Disabled:
+    """What is left of the plugin in a run that does not ask for it: marked tests are skipped, with the reason."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        skip = None
+        for item in items:
+            names = getattr(item, "fixturenames", ())
+            asks = item.get_closest_marker("envrobust") or any(
+                name == "envrobust" or name.startswith("envrobust_") for name in names
+            )
+            if asks:
+                skip = skip or pytest.mark.skip(reason=_NEEDED)
+                item.add_marker(skip)

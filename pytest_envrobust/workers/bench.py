@@ -1,0 +1,216 @@
+"""The worker's bench: what a worker process does when it is asked. One method an operation."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.backends import engines
+from pytest_envrobust.backends.base import Backend, Session
+from pytest_envrobust.conversion.base import ConversionJob
+from pytest_envrobust.conversion.steps import convert, steps
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks import frameworks
+from pytest_envrobust.workers import transport
+from pytest_envrobust.workers.protocol import (
+    Message,
+    decode_job,
+    decode_source,
+    decode_spec,
+    encode_inspection,
+    encode_spec,
+)
+
+
+class Bench:
+    """State of a worker: its engine, its open sessions and the inputs it has mapped."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._backend: Backend | None = None
+        self._sessions: dict[str, Session] = {}
+        self._inputs: dict[str, NDArray[Any]] = {}
+        self._verified: set[tuple[str, str]] = set()
+
+    def handle(self, operation: str, message: Message) -> Message:
+        """Do what is asked. Whatever it raises is the caller's to report."""
+        operations: dict[str, Callable[..., Message]] = {
+            "start": self.start,
+            "inspect": self.inspect,
+            "convert": self.convert,
+            "build": self.build,
+            "open": self.open,
+            "run": self.run,
+            "sample": self.sample,
+            "close": self.close,
+            "memory": self.memory,
+        }
+        return operations[operation](**message)
+
+    def start(self, engine: str, device: str, threads: int) -> Message:
+        """Import the engine's library and reach the device."""
+        backend = engines()[engine]
+        backend.start(device, threads)
+        self._backend = backend
+        return {"python": sys.version.split()[0]}
+
+    def inspect(self, source: Message) -> Message:
+        """Load a native source and say what it is."""
+        reference = decode_source(source)
+        framework = frameworks()[reference.form]
+        return encode_inspection(framework.inspect(framework.load(reference)))
+
+    def convert(self, step: str, source: Message, target: str, input: Message, options: Message) -> Message:
+        """Run a conversion step, and run what came of it once where its format is a framework's."""
+        spec, path, reference = decode_spec(input), Path(target), decode_source(source)
+        self._verify(reference)
+        convert(step, ConversionJob(reference, path, spec, options))
+        if not path.exists():
+            raise DeclarationError(f"{step} wrote nothing", cause=f"{path.name} is missing")
+        form = steps()[step].target
+        if form not in frameworks():
+            return {"proven": False}
+        _prove(SourceRef(form, "file", target=target), spec)
+        return {"proven": True}
+
+    def build(self, job: Message, target: str) -> Message:
+        """Compile and write the result."""
+        decoded = decode_job(job)
+        self._verify(decoded.source)
+        self._engine.build(decoded, Path(target))
+        return {}
+
+    def open(self, session: str, job: Message) -> Message:
+        """Load a model into a session."""
+        decoded = decode_job(job)
+        self._verify(decoded.source)
+        opened = self._engine.open(decoded)
+        self._sessions[session] = opened
+        return {"input": encode_spec(opened.input)}
+
+    def run(self, session: str, inputs: Message) -> Message:
+        """Run all inputs, as many a call as the session takes; scores, times of each call, evidence."""
+        opened = self._sessions[session]
+        rows, wall, cpu = [], [], []
+        for chunk, valid in _chunks(self._mapped(inputs), opened.input.batch):
+            scores, wall_ns, cpu_ns = _timed(opened, chunk)
+            rows.append(_checked(scores, len(chunk))[:valid])
+            wall.append(wall_ns)
+            cpu.append(cpu_ns)
+        scores = np.concatenate(rows)
+        return {
+            "scores": transport.put(scores, self._scratch),
+            "wall_ns": wall,
+            "cpu_ns": cpu,
+            "evidence": opened.evidence(),
+        }
+
+    def sample(self, session: str, inputs: Message, first: int, calls: int) -> Message:
+        """Time single calls on successive inputs, nothing else in between; nanoseconds of wall and CPU time."""
+        opened, mapped = self._sessions[session], self._mapped(inputs)
+        batch = opened.input.batch
+        chunks = [_chunk(mapped, (first + call) * batch % len(mapped), batch)[0] for call in range(calls)]
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            times = [_timed(opened, chunk)[1:] for chunk in chunks]
+        finally:
+            if collecting:
+                gc.enable()
+        return {"wall_ns": [wall for wall, _ in times], "cpu_ns": [cpu for _, cpu in times]}
+
+    def close(self, session: str) -> Message:
+        """Close a session; closing one that is not open is fine."""
+        if opened := self._sessions.pop(session, None):
+            opened.close()
+            gc.collect()
+        return {}
+
+    def memory(self) -> Message:
+        """The process's peak resident memory in bytes; absent where the system does not tell."""
+        peak = peak_memory()
+        return {} if peak is None else {"peak_bytes": peak}
+
+    @property
+    def _engine(self) -> Backend:
+        assert self._backend is not None, "the worker was not started"
+        return self._backend
+
+    def _verify(self, source: SourceRef) -> None:
+        """Make sure that a factory gives this process the model that it gave the first one."""
+        key = (source.form, source.digest)
+        if source.kind == "file" or not source.digest or key in self._verified:
+            return
+        framework = frameworks()[source.form]
+        if framework.inspect(framework.load(source)).digest != source.digest:
+            raise DeclarationError(
+                f"the {source.form} factory {source.target or ''}".rstrip(),
+                cause="it gives another model in each process",
+                remedy="seed it, or load its weights from a file",
+            )
+        self._verified.add(key)
+
+    def _mapped(self, handle: Message) -> NDArray[Any]:
+        path = handle["path"]
+        if path not in self._inputs:
+            self._inputs[path] = transport.view(handle)
+        return self._inputs[path]
+
+
+def peak_memory() -> int | None:
+    """This process's peak resident memory in bytes."""
+    try:
+        import resource
+    except ImportError:
+        import psutil
+
+        return getattr(psutil.Process(os.getpid()).memory_info(), "peak_wset", None)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _timed(session: Session, chunk: NDArray[Any]) -> tuple[NDArray[Any], int, int]:
+    cpu = time.process_time_ns()
+    wall = time.perf_counter_ns()
+    scores = session.run(chunk)
+    wall = time.perf_counter_ns() - wall
+    return scores, wall, time.process_time_ns() - cpu
+
+
+def _chunks(inputs: NDArray[Any], batch: int) -> list[tuple[NDArray[Any], int]]:
+    return [_chunk(inputs, first, batch) for first in range(0, len(inputs), batch)]
+
+
+def _chunk(inputs: NDArray[Any], first: int, batch: int) -> tuple[NDArray[Any], int]:
+    """``batch`` inputs from ``first`` on, the last one repeated where too few are left, and how many are real."""
+    chunk = np.array(inputs[first : first + batch])
+    valid = len(chunk)
+    if valid < batch:
+        chunk = np.concatenate([chunk, np.repeat(chunk[-1:], batch - valid, axis=0)])
+    return chunk, valid
+
+
+def _checked(scores: NDArray[Any], rows: int) -> NDArray[Any]:
+    if scores.ndim != 2 or len(scores) != rows:
+        raise DeclarationError(
+            f"the model returned scores of shape {scores.shape} for {rows} inputs",
+            cause="one row of class scores for each input is needed",
+        )
+    return scores
+
+
+def _prove(converted: SourceRef, spec: TensorSpec) -> None:
+    framework = frameworks()[converted.form]
+    shape = [size or 1 for size in spec.shape]
+    scores = framework.run(framework.load(converted), np.zeros(shape, dtype=spec.dtype))
+    _checked(scores, shape[0])

@@ -1,0 +1,188 @@
+"""The host's side of one worker: start it, ask it, and end it when it does not answer in time."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from pytest_envrobust.core.errors import StageFailure
+from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.workers.protocol import Message, decode_error
+
+_BOOTSTRAP = """
+import os, sys
+first = channel.receive()
+os.environ.update(first["environ"])
+sys.path[:] = first["path"]
+from pytest_envrobust.workers.entry import serve
+serve(channel, first["scratch"], first["log"], first["parent"])
+"""
+_START_SECONDS = 120.0
+_TAIL_LINES = 25
+_NOISE = ("Warning: Scope",)
+
+
+class Worker(Protocol):
+    """Something that does a worker's operations: a process of its own, or this very process."""
+
+    alive: bool
+    pid: int
+
+    def ask(self, operation: str, message: Message, *, stage: Stage, what: str, limit: float) -> Message:
+        """Have an operation done within ``limit`` seconds. Raises `StageFailure` or `Unavailable`."""
+
+    def end(self) -> None:
+        """End it and everything it started. Ending twice is fine."""
+
+
+class ProcessWorker:
+    """A worker process behind an execnet gateway."""
+
+    def __init__(self, group: Any, name: str, scratch: Path, environ: Mapping[str, str]) -> None:
+        self.alive = True
+        self._name = name
+        self._log = scratch / f"{name}.log"
+        self._group = group
+        self._gateway = group.makegateway(f"popen//python={sys.executable}//id={name}")
+        self._channel = self._gateway.remote_exec(_BOOTSTRAP)
+        first = {
+            "environ": dict(environ),
+            "path": [entry or os.getcwd() for entry in sys.path],
+            "scratch": str(scratch),
+            "log": str(self._log),
+            "parent": os.getpid(),
+        }
+        self._channel.send(first)
+        self.pid: int = self._receive("start the worker", Stage.IMPORT, _START_SECONDS)["pid"]
+
+    def ask(self, operation: str, message: Message, *, stage: Stage, what: str, limit: float) -> Message:
+        """Have an operation done within ``limit`` seconds, or end the worker and raise `StageFailure`."""
+        if not self.alive:
+            raise StageFailure(what, stage=stage, status=Status.CRASHED, cause="its worker has ended")
+        try:
+            self._channel.send({"operation": operation, "message": message})
+        except OSError:
+            raise self._died(what, stage) from None
+        answer = self._receive(what, stage, limit)
+        if "error" in answer:
+            raise decode_error(answer["error"], stage, what)
+        result: Message = answer["answer"]
+        return result
+
+    def end(self) -> None:
+        """Kill the process and everything it started."""
+        if not self.alive:
+            return
+        self.alive = False
+        if pid := getattr(self, "pid", None):
+            kill_tree(pid)
+        try:
+            self._gateway.exit()
+            self._gateway.join(timeout=2)
+        except OSError:
+            pass
+        if self._gateway in self._group:
+            self._group._unregister(self._gateway)
+
+    def _receive(self, what: str, stage: Stage, limit: float) -> Message:
+        try:
+            answer: Message = self._channel.receive(timeout=limit)
+        except self._channel.TimeoutError:
+            tail = self._tail()
+            self.end()
+            raise StageFailure(
+                what,
+                stage=stage,
+                status=Status.TIMED_OUT,
+                cause=f"no answer within {limit:g} s, so its worker was killed",
+                remedy=f"allow more with --envrobust-timeout {stage.value}=SECONDS",
+                detail=tail,
+            ) from None
+        except (EOFError, OSError, self._channel.RemoteError) as error:
+            raise self._died(what, stage, error) from None
+        except KeyboardInterrupt:
+            self.end()
+            raise
+        return answer
+
+    def _died(self, what: str, stage: Stage, error: BaseException | None = None) -> StageFailure:
+        tail = self._tail()
+        how = _exit_text(self._gateway)
+        self.end()
+        cause = f"its worker process died ({how})"
+        if isinstance(error, self._channel.RemoteError):
+            cause, tail = "its worker could not be started", str(error)
+        return StageFailure(what, stage=stage, status=Status.CRASHED, cause=cause, detail=tail)
+
+    def _tail(self) -> str:
+        try:
+            lines = self._log.read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        telling = [line for line in lines if not line.startswith(_NOISE)]
+        return "\n".join(telling[-_TAIL_LINES:])
+
+
+class InlineWorker:
+    """The operations done in this very process, for a debugger: nothing is isolated, no time limit holds."""
+
+    def __init__(self, scratch: Path) -> None:
+        from pytest_envrobust.workers.bench import Bench
+
+        self.alive = True
+        self.pid = os.getpid()
+        self._bench = Bench(scratch)
+
+    def ask(self, operation: str, message: Message, *, stage: Stage, what: str, limit: float) -> Message:
+        """Do the operation here and now; ``limit`` does not apply."""
+        from pytest_envrobust.workers.protocol import encode_error
+
+        try:
+            return self._bench.handle(operation, message)
+        except Exception as error:
+            raise decode_error(encode_error(error), stage, what) from error
+
+    def end(self) -> None:
+        """Nothing to end."""
+        self.alive = False
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all its descendants, and wait until they are gone."""
+    import psutil
+
+    try:
+        root = psutil.Process(pid)
+        doomed = [*root.children(recursive=True), root]
+    except psutil.NoSuchProcess:
+        return
+    for process in doomed:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(doomed, timeout=5)
+
+
+def _exit_text(gateway: Any) -> str:
+    """How the process ended, where execnet's handle on it tells."""
+    import signal
+
+    popen = getattr(getattr(gateway, "_io", None), "popen", None)
+    if popen is None:
+        return "its exit status is unknown"
+    try:
+        code = popen.wait(timeout=5)
+    except Exception:
+        return "its exit status is unknown"
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = "; the system does this when memory runs out" if name == "SIGKILL" else ""
+    return f"killed by {name}{hint}"

@@ -1,0 +1,111 @@
+"""The workers of a run: one for each engine and process environment, started when first needed."""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pytest_envrobust.backends.base import Backend
+from pytest_envrobust.core.status import Stage
+from pytest_envrobust.workers.host import InlineWorker, ProcessWorker, Worker
+from pytest_envrobust.workers.transport import Scratch
+
+_KEEP = 4
+"""Workers kept open beside those in use; a framework's process takes some 100 to 600 MB."""
+_SCARCE = 0.15
+"""Share of the memory that must stay free; below it, workers not in use are closed."""
+
+
+def common_variables(device: str, threads: int) -> dict[str, str]:
+    """Process environment of every worker: the same thread count in every library, and no thread that spins."""
+    count = str(threads)
+    variables = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), count
+    )
+    variables |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+    if device.startswith("cpu"):
+        # TensorFlow takes all memory of every GPU it sees, even for a model that runs on the CPU.
+        variables["CUDA_VISIBLE_DEVICES"] = "-1"
+    return variables
+
+
+class Pool:
+    """Workers by engine, device and thread count, closed when enough others have been used since."""
+
+    def __init__(self, scratch: Scratch, *, isolated: bool = True, environ: Mapping[str, str] | None = None) -> None:
+        self._scratch = scratch
+        self._isolated = isolated
+        self._environ = dict(environ or {})
+        self._workers: OrderedDict[tuple[str, str, int], Worker] = OrderedDict()
+        self._pinned: set[tuple[str, str, int]] = set()
+        self._numbers = itertools.count()
+        self._group: Any = None
+
+    def worker(self, backend: Backend, device: str, threads: int, limit: float) -> Worker:
+        """A worker in which the engine has been imported and the device reached within ``limit`` seconds."""
+        key = (backend.engine, device, threads)
+        worker = self._workers.get(key)
+        if worker is None or not worker.alive:
+            self._make_room()
+            worker = self._start(backend.variables(device, threads), device, threads)
+            try:
+                message = {"engine": backend.engine, "device": device, "threads": threads}
+                worker.ask("start", message, stage=Stage.IMPORT, what=f"import {backend.engine}", limit=limit)
+            except BaseException:
+                worker.end()
+                raise
+            self._workers[key] = worker
+        self._workers.move_to_end(key)
+        return worker
+
+    @property
+    def holds_variables(self) -> bool:
+        """Whether workers are processes of their own, whose variables stand before a library loads."""
+        return self._isolated
+
+    @contextmanager
+    def temporary(self, variables: Mapping[str, str]) -> Iterator[Worker]:
+        """A worker for one conversion, closed after it: some take gigabytes that only the process's end gives back."""
+        self._make_room()
+        worker = self._start(variables, "cpu", 1)
+        try:
+            yield worker
+        finally:
+            worker.end()
+
+    def pin(self, worker: Worker) -> None:
+        """Keep this worker open until the end of the run: it is the reference's."""
+        self._pinned |= {key for key, mine in self._workers.items() if mine is worker}
+
+    def close(self) -> None:
+        """End every worker."""
+        for worker in self._workers.values():
+            worker.end()
+        self._workers.clear()
+        if self._group is not None:
+            self._group.terminate(timeout=1)
+
+    def _start(self, variables: Mapping[str, str], device: str, threads: int) -> Worker:
+        if not self._isolated:
+            return InlineWorker(self._scratch.path)
+        if self._group is None:
+            import execnet
+
+            self._group = execnet.Group()
+        environ = {**common_variables(device, threads), **self._environ, **variables}
+        return ProcessWorker(self._group, f"w{next(self._numbers)}", self._scratch.path, environ)
+
+    def _make_room(self) -> None:
+        idle = [key for key in self._workers if key not in self._pinned]
+        while idle and (len(idle) >= _KEEP or _memory_is_scarce()):
+            self._workers.pop(idle.pop(0)).end()
+
+
+def _memory_is_scarce() -> bool:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return bool(memory.available < _SCARCE * memory.total)

@@ -1,0 +1,102 @@
+"""What host and worker say to each other: dictionaries of plain values, which any Python at the far end reads."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import asdict
+from typing import Any
+
+from pytest_envrobust.backends.base import Job
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure, Unavailable
+from pytest_envrobust.core.sources import Inspection, SourceRef
+from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.core.tensors import TensorSpec
+
+Message = dict[str, Any]
+
+_RAISED = {Stage.IMPORT: Status.BROKEN, Stage.CONVERT: Status.CONVERSION_FAILED}
+_OUT_OF_MEMORY = ("out of memory", "bad_alloc", "cannot allocate memory", "not enough memory")
+
+
+def encode_source(source: SourceRef) -> Message:
+    return asdict(source)
+
+
+def decode_source(message: Message) -> SourceRef:
+    return SourceRef(**message)
+
+
+def encode_spec(spec: TensorSpec) -> Message:
+    return {"shape": list(spec.shape), "dtype": spec.dtype, "name": spec.name}
+
+
+def decode_spec(message: Message) -> TensorSpec:
+    return TensorSpec(tuple(message["shape"]), message["dtype"], message["name"])
+
+
+def encode_job(job: Job) -> Message:
+    return {
+        "source": encode_source(job.source),
+        "compiler": job.compiler,
+        "device": job.device,
+        "input": encode_spec(job.input),
+        "threads": job.threads,
+        "options": dict(job.options),
+    }
+
+
+def decode_job(message: Message) -> Job:
+    return Job(
+        source=decode_source(message["source"]),
+        compiler=message["compiler"],
+        device=message["device"],
+        input=decode_spec(message["input"]),
+        threads=message["threads"],
+        options=message["options"],
+    )
+
+
+def encode_inspection(inspection: Inspection) -> Message:
+    spec = encode_spec(inspection.input) if inspection.input else None
+    return {"digest": inspection.digest, "input": spec, "classes": inspection.classes}
+
+
+def decode_inspection(message: Message) -> Inspection:
+    spec = decode_spec(message["input"]) if message["input"] else None
+    return Inspection(message["digest"], spec, message["classes"])
+
+
+def encode_error(error: BaseException) -> Message:
+    """An exception of the worker's, with all that the host needs to say what happened."""
+    own = isinstance(error, EnvrobustError)
+    return {
+        "kind": type(error).__name__,
+        "declared": isinstance(error, DeclarationError),
+        "unavailable": isinstance(error, Unavailable),
+        "memory": isinstance(error, MemoryError) or any(hint in str(error).lower() for hint in _OUT_OF_MEMORY),
+        "thing": error.thing if isinstance(error, EnvrobustError) else _first_line(error),
+        "cause": error.cause if isinstance(error, EnvrobustError) else "",
+        "remedy": error.remedy if isinstance(error, EnvrobustError) else "",
+        "detail": "" if own else "".join(traceback.format_exception(error)),
+    }
+
+
+def decode_error(message: Message, stage: Stage, what: str) -> EnvrobustError:
+    """The error to raise on the host for one that a worker met in ``stage`` while it did ``what``."""
+    if message["unavailable"]:
+        return Unavailable(message["thing"], cause=message["cause"], remedy=message["remedy"])
+    status = _RAISED.get(stage, Status.CRASHED)
+    if message["memory"]:
+        status = Status.OUT_OF_MEMORY
+    elif message["declared"]:
+        status = Status.FAILED
+    cause = ": ".join(part for part in (message["thing"], message["cause"]) if part)
+    if not message["declared"]:
+        cause = f"{message['kind']}: {cause}" if cause else message["kind"]
+    return StageFailure(
+        what, stage=stage, status=status, cause=cause, remedy=message["remedy"], detail=message["detail"]
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")

@@ -1,0 +1,348 @@
+"""Bringing a cell through its stages: inspect, convert, compile, load; what comes out is a live session."""
+
+from __future__ import annotations
+
+import itertools
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.artifacts.store import Artifact, Store, recipe_key
+from pytest_envrobust.backends import engines
+from pytest_envrobust.backends.base import Job, Option
+from pytest_envrobust.conversion.base import Step
+from pytest_envrobust.core.errors import EnvrobustError, StageFailure, Unavailable
+from pytest_envrobust.core.requirements import Requirement
+from pytest_envrobust.core.sources import Inspection, SourceRef
+from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.core.timing import Timing
+from pytest_envrobust.environments.availability import missing, versions
+from pytest_envrobust.environments.machine import this_machine
+from pytest_envrobust.frameworks import frameworks
+from pytest_envrobust.planning.catalogue import Plan
+from pytest_envrobust.workers import transport
+from pytest_envrobust.workers.host import Worker
+from pytest_envrobust.workers.pool import Pool
+from pytest_envrobust.workers.protocol import (
+    Message,
+    decode_inspection,
+    decode_spec,
+    encode_job,
+    encode_source,
+    encode_spec,
+)
+
+LIMITS: Mapping[Stage, float] = {
+    Stage.IMPORT: 120.0,
+    Stage.CONVERT: 900.0,
+    Stage.COMPILE: 900.0,
+    Stage.LOAD: 300.0,
+    Stage.RUN: 600.0,
+}
+"""Seconds that each stage may take unless the user says otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Scores, shape (N, classes), as the engine gave them; the time of each call; what proves that it ran as asked."""
+
+    scores: NDArray[Any]
+    timing: Timing
+    evidence: Mapping[str, str]
+
+
+class Workshop:
+    """Prepares sessions, each thing once in a run: a failed conversion fails all cells that need it, at once."""
+
+    def __init__(
+        self,
+        store: Store,
+        pool: Pool,
+        *,
+        threads: int = 1,
+        limits: Mapping[Stage, float] = LIMITS,
+        options: Mapping[str, Mapping[str, Option]] | None = None,
+        report: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.store = store
+        self.pool = pool
+        self.threads = threads
+        self.limits = {**LIMITS, **limits}
+        self.options = options or {}
+        self._report = report
+        self._done: dict[str, Artifact | EnvrobustError] = {}
+        self._inspected: dict[SourceRef, Inspection | EnvrobustError] = {}
+        self._names = itertools.count()
+
+    def inspect(self, source: SourceRef) -> Inspection:
+        """Load a native source in a worker of its framework and say what it is."""
+        if source not in self._inspected:
+            try:
+                self._inspected[source] = self._inspect(source)
+            except EnvrobustError as error:
+                self._inspected[source] = error
+        found = self._inspected[source]
+        if isinstance(found, EnvrobustError):
+            raise found
+        return found
+
+    def open(self, plan: Plan, source: SourceRef, spec: TensorSpec) -> LiveSession:
+        """A session of that plan, ready to run ``spec``. Raises `Unavailable` or `StageFailure`."""
+        if plan.absent is not None:
+            raise plan.absent
+        if not self.pool.holds_variables and plan.backend.devices[plan.environment.device].variables:
+            raise Unavailable(
+                f"{plan.environment.device} needs a process of its own",
+                cause="its variables must stand before the library loads",
+                remedy="leave --envrobust-isolation=none out",
+            )
+        made: list[Artifact] = []
+        current = replace(source, digest=self.inspect(source).digest)
+        for step in plan.route.steps:
+            artifact = self._converted(step, current, spec)
+            made.append(artifact)
+            current = SourceRef(step.target, "file", target=str(artifact.path), digest=artifact.key)
+        options = self.options.get(plan.compiler.name, {})
+        job = Job(current, plan.compiler.name, plan.environment.device, spec, self.threads, options)
+        if plan.compiler.builds:
+            artifact = self._built(plan, job)
+            made.append(artifact)
+            job = replace(job, source=SourceRef("built", "file", target=str(artifact.path), digest=artifact.key))
+        return LiveSession(self, plan, job, tuple(made), f"s{next(self._names)}")
+
+    def worker(self, plan: Plan, threads: int) -> Worker:
+        """The worker that runs the plan's engine on its device."""
+        return self.pool.worker(plan.backend, plan.environment.device, threads, self.limits[Stage.IMPORT])
+
+    def say(self, text: str) -> None:
+        """Tell the user what is being done."""
+        self._report(text)
+
+    def _inspect(self, source: SourceRef) -> Inspection:
+        what = f"load the {source.form} source {source.target or ''}".rstrip()
+        with self._reader(source.form) as worker:
+            answer = worker.ask(
+                "inspect",
+                {"source": encode_source(source)},
+                stage=Stage.LOAD,
+                what=what,
+                limit=self.limits[Stage.LOAD],
+            )
+        return decode_inspection(answer)
+
+    @contextmanager
+    def _reader(self, form: str) -> Iterator[Worker]:
+        """A worker that can load a native source: its engine's, which will run it too, or one for the occasion."""
+        framework = frameworks()[form]
+        if lacking := missing(framework.requires):
+            raise Unavailable(f"{lacking[0].module} is not installed", remedy=lacking[0].remedy)
+        backend = engines()[framework.engine]
+        if missing(backend.requires):
+            with self.pool.temporary({}) as worker:
+                yield worker
+        else:
+            yield self.pool.worker(backend, "cpu", self.threads, self.limits[Stage.IMPORT])
+
+    def _converted(self, step: Step, source: SourceRef, spec: TensorSpec) -> Artifact:
+        recipe = {
+            "step": step.name,
+            "source": source.digest,
+            "input": encode_spec(spec),
+            "options": dict(step.options),
+            **_made_with(step.requires),
+        }
+
+        def make(target: Path) -> bool:
+            self.say(step.name)
+            message = {
+                "step": step.name,
+                "source": encode_source(source),
+                "target": str(target),
+                "input": encode_spec(spec),
+                "options": dict(step.options),
+            }
+            with self.pool.temporary(self._source_variables(step.source)) as worker:
+                answer = worker.ask(
+                    "convert", message, stage=Stage.CONVERT, what=step.name, limit=self.limits[Stage.CONVERT]
+                )
+            return bool(answer["proven"])
+
+        return self._once(recipe, step.file, make)
+
+    def _built(self, plan: Plan, job: Job) -> Artifact:
+        backend = plan.backend
+        recipe = {
+            "engine": backend.engine,
+            "compiler": job.compiler,
+            "source": job.source.digest,
+            "device": job.device,
+            "variables": backend.variables(job.device, job.threads),
+            "input": encode_spec(job.input),
+            "threads": job.threads,
+            "options": {**plan.compiler.options, **job.options},
+            "instruction_set": this_machine().instruction_set,
+            **_made_with((*backend.requires, *plan.compiler.requires)),
+        }
+
+        def make(target: Path) -> bool:
+            self.say(f"compile {plan.environment.id}")
+            message = {"job": encode_job(job), "target": str(target)}
+            self.worker(plan, job.threads).ask(
+                "build",
+                message,
+                stage=Stage.COMPILE,
+                what=f"compile {plan.environment.id}",
+                limit=self.limits[Stage.COMPILE],
+            )
+            return False
+
+        return self._once(recipe, backend.artifact, make)
+
+    def _once(self, recipe: Mapping[str, Any], file: str, make: Callable[[Path], bool]) -> Artifact:
+        key = recipe_key(recipe)
+        if key not in self._done:
+            proven = False
+
+            def write(target: Path) -> None:
+                nonlocal proven
+                proven = make(target)
+
+            try:
+                artifact = self.store.get_or_make(recipe, file, write)
+                if proven:
+                    self.store.prove(artifact)
+                self._done[key] = artifact
+            except EnvrobustError as error:
+                self._done[key] = error
+        done = self._done[key]
+        if isinstance(done, EnvrobustError):
+            raise done
+        return done
+
+    def _source_variables(self, form: str) -> dict[str, str]:
+        """Variables for a process that reads that form: those of the engine whose process can load it."""
+        if form not in frameworks():
+            return {}
+        return engines()[frameworks()[form].engine].variables("cpu", 1)
+
+
+class LiveSession:
+    """A model loaded by its engine in a worker; opened again where the worker was closed in between."""
+
+    def __init__(self, workshop: Workshop, plan: Plan, job: Job, artifacts: tuple[Artifact, ...], name: str) -> None:
+        self._workshop, self._job, self._name = workshop, job, name
+        self._worker: Worker | None = None
+        self._proven = False
+        self.plan, self.artifacts = plan, artifacts
+        self.peak_bytes: int | None = None
+
+    @property
+    def artifact(self) -> str | None:
+        """Key of the last artifact on the way, if there is one."""
+        return self.artifacts[-1].key if self.artifacts else None
+
+    def run(self, inputs: transport.Handle) -> Predictions:
+        """Run all inputs, as many a call as the session takes."""
+        answer = self._ask("run", {"inputs": inputs}, f"run {self.plan.environment.id}")
+        scores = transport.take(answer["scores"])
+        if not self._proven:
+            for artifact in self.artifacts:
+                self._workshop.store.prove(artifact)
+            self._proven = True
+        self.peak_bytes = self._memory()
+        return Predictions(scores, Timing.of(answer["wall_ns"], answer["cpu_ns"]), answer["evidence"])
+
+    def sample(self, inputs: transport.Handle, first: int, calls: int) -> Timing:
+        """Time ``calls`` single calls on successive inputs from number ``first`` on."""
+        message = {"inputs": inputs, "first": first, "calls": calls}
+        answer = self._ask("sample", message, f"time {self.plan.environment.id}")
+        return Timing.of(answer["wall_ns"], answer["cpu_ns"])
+
+    def pin(self) -> None:
+        """Keep the worker open until the end of the run."""
+        self._workshop.pool.pin(self._opened())
+
+    def with_threads(self, threads: int) -> LiveSession:
+        """Another session of the same, in a worker with another thread count."""
+        job = replace(self._job, threads=threads)
+        return LiveSession(self._workshop, self.plan, job, self.artifacts, f"{self._name}-{threads}")
+
+    def close(self) -> None:
+        """Close the session in its worker, where that is still there."""
+        if self._worker is not None and self._worker.alive:
+            limit = self._workshop.limits[Stage.LOAD]
+            self._worker.ask("close", {"session": self._name}, stage=Stage.LOAD, what="close a session", limit=limit)
+        self._worker = None
+
+    def _ask(self, operation: str, message: Message, what: str) -> Message:
+        worker = self._opened()
+        limit = self._workshop.limits[Stage.RUN]
+        return worker.ask(operation, {"session": self._name, **message}, stage=Stage.RUN, what=what, limit=limit)
+
+    def _opened(self) -> Worker:
+        if self._worker is None or not self._worker.alive:
+            worker = self._workshop.worker(self.plan, self._job.threads)
+            compiles = self.plan.compiler.compiles_on_open
+            stage = Stage.COMPILE if compiles else Stage.LOAD
+            verb = "compile" if compiles else "load"
+            if compiles:
+                self._workshop.say(f"compile {self.plan.environment.id}")
+            answer = worker.ask(
+                "open",
+                {"session": self._name, "job": encode_job(self._job)},
+                stage=stage,
+                what=f"{verb} {self.plan.environment.id}",
+                limit=self._workshop.limits[stage],
+            )
+            self._check(decode_spec(answer["input"]))
+            self._worker = worker
+        return self._worker
+
+    def _check(self, takes: TensorSpec) -> None:
+        fed = self._job.input
+        if takes.accepts(tuple(size or 1 for size in fed.shape), fed.dtype):
+            return
+        raise StageFailure(
+            f"load {self.plan.environment.id}",
+            stage=Stage.LOAD,
+            status=Status.FAILED,
+            cause=f"the model takes {takes} and is given {fed}",
+            remedy="declare the preprocessing (size, layout, dtype) that the source takes",
+        )
+
+    def _memory(self) -> int | None:
+        assert self._worker is not None
+        limit = self._workshop.limits[Stage.RUN]
+        answer = self._worker.ask("memory", {}, stage=Stage.RUN, what="read the worker's memory", limit=limit)
+        peak: int | None = answer.get("peak_bytes")
+        return peak
+
+
+def input_spec(batch: NDArray[Any], inspection: Inspection) -> TensorSpec:
+    """The concrete input for a source: the batch's shape and dtype, as many inputs a call as the source is made for.
+
+    Raises `StageFailure` where the source says that it takes something else.
+    """
+    declared = inspection.input
+    calls = declared.batch if declared is not None else 1
+    spec = TensorSpec((calls, *batch.shape[1:]), str(np.dtype(batch.dtype)), declared.name if declared else "input")
+    if declared is not None and not declared.accepts(batch.shape, spec.dtype):
+        raise StageFailure(
+            "feed the model",
+            stage=Stage.LOAD,
+            status=Status.FAILED,
+            cause=f"it takes {declared} and the preprocessing gives {spec}",
+            remedy="declare the preprocessing (size, layout, dtype) that the source takes",
+        )
+    return spec
+
+
+def _made_with(requirements: tuple[Requirement, ...]) -> dict[str, Any]:
+    return {"versions": versions(requirements), "python": ".".join(platform.python_version_tuple()[:2])}

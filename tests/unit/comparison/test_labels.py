@@ -1,0 +1,206 @@
+"""Labels, margins, flips: by hand and by properties."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pytest_envrobust.comparison import labels as module
+from pytest_envrobust.comparison.labels import UNDEFINED, compare_labels, margins, top1
+from pytest_envrobust.core.errors import DeclarationError
+
+NAN, INF = math.nan, math.inf
+
+scores_with_anything = hnp.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 9), st.integers(2, 6)),
+    elements=st.one_of(st.integers(-4, 4).map(float), st.sampled_from([NAN, INF, -INF]), st.floats(-9, 9, width=32)),
+)
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    one = draw(scores_with_anything)
+    other = draw(hnp.arrays(np.float32, one.shape, elements=st.sampled_from([NAN, INF, -INF, 0.0, 1.0, 2.5])))
+    return one, np.where(draw(hnp.arrays(bool, one.shape)), one, other)
+
+
+def test_top1_by_hand() -> None:
+    scores = np.array([[1, 3, 2], [2, 2, 1], [NAN, 9, 1], [9, 1, NAN], [-INF, -INF, -INF], [0, INF, INF]])
+    assert top1(scores).tolist() == [1, 0, UNDEFINED, UNDEFINED, 0, 1]
+    assert top1(scores).dtype == np.int64
+
+
+def test_margins_by_hand() -> None:
+    scores = np.array([[1, 3, 2.5], [2, 2, 1], [NAN, 9, 1], [INF, 1, 0], [INF, INF, 0], [3, -INF, -INF], [-INF] * 3])
+    np.testing.assert_array_equal(margins(scores), [0.5, 0, NAN, INF, 0, INF, 0])
+    assert margins(scores).dtype == np.float64
+
+
+def test_margins_of_small_integers_do_not_wrap() -> None:
+    assert margins(np.array([[-128, 127]], dtype=np.int8)).tolist() == [255]
+    assert margins(np.array([[3, 250]], dtype=np.uint8)).tolist() == [247]
+
+
+def test_margin_of_one_class_is_infinite() -> None:
+    np.testing.assert_array_equal(margins(np.array([[1.0], [NAN]])), [INF, NAN])
+
+
+def test_flips_are_classed_by_hand() -> None:
+    expected = np.array([[0, 1.0], [0, 0.25], [0, 0.125], [0, 1.0], [NAN, 0], [NAN, 0]])
+    actual = np.array([[0, 2.0], [0.5, 0], [0.5, 0], [NAN, 1.0], [NAN, 0], [1.0, 0]])
+    found = compare_labels(actual, expected, noise=0.0625, inputs=list("abcdef"))
+    assert [(flip.input, flip.expected, flip.actual, flip.kind) for flip in found.flips] == [
+        ("b", 1, 0, "real"),
+        ("c", 1, 0, "tie"),  # a margin of exactly twice the noise
+        ("d", 1, UNDEFINED, "undefined"),
+        ("e", UNDEFINED, UNDEFINED, "undefined"),  # NaN does not agree with itself
+        ("f", UNDEFINED, 0, "undefined"),
+    ]
+    assert [flip.index for flip in found.flips] == [1, 2, 3, 4, 5]
+    np.testing.assert_array_equal([flip.margin for flip in found.flips], [0.25, 0.125, 1.0, NAN, NAN])
+    assert (found.n, found.agreeing, found.agreement) == (6, 1, 1 / 6)
+    assert (found.real, found.tie, found.undefined, found.distinct_labels) == (1, 1, 3, 1)
+    assert found.largest_difference == 1.0
+
+
+@pytest.mark.parametrize(("noise", "kind"), [(None, "real"), (NAN, "real"), (0.0, "tie"), (1e-3, "tie")])
+def test_without_noise_nothing_is_a_tie(noise: float | None, kind: str) -> None:
+    flip = compare_labels(np.array([[0, 1.0]]), np.array([[1.0, 1.0]]), noise=noise).flips[0]
+    assert (flip.kind, flip.input, flip.margin) == (kind, "#0", 0.0)
+
+
+def test_infinite_scores_compare_without_warnings() -> None:
+    scores = np.array([[INF, 1.0], [-INF, 2.0]])
+    same = compare_labels(scores, scores)
+    assert (same.agreement, same.largest_difference) == (1.0, 0.0)
+    flipped = compare_labels(scores[::-1], scores)
+    assert flipped.real == 2
+    assert flipped.largest_difference == 1.0
+    assert math.isnan(compare_labels(np.full((1, 2), INF), np.zeros((1, 2))).largest_difference)
+
+
+def test_largest_difference_of_singles_that_overflow() -> None:
+    top = float(np.finfo(np.float32).max)
+    one = np.array([[top, 0]], dtype=np.float32)
+    assert compare_labels(one, -one).largest_difference == 2 * top
+
+
+def test_agreement_counts_every_input_and_has_its_bound() -> None:
+    expected = np.eye(20, dtype=np.float32)
+    found = compare_labels(expected * 2, expected)
+    assert (found.agreement, found.flips, found.distinct_labels, found.largest_difference) == (1.0, (), 20, 1.0)
+    assert found.bound == pytest.approx(0.861, abs=5e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int8, np.uint8, np.int32, bool])
+def test_every_numeric_dtype(dtype: type) -> None:
+    scores = np.array([[0, 1], [1, 0]]).astype(dtype)
+    assert compare_labels(scores[::-1], scores).real == 2
+    assert compare_labels(scores, scores.astype(np.float32)).largest_difference == 0.0
+
+
+@settings(deadline=None)
+@given(pairs())
+def test_agreement_is_symmetric(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    there, back = compare_labels(*pair), compare_labels(*reversed(pair))
+    assert [flip.index for flip in there.flips] == [flip.index for flip in back.flips]
+    assert (there.agreement, there.bound, there.undefined) == (back.agreement, back.bound, back.undefined)
+    np.testing.assert_equal(there.largest_difference, back.largest_difference)
+
+
+@settings(deadline=None)
+@given(pairs(), st.randoms(use_true_random=False))
+def test_permuting_inputs_permutes_flips(pair: tuple[np.ndarray, np.ndarray], random: object) -> None:
+    order = np.array(random.sample(range(len(pair[0])), len(pair[0])))  # type: ignore[attr-defined]
+    plain = compare_labels(*pair, noise=0.5)
+    permuted = compare_labels(pair[0][order], pair[1][order], noise=0.5)
+    assert sorted(order[flip.index] for flip in permuted.flips) == [flip.index for flip in plain.flips]
+    counts = (plain.real, plain.tie, plain.undefined, plain.distinct_labels)
+    assert (permuted.real, permuted.tie, permuted.undefined, permuted.distinct_labels) == counts
+
+
+@settings(deadline=None)
+@given(scores_with_anything, st.integers(-8, 8))
+def test_an_offset_of_a_whole_row_changes_no_label(scores: np.ndarray, offset: int) -> None:
+    rounded = np.round(scores * 4) / 4  # so that adding is exact
+    assert top1(rounded + offset).tolist() == top1(rounded).tolist()
+    np.testing.assert_array_equal(margins(rounded + offset), margins(rounded))
+
+
+@settings(deadline=None)
+@given(scores_with_anything)
+def test_a_set_of_scores_agrees_with_itself_but_for_nan(scores: np.ndarray) -> None:
+    found = compare_labels(scores, scores)
+    undefined = np.isnan(scores).any(axis=1)
+    assert found.undefined == len(found.flips) == undefined.sum()
+    assert (top1(scores) == UNDEFINED).tolist() == undefined.tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(pairs(), st.integers(1, 20))
+def test_blocks_change_nothing(pair: tuple[np.ndarray, np.ndarray], block: int) -> None:
+    whole = compare_labels(*pair, noise=0.25)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK_ELEMENTS", block)
+        assert repr(compare_labels(*pair, noise=0.25)) == repr(whole)  # NaN equals itself as text
+
+
+def test_memory_stays_bounded() -> None:
+    import tracemalloc
+
+    row = np.random.default_rng(0).normal(size=1000).astype(np.float32)
+    expected = np.broadcast_to(row, (20_000, 1000))  # 80 MB if anything copied it
+    tracemalloc.start()
+    try:
+        found = compare_labels(np.broadcast_to(-row, expected.shape), expected)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.real == 20_000
+    assert peak < 20e6
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "cause"),
+    [
+        ((3, 4), (3, 5), "class counts"),
+        ((3, 4), (2, 4), "numbers of inputs"),
+        ((3,), (3, 4), r"\(3,\)"),
+        ((3, 2, 2), (3, 2, 2), r"\(N, classes\)"),
+        ((0, 4), (0, 4), "nothing was compared"),
+        ((3, 1), (3, 1), "can never differ"),
+        ((3, 0), (3, 0), r"\(N, classes\)"),
+    ],
+)
+def test_shapes_that_cannot_be_compared(actual: tuple[int, ...], expected: tuple[int, ...], cause: str) -> None:
+    with pytest.raises(DeclarationError, match=cause) as caught:
+        compare_labels(np.zeros(actual), np.zeros(expected))
+    assert str(actual) in str(caught.value)
+
+
+def test_differing_shapes_are_both_named() -> None:
+    with pytest.raises(DeclarationError, match=r"\(64, 1000\) and \(64, 1001\)"):
+        compare_labels(np.zeros((64, 1000)), np.zeros((64, 1001)))
+
+
+@pytest.mark.parametrize("dtype", [object, complex, "U3"])
+def test_other_dtypes_are_refused(dtype: object) -> None:
+    with pytest.raises(DeclarationError, match="dtype"):
+        top1(np.zeros((2, 2)).astype(dtype))
+
+
+@pytest.mark.parametrize("noise", [-1e-9, INF])
+def test_noise_that_cannot_be(noise: float) -> None:
+    with pytest.raises(DeclarationError, match="noise"):
+        compare_labels(np.eye(2), np.eye(2), noise=noise)
+
+
+def test_names_must_fit_the_rows() -> None:
+    with pytest.raises(DeclarationError, match="3 input names"):
+        compare_labels(np.eye(2), np.eye(2), inputs=["a", "b", "c"])

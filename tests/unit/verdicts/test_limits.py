@@ -1,0 +1,134 @@
+"""Limits: what they may be, where they come from, which one holds."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.verdicts.limits import Limit, Thresholds, parse_limit, resolve
+
+TVM, EAGER = "torch/tvm-o3/cpu", "torch/eager/cpu"
+
+
+def line() -> int:
+    return sys._getframe(1).f_lineno
+
+
+def test_a_limit_remembers_file_and_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parent)
+    made, at = Thresholds(min_label_agreement=0.99), line()
+    narrowed = made.where("*/tvm-*/*", min_label_agreement=0.98)
+    assert made.limit("min_label_agreement", EAGER) == Limit("min_label_agreement", 0.99, f"test_limits.py:{at}")
+    assert narrowed.limit("min_label_agreement", TVM) == Limit("min_label_agreement", 0.98, f"test_limits.py:{at + 1}")
+
+
+def test_a_file_elsewhere_is_named_in_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    limit = Thresholds(max_latency_ms=3).limit("max_latency_ms", EAGER)
+    assert limit is not None
+    assert limit.origin.startswith(Path(__file__).resolve().as_posix())
+
+
+def test_code_without_a_file_is_named_as_python_does() -> None:
+    scope: dict[str, object] = {"Thresholds": Thresholds}
+    exec(compile("made = Thresholds(max_latency_ms=3)", "<string>", "exec"), scope)
+    assert scope["made"].limit("max_latency_ms", EAGER).origin == "<string>:1"  # type: ignore[attr-defined]
+
+
+def test_later_where_wins_over_earlier_over_plain() -> None:
+    limits = (
+        Thresholds(min_label_agreement=0.9, max_latency_ms=5)
+        .where("torch/*", min_label_agreement=0.8)
+        .where("*/tvm-*/*", min_label_agreement=0.7)
+    )
+    values = {
+        environment: resolve("min_label_agreement", environment, [limits])
+        for environment in (TVM, EAGER, "onnx/ort-all/cpu", "onnx/tvm-o0/cpu")
+    }
+    assert [limit and limit.value for limit in values.values()] == [0.7, 0.8, 0.9, 0.7]
+    narrowed = limits.limit("max_latency_ms", TVM)  # a where that does not name it leaves it alone
+    assert narrowed is not None
+    assert narrowed.value == 5
+
+
+def test_thresholds_are_values() -> None:
+    made = Thresholds.of({"max_latency_ms": 5}, "marker")
+    assert made == Thresholds.of({"max_latency_ms": 5.0}, "marker")
+    assert hash(made) == hash(Thresholds.of({"max_latency_ms": 5.0}, "marker"))
+    assert pickle.loads(pickle.dumps(made)) == made
+    assert made.where("*", max_latency_ms=6) != made
+    assert repr(made.where("a/*", max_latency_ms=6)) == "Thresholds(max_latency_ms=5).where('a/*', max_latency_ms=6)"
+    with pytest.raises(AttributeError):
+        made.rules = ()  # type: ignore[misc]
+
+
+def test_precedence_and_default() -> None:
+    ini = {"min_label_agreement": parse_limit("0.5", "min_label_agreement", "ini")}
+    conftest = Thresholds().where("*/tvm-*/*", min_label_agreement=0.6)
+    marker = Thresholds.of({"max_latency_ms": 40}, "marker")
+    layers = [None, marker, conftest, None, ini]
+    assert resolve("min_label_agreement", TVM, layers).value == 0.6  # type: ignore[union-attr]
+    assert resolve("min_label_agreement", EAGER, layers) == Limit("min_label_agreement", 0.5, "ini")
+    assert resolve("max_latency_ms", EAGER, layers) == Limit("max_latency_ms", 40.0, "marker")
+    assert resolve("max_latency_ratio", EAGER, layers) is None
+    assert resolve("min_label_agreement", EAGER, []) == Limit("min_label_agreement", 1.0, "default")
+
+
+def test_an_unknown_name_gets_the_nearest_one() -> None:
+    with pytest.raises(DeclarationError, match=r"min_label_agrement.*did you mean min_label_agreement\?"):
+        Thresholds(min_label_agrement=0.9)
+    with pytest.raises(DeclarationError, match=r"test_limits\.py:\d+.*did you mean max_latency_ms\?"):
+        Thresholds().where("*", max_latency=9)
+    with pytest.raises(DeclarationError, match="the limits are"):
+        resolve("zzz", EAGER, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("min_label_agreement", 98),
+        ("min_label_agreement", -0.1),
+        ("min_label_agreement", True),
+        ("min_label_agreement", "0.9"),
+        ("min_label_agreement", None),
+        ("min_label_agreement", math.nan),
+        ("min_label_agreement", 1j),
+        ("max_latency_ms", 0),
+        ("max_latency_ms", math.inf),
+        ("max_latency_ratio", -1),
+    ],
+)
+def test_a_malformed_value_names_limit_value_place_and_what_is_valid(name: str, value: object) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        Thresholds(**{name: value})  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert f"{name}={value!r}" in message
+    assert "test_limits.py:" in message
+    assert "0 to 1" in message or "above 0" in message
+
+
+@pytest.mark.parametrize("value", [1, 1.0, np.float32(1), np.int64(1)])
+def test_any_real_number_will_do(value: float) -> None:
+    assert Thresholds.of({"max_latency_ratio": value}, "marker") == Thresholds.of({"max_latency_ratio": 1}, "marker")
+
+
+@pytest.mark.parametrize("text", ["", "fast", "nan", "98", "98%"])
+def test_text_that_is_no_limit(text: str) -> None:
+    with pytest.raises(DeclarationError, match="from command line"):
+        parse_limit(text, "min_label_agreement", "command line")
+
+
+def test_text_that_is_one() -> None:
+    assert parse_limit(" 0.98 ", "min_label_agreement", "ini") == Limit("min_label_agreement", 0.98, "ini")
+
+
+@pytest.mark.parametrize(("glob", "limits"), [("", {"max_latency_ms": 3}), (3, {"max_latency_ms": 3}), ("*", {})])
+def test_a_where_that_says_nothing(glob: str, limits: dict[str, float]) -> None:
+    with pytest.raises(DeclarationError, match=r"test_limits\.py"):
+        Thresholds().where(glob, **limits)
