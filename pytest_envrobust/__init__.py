@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from pytest_envrobust.models.inputs import Arrays, ImageFolder
     from pytest_envrobust.models.model import Model, Source
     from pytest_envrobust.models.preprocess import Preprocess
-    from pytest_envrobust.verdicts.assertions import assert_labels_agree, assert_latency
+    from pytest_envrobust.verdicts.assertions import EnvironmentMismatch, assert_labels_agree, assert_latency
     from pytest_envrobust.verdicts.limits import Thresholds
 
 __all__ = [
     "Arrays",
     "DeclarationError",
     "Environment",
+    "EnvironmentMismatch",
     "EnvrobustError",
     "ImageFolder",
     "Model",
@@ -43,6 +44,7 @@ _HOMES = {
     "Arrays": "models.inputs",
     "DeclarationError": "core.errors",
     "Environment": "core.environment",
+    "EnvironmentMismatch": "verdicts.assertions",
     "EnvrobustError": "core.errors",
     "ImageFolder": "models.inputs",
     "Model": "models.model",

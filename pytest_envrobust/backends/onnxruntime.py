@@ -66,8 +66,9 @@ class Backend(base.Backend):
                 cause=f"the installed build has no {CUDA_PROVIDER}",
                 remedy="pip uninstall onnxruntime, then pip install onnxruntime-gpu",
             )
-        with contextlib.redirect_stdout(sys.stderr):  # it prints what it could not find
-            onnxruntime.preload_dlls()
+        if hasattr(onnxruntime, "preload_dlls"):  # since 1.21; it prints what it could not find
+            with contextlib.redirect_stdout(sys.stderr):
+                onnxruntime.preload_dlls()
 
     def open(self, job: base.Job) -> base.Session:
         """Optimize the graph, run it once on zeros to learn which kernels it executes, and return the session.

@@ -23,7 +23,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
-from pytest_envrobust.core.errors import Unavailable
+from pytest_envrobust.core.errors import EnvrobustError, Unavailable
 from pytest_envrobust.core.requirements import TVM, Requirement
 from pytest_envrobust.frameworks.base import single_output
 
@@ -41,6 +41,10 @@ CEILINGS = {"cpu+sse41": "penryn", "cpu+avx2": "x86-64-v3"}
 DATABASE = ("database_workload.json", "database_tuning_record.json")
 FFI_THAT_CRASHES = "0.1.15"
 """With this release of apache-tvm-ffi the tuner ends in a segmentation fault."""
+CANDIDATE_LIMIT_S = 300.0
+"""For building or measuring one candidate. TVM's own 30 s do not even start its helpers on a busy machine."""
+BUILDERS = 4
+"""Helper processes that build candidates at once; each holds some 400 MB."""
 
 _NO_TUNING = {"tvm-tuned": "tuning measures kernels for this very processor, which a ceiling hides"}
 
@@ -103,7 +107,8 @@ class Backend(base.Backend):
     def build(self, job: base.Job, target: Path) -> None:
         """Compile the relax module in ``job.source`` to the shared library ``target``, with its record beside it.
 
-        Raises `Unavailable` where no C++ compiler is there to link it, or where tuning is known to crash.
+        Raises `Unavailable` where no C++ compiler is there to link it, or where tuning is known to crash;
+        `EnvrobustError` where the tuner could measure nothing.
         """
         import tvm
 
@@ -209,7 +214,9 @@ def _tuned(module: Any, target: Any, trials: int, directory: Path) -> tuple[Any,
     """
     _require_working_ffi()
     from tvm import relax, transform
+    from tvm.s_tir.meta_schedule.builder import LocalBuilder
     from tvm.s_tir.meta_schedule.relax_integration import extract_tasks, tune_relax
+    from tvm.s_tir.meta_schedule.runner import LocalRunner
 
     # The tuner prints its progress on stdout as soon as this logger lets it.
     logging.getLogger("tvm.s_tir.meta_schedule").setLevel(logging.CRITICAL)
@@ -227,12 +234,22 @@ def _tuned(module: Any, target: Any, trials: int, directory: Path) -> tuple[Any,
             max_trials_global=trials,
             # One round of the usual 64 would spend a small budget on the first task alone.
             num_trials_per_iter=max(1, min(64, trials // max(1, tasks))),
+            builder=LocalBuilder(max_workers=min(BUILDERS, os.cpu_count() or 1), timeout_sec=CANDIDATE_LIMIT_S),
+            runner=LocalRunner(timeout_sec=CANDIDATE_LIMIT_S),
             seed=1,
         )
         module = relax.transform.MetaScheduleApplyDatabase(work)(module)
         for name in DATABASE:
             shutil.copyfile(os.path.join(work, name), directory / name)
-    return module, {"tuning_tasks": tasks, **_database_summary(directory)}
+    summary = {"tuning_tasks": tasks, **_database_summary(directory)}
+    if not summary["tuning_records"]:
+        # The tuner itself goes on without a word, with the schedules of an untuned build.
+        raise EnvrobustError(
+            "tvm-tuned found nothing to apply",
+            cause=f"none of about {trials} candidates for {tasks} tasks could be built and measured",
+            remedy="run it on a quieter machine, or with more trials",
+        )
+    return module, summary
 
 
 def _database_summary(directory: Path) -> dict[str, int]:

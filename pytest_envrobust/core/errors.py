@@ -74,3 +74,8 @@ class StageFailure(EnvrobustError):
             remedy=self.remedy,
             detail=self.detail,
         )
+
+
+for _error in (EnvrobustError, DeclarationError, Unavailable, NoRoute, StageFailure):
+    # Messages name an error by where users import it from.
+    _error.__module__ = "pytest_envrobust"

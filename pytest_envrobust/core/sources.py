@@ -14,7 +14,8 @@ class SourceRef:
     ``form`` is what it is: a framework (``torch``, ``keras``, ``tensorflow``, ``tflite``, ``onnx``) or an engine's own
     form (``tvm``, ``openvino``). Of ``target`` and ``payload`` one is set: a file (``kind="file"``), an import path
     ``package.module:attribute`` (``kind="factory"``), or a pickled factory or model (``kind="pickle"``).
-    ``digest`` is the content's, where it is known already.
+    ``digest`` is the content's, where it is known already. ``state`` is a file with the weights that the factory gave
+    when it was first called: a factory that draws them, or computes them on another instruction set, gives others.
     """
 
     form: str
@@ -22,6 +23,7 @@ class SourceRef:
     target: str = ""
     payload: bytes = b""
     digest: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ a worker process: a framework is imported inside these methods only.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,6 +46,14 @@ class BaseFramework(ABC):
     @abstractmethod
     def run(self, native: Any, batch: NDArray[Any]) -> NDArray[Any]:
         """Run ``native`` once, in the plainest way, on a batch of its own layout; scores of shape (N, classes)."""
+
+    def save_state(self, native: Any, path: Path) -> None:
+        """Write the weights of a model that a factory gave, for `load_state` in another process."""
+        raise AssertionError(f"{self.name} has no factories")
+
+    def load_state(self, native: Any, path: Path) -> None:
+        """Replace the model's weights, in place, by those that `save_state` wrote for one of the same structure."""
+        raise AssertionError(f"{self.name} has no factories")
 
 
 def single_output(value: Any) -> NDArray[Any]:

@@ -65,6 +65,15 @@ class Framework(BaseFramework):
         """One eager call in inference mode; scores of shape (N, classes)."""
         return np.array(single_output(native(batch, training=False)))
 
+    def save_state(self, native: Any, path: Path) -> None:
+        """Write the model's weights."""
+        native.save_weights(path)
+
+    def load_state(self, native: Any, path: Path) -> None:
+        """Replace the model's weights, in place; those of another structure stay as they are."""
+        with contextlib.suppress(ValueError):
+            native.load_weights(path)
+
 
 def declared_input(model: Any) -> TensorSpec | None:
     """The one input of a functional or sequential model; ``None`` for a subclassed one, which declares none.

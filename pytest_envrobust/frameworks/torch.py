@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import re
@@ -76,6 +77,19 @@ class Framework(BaseFramework):
 
         with torch.no_grad():
             return single_output(to_host(native(torch.tensor(batch))))
+
+    def save_state(self, native: Any, path: Path) -> None:
+        """Write the module's parameters and buffers."""
+        import torch
+
+        torch.save(native.state_dict(), path)
+
+    def load_state(self, native: Any, path: Path) -> None:
+        """Replace the module's parameters and buffers, in place; those of another structure stay as they are."""
+        import torch
+
+        with contextlib.suppress(RuntimeError):
+            native.load_state_dict(torch.load(path, weights_only=True))
 
 
 def with_torchvision(action: Callable[[], T]) -> T:

@@ -22,8 +22,8 @@ class LoadedInputs:
     """Inputs in memory: names, and either decoded images (H, W, 3 uint8 each) or a ready array (N, ...)."""
 
     names: tuple[str, ...]
-    images: tuple[NDArray[np.uint8], ...] | None = None
-    array: NDArray[Any] | None = None
+    images: tuple[NDArray[np.uint8], ...] | None = field(default=None, repr=False)
+    array: NDArray[Any] | None = field(default=None, repr=False)
     layout: Layout | None = None
 
     def __len__(self) -> int:

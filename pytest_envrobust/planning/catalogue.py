@@ -133,7 +133,8 @@ class Catalogue:
     def _environments(self, native: tuple[str, ...]) -> Iterator[Environment]:
         for source in native:
             for framework in (source, *self._conversions(source)):
-                for backend, compiler in self._compilers():
+                # A framework's own executors first: the reference is one of them.
+                for backend, compiler in sorted(self._compilers(), key=lambda entry: entry[1].frameworks is None):
                     if self._is_offered(framework, compiler) and self._reaches(framework, compiler, native):
                         for device in DEVICES:
                             if device in backend.devices or device.startswith("cpu"):

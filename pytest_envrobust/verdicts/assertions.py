@@ -28,6 +28,8 @@ CALL_ARGUMENT = "call argument"
 class EnvironmentMismatch(AssertionError):
     """A cell does not keep a limit; the message has the figures, the limit and where it was set."""
 
+    __module__ = "pytest_envrobust"
+
 
 def assert_labels_agree(
     actual: NDArray[Any],

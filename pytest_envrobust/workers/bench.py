@@ -64,11 +64,14 @@ class Bench:
         self._backend = backend
         return {"python": sys.version.split()[0]}
 
-    def inspect(self, source: Message) -> Message:
-        """Load a native source and say what it is."""
+    def inspect(self, source: Message, state: str) -> Message:
+        """Load a native source and say what it is; write the weights of one that is no file to ``state``."""
         reference = decode_source(source)
         framework = frameworks()[reference.form]
-        return encode_inspection(framework.inspect(framework.load(reference)))
+        native = framework.load(reference)
+        if reference.kind != "file":
+            framework.save_state(native, Path(state))
+        return encode_inspection(framework.inspect(native))
 
     def convert(self, step: str, source: Message, target: str, input: Message, options: Message) -> Message:
         """Run a conversion step, and run what came of it once where its format is a framework's."""
@@ -147,17 +150,20 @@ class Bench:
         return self._backend
 
     def _verify(self, source: SourceRef) -> None:
-        """Make sure that a factory gives this process the model that it gave the first one."""
+        """Make sure that this process has the model that the factory gave the first one, weights included."""
         key = (source.form, source.digest)
         if source.kind == "file" or not source.digest or key in self._verified:
             return
         framework = frameworks()[source.form]
-        if framework.inspect(framework.load(source)).digest != source.digest:
-            raise DeclarationError(
-                f"the {source.form} factory {source.target or ''}".rstrip(),
-                cause="it gives another model in each process",
-                remedy="seed it, or load its weights from a file",
-            )
+        native = framework.load(source)
+        if framework.inspect(native).digest != source.digest:
+            framework.load_state(native, Path(source.state))
+            if framework.inspect(native).digest != source.digest:
+                raise DeclarationError(
+                    f"the {source.form} factory {source.target}".rstrip(),
+                    cause="it gives a model of another structure each time it is called",
+                    remedy="make it return the same layers always",
+                )
         self._verified.add(key)
 
     def _mapped(self, handle: Message) -> NDArray[Any]:

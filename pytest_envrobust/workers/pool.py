@@ -36,7 +36,7 @@ class Pool:
     """Workers by engine, device and thread count, closed when enough others have been used since."""
 
     def __init__(self, scratch: Scratch, *, isolated: bool = True, environ: Mapping[str, str] | None = None) -> None:
-        self._scratch = scratch
+        self.scratch = scratch
         self._isolated = isolated
         self._environ = dict(environ or {})
         self._workers: OrderedDict[tuple[str, str, int], Worker] = OrderedDict()
@@ -90,13 +90,13 @@ class Pool:
 
     def _start(self, variables: Mapping[str, str], device: str, threads: int) -> Worker:
         if not self._isolated:
-            return InlineWorker(self._scratch.path)
+            return InlineWorker(self.scratch.path)
         if self._group is None:
             import execnet
 
             self._group = execnet.Group()
         environ = {**common_variables(device, threads), **self._environ, **variables}
-        return ProcessWorker(self._group, f"w{next(self._numbers)}", self._scratch.path, environ)
+        return ProcessWorker(self._group, f"w{next(self._numbers)}", self.scratch.path, environ)
 
     def _make_room(self) -> None:
         idle = [key for key in self._workers if key not in self._pinned]

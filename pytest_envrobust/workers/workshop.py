@@ -79,6 +79,7 @@ class Workshop:
         self._report = report
         self._done: dict[str, Artifact | EnvrobustError] = {}
         self._inspected: dict[SourceRef, Inspection | EnvrobustError] = {}
+        self._states: dict[SourceRef, str] = {}
         self._names = itertools.count()
 
     def inspect(self, source: SourceRef) -> Inspection:
@@ -104,7 +105,7 @@ class Workshop:
                 remedy="leave --envrobust-isolation=none out",
             )
         made: list[Artifact] = []
-        current = replace(source, digest=self.inspect(source).digest)
+        current = replace(source, digest=self.inspect(source).digest, state=self._states[source])
         for step in plan.route.steps:
             artifact = self._converted(step, current, spec)
             made.append(artifact)
@@ -126,11 +127,12 @@ class Workshop:
         self._report(text)
 
     def _inspect(self, source: SourceRef) -> Inspection:
-        what = f"load the {source.form} source {source.target or ''}".rstrip()
+        what = f"load the {source.form} source {source.target}".rstrip()
+        state = self._states[source] = str(self.pool.scratch.path / f"source-{len(self._states)}.weights.h5")
         with self._reader(source.form) as worker:
             answer = worker.ask(
                 "inspect",
-                {"source": encode_source(source)},
+                {"source": encode_source(source), "state": state},
                 stage=Stage.LOAD,
                 what=what,
                 limit=self.limits[Stage.LOAD],
