@@ -36,14 +36,17 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Fault:
-    """A declaration that cannot be used, in the place of the cases that it would have made."""
+    """A declaration that cannot be used, in the place of the cases that it would have made.
+
+    ``name`` is the model's, empty where the fault is not that of one model.
+    """
 
     name: str
     error: EnvrobustError
 
     @property
     def id(self) -> str:
-        return self.name
+        return f"{self.name}-declaration" if self.name else "declaration"
 
 
 @dataclass
@@ -79,7 +82,7 @@ def cases_of(model: Model, catalogue: Catalogue, choice: Choice, left_out: LeftO
         check_patterns(choice.marker, catalogue.everything, "marker")
         reference = _reference(model, catalogue, choice)
     except DeclarationError as error:
-        return [Fault(f"{model.name}-declaration", error)]
+        return [Fault(model.name, error)]
     everything = catalogue.environments(native)
     chosen, required = _chosen(catalogue, choice, native, everything)
     left_out.reasons[f"environments of {model.name} not asked for (--envrobust-env '*' takes all)"] += len(
@@ -101,7 +104,7 @@ def _unknown_model(name: str, known: list[str]) -> Fault:
     near = get_close_matches(name, known, 1)
     cause = f"declared are {', '.join(known)}" if known else "no conftest declares a model"
     remedy = f"did you mean {near[0]!r}?" if near else "declare it in pytest_envrobust_models"
-    return Fault(f"{name}-declaration", DeclarationError(f"there is no model {name!r}", cause=cause, remedy=remedy))
+    return Fault(name, DeclarationError(f"there is no model {name!r}", cause=cause, remedy=remedy))
 
 
 def _reference(model: Model, catalogue: Catalogue, choice: Choice) -> Environment:

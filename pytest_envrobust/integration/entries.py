@@ -45,7 +45,7 @@ def entry_of(
         entry["stage"] = error.stage.value
     entry["reason"] = _reason(report, error, subject, status)
     if isinstance(subject, Fault):
-        return _without_gaps({"model": subject.name, **entry})
+        return _without_gaps({"model": subject.name or None, **entry})
     case = subject.case if isinstance(subject, Cell) else subject
     environment = case.environment
     entry |= {

@@ -33,7 +33,7 @@ class Parametrization:
         try:
             cases = self._cases(metafunc)
         except EnvrobustError as error:
-            cases = [Fault("declaration", error)]
+            cases = [Fault("", error)]
         # Session scope groups the items of a case, so that its worker is used while it is there.
         metafunc.parametrize(CASE_FIXTURE, cases, ids=[case.id for case in cases], indirect=True, scope="session")
 

@@ -63,11 +63,15 @@ class Inputs(ABC):
 
 @dataclass(frozen=True)
 class ImageFolder(Inputs):
-    """The images of a folder, sorted by name; subfolders are walked too. ``limit`` takes only the first so many."""
+    """The images of a folder and its subfolders, sorted by name.
+
+    ``pattern`` takes only files whose name matches the glob, ``limit`` only the first so many.
+    """
 
     path: str | Path
     preprocess: Preprocess | None = None
     limit: int | None = None
+    pattern: str = "*"
 
     def resolved(self, base: Path) -> ImageFolder:
         return replace(self, path=base / self.path)
@@ -86,11 +90,13 @@ class ImageFolder(Inputs):
         if not folder.is_dir():
             cause = "it is a file, not a folder" if folder.exists() else "there is no such folder"
             raise DeclarationError(f"image folder {str(folder)!r}", cause=cause)
-        files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+        found = folder.rglob(self.pattern)
+        files = sorted(file for file in found if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
         if not files:
+            named = "" if self.pattern == "*" else f" named {self.pattern}"
             raise DeclarationError(
                 f"image folder {str(folder)!r}",
-                cause=f"it holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})",
+                cause=f"it holds no image{named} ({', '.join(sorted(IMAGE_SUFFIXES))})",
             )
         return files[: self.limit]
 

@@ -21,6 +21,9 @@ _GRAVITY = (
     "passed",
 )
 
+NO_MODEL = "(no model)"
+"""In the place of a name, for entries of a test whose declaration is at fault."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -69,7 +72,7 @@ def model_views(record: Mapping[str, Any]) -> list[ModelView]:
     """A view of each model of the record."""
     by_model: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
     for cell in record["cells"]:
-        by_model.setdefault(cell["model"], {}).setdefault(cell.get("environment", ""), []).append(cell)
+        by_model.setdefault(cell.get("model", NO_MODEL), {}).setdefault(cell.get("environment", ""), []).append(cell)
     described = {model["name"]: model for model in record["models"]}
     views = []
     for name, environments in by_model.items():

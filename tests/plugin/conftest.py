@@ -1,0 +1,219 @@
+"""Small projects of a user's own, each run by a pytest of its own process.
+
+The classifier is made by hand: its label says which color an image has. Red, green, blue, yellow, gray are the
+classes 0 to 4; the inputs show them in the order 0 1 2 3 4 0 1 2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+COLORS = np.array([[220, 20, 20], [20, 220, 20], [20, 20, 220], [220, 220, 20], [128, 128, 128]], dtype=np.uint8)
+SHOWN = (0, 1, 2, 3, 4, 0, 1, 2)
+SIDE = 16
+WEIGHTS = np.array([[2, -1, -1], [-1, 2, -1], [-1, -1, 2], [1, 1, -2], [0, 0, 0]], dtype=np.float32)
+BIAS = np.array([0, 0, 0, 0, 0.3], dtype=np.float32)
+
+NETS = '''
+import time
+import numpy as np
+import torch
+
+WEIGHTS = np.array({weights}, dtype=np.float32)
+BIAS = np.array({bias}, dtype=np.float32)
+
+
+class Colors(torch.nn.Module):
+    def __init__(self, order=(0, 1, 2, 3, 4)):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, len(order))
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.from_numpy(WEIGHTS[list(order)]))
+            self.linear.bias.copy_(torch.from_numpy(BIAS[list(order)]))
+
+    def forward(self, x):
+        return self.linear(x.mean(dim=(2, 3)))
+
+
+class Twice(Colors):
+    def forward(self, x):
+        scores = super().forward(x)
+        return scores, scores
+
+
+def colors():
+    return Colors().eval()
+
+
+def swapped():
+    """Says green for red and red for green."""
+    return Colors((1, 0, 2, 3, 4)).eval()
+
+
+def four_classes():
+    return Colors((0, 1, 2, 3)).eval()
+
+
+def twice():
+    return Twice().eval()
+
+
+def broken():
+    raise RuntimeError("the weights have gone")
+
+
+def sleeps():
+    time.sleep(600)
+'''
+
+
+def write_colors_onnx(path: Path, *, bias: Any = BIAS, side: int = SIDE, batch: int | str = "batch") -> Path:
+    """Write the classifier as an ONNX file: convolution, average, linear layer; NCHW."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    identity = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+    nodes = [
+        helper.make_node("Conv", ["image", "kernel"], ["convolved"]),
+        helper.make_node("GlobalAveragePool", ["convolved"], ["averaged"]),
+        helper.make_node("Flatten", ["averaged"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weights", "bias"], ["scores"], transB=1),
+    ]
+    tensors = {"kernel": identity, "weights": WEIGHTS, "bias": np.asarray(bias, dtype=np.float32)}
+    graph = helper.make_graph(
+        nodes,
+        "colors",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, side, side])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, 5])],
+        [numpy_helper.from_array(value, name) for name, value in tensors.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, str(path))
+    return path
+
+
+def color_images(side: int = 24) -> list[Any]:
+    """One noisy image a shown color, (side, side, 3) uint8."""
+    random = np.random.default_rng(5)
+    noise = random.integers(-15, 16, (len(SHOWN), side, side, 3))
+    return [np.clip(COLORS[label].astype(int) + noise[index], 0, 255).astype(np.uint8) for index, label in enumerate(SHOWN)]
+
+
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the projects are made of, built once: models, inputs, images."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("warehouse")
+    write_colors_onnx(folder / "colors.onnx")
+    write_colors_onnx(folder / "nan.onnx", bias=np.full(5, np.nan))
+    whole = (folder / "colors.onnx").read_bytes()
+    (folder / "truncated.onnx").write_bytes(whole[: len(whole) // 2])
+    (folder / "images").mkdir()
+    pictures = color_images()
+    for index, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / "images" / f"{index}-{SHOWN[index]}.png")
+    batch = np.stack(pictures)[:, :SIDE, :SIDE].transpose(0, 3, 1, 2).astype(np.float32) / 255
+    np.save(folder / "inputs.npy", np.ascontiguousarray(batch))
+    (folder / "nets.py").write_text(NETS.format(weights=WEIGHTS.tolist(), bias=BIAS.tolist()))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all projects, where a test is not about the store."""
+    return tmp_path_factory.mktemp("store")
+
+
+class Project:
+    """A user's project in a directory of its own."""
+
+    def __init__(self, pytester: pytest.Pytester, warehouse: Path, cache: Path) -> None:
+        self.pytester, self.path, self.warehouse, self.cache = pytester, pytester.path, warehouse, cache
+        self.ini()
+
+    def bring(self, *names: str) -> None:
+        """Put files or folders of the warehouse into the project."""
+        for name in names:
+            os.symlink(self.warehouse / name, self.path / name)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    def ini(self, *lines: str) -> None:
+        """Write the ini file, which also says where the project's root is."""
+        self.write("pytest.ini", "\n".join(["[pytest]", *lines, ""]))
+
+    def declare(self, *models: str, more: str = "") -> None:
+        """Write the conftest: models as Python expressions, and more text."""
+        text = "import pytest\nimport pytest_envrobust as er\n\n\ndef pytest_envrobust_models(config):\n    return ["
+        self.write("conftest.py", text + ", ".join(models) + "]\n\n\n" + textwrap.dedent(more))
+
+    def declare_colors(self, more: str = "") -> None:
+        """One model, ``colors``, with an ONNX source."""
+        self.bring("colors.onnx", "inputs.npy")
+        self.declare("er.Model('colors', sources={'onnx': 'colors.onnx'}, inputs='inputs.npy')", more=more)
+
+    def declare_pair(self, factory: str, more: str = "") -> None:
+        """One model, ``pair``, with an ONNX source, the reference's, and a torch factory of ``nets.py``."""
+        self.bring("colors.onnx", "inputs.npy", "nets.py")
+        sources = f"{{'onnx': 'colors.onnx', 'torch': 'nets:{factory}'}}"
+        self.declare(f"er.Model('pair', sources={sources}, inputs='inputs.npy')", more=more)
+
+    def pytest(self, *arguments: str) -> pytest.RunResult:
+        """Run the project's tests as they are, without --envrobust."""
+        plain = ("-p", "no:cacheprovider", "-p", "no:timeout")
+        return self.pytester.runpytest_subprocess(*plain, *arguments, timeout=300)
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        """Run the project's tests with --envrobust, the shared store, and a record."""
+        own = ("--envrobust", f"--envrobust-cache-dir={self.cache}", "--envrobust-json=run.json")
+        return self.pytest(*own, "--envrobust-time-budget=0.2", "-rA", *arguments)
+
+    def record(self) -> dict[str, Any]:
+        """The record of the last run."""
+        found: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"), parse_constant=_refuse)
+        return found
+
+    def cells(self) -> dict[str, dict[str, Any]]:
+        """The last record's cells by node id."""
+        return {cell["nodeid"]: cell for cell in self.record()["cells"]}
+
+    def statuses(self) -> dict[str, str]:
+        """Status of each cell of the last record, by node id."""
+        return {nodeid: cell["status"] for nodeid, cell in self.cells().items()}
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON value")
+
+
+@pytest.fixture
+def project(
+    pytester: pytest.Pytester, warehouse: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> Project:
+    """An empty project."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    return Project(pytester, warehouse, shared_cache)
+
+
+LABELS_TEST = "def test_labels(envrobust):\n    envrobust.assert_labels_agree()\n"
+
+
+@pytest.fixture
+def labels_test(project: Project) -> str:
+    """Write the plainest test and return its node id up to the case."""
+    project.write("test_it.py", LABELS_TEST)
+    return "test_it.py::test_labels"
