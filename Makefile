@@ -1,0 +1,38 @@
+# make demo   a real classifier on real photographs in every environment that is here
+# make test   the tests
+# Both set up what they need in $(VENV) first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(abspath $(VENV))/bin
+INSTALLED = $(VENV)/.installed
+
+.PHONY: demo test check install clean
+
+install: $(INSTALLED)
+
+# torch comes first and alone: what depends on it would bring another one.
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo "==> installing into $(VENV): torch first, then the other frameworks (some minutes, about 4 GB)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install
+	@echo "==> writing the seeded, calibrated keras model"
+	cd examples/demo && TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python demo_models.py
+	@echo "==> running two models in about forty environments (up to ten minutes the first time)"
+	cd examples/demo && $(BIN)/python -m pytest --envrobust -v --envrobust-json build/demo.json
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist examples/demo/build
