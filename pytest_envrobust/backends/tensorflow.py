@@ -44,7 +44,7 @@ class Backend(base.Backend):
         ),
         # A SavedModel restores to graphs only: there is no eager way to execute it.
         Compiler("graph", "tf.function, or a SavedModel's serving function", _BOTH, _BOTH, default=True),
-        Compiler("xla", "the same function compiled by XLA", _BOTH, _BOTH, default=True, compiles_on_open=True),
+        Compiler("xla", "the same function compiled by XLA", _BOTH, _BOTH, compiles_on_open=True),
     )
     devices: ClassVar[Mapping[str, Device]] = {
         "cpu": Device(),

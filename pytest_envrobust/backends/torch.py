@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -47,7 +48,6 @@ class Backend(base.Backend):
             "traced by TorchScript, frozen and optimized for inference",
             ("torch",),
             ("torch",),
-            default=True,
             compiles_on_open=True,
         ),
         Compiler(
@@ -55,7 +55,6 @@ class Backend(base.Backend):
             "torch.compile with the inductor backend (needs a C++ compiler)",
             ("torch",),
             ("torch",),
-            default=True,
             compiles_on_open=True,
             options={"fullgraph": True, "mode": "default"},
         ),
@@ -94,8 +93,8 @@ class Backend(base.Backend):
         self._compiled_sessions = 0
 
     def variables(self, device: str, threads: int) -> dict[str, str]:
-        """The ceiling's variables, inductor compiling in this process (no helper lingers), a silent profiler."""
-        own = {"TORCHINDUCTOR_COMPILE_THREADS": "1", "KINETO_LOG_LEVEL": "99"}
+        """The ceiling's variables, inductor compiling on every core, a silent profiler."""
+        own = {"TORCHINDUCTOR_COMPILE_THREADS": str(os.cpu_count() or 1), "KINETO_LOG_LEVEL": "99"}
         return {**own, **super().variables(device, threads)}
 
     def start(self, device: str, threads: int) -> None:
@@ -114,6 +113,7 @@ class Backend(base.Backend):
         """Export the module and compile it with AOTInductor into the package ``target``, a ``.pt2`` file."""
         import torch
 
+        checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
         _check_compilation(job)
         module, example = load_for_export(job.source, job.input)
         place = _place(job.device)

@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -234,7 +234,11 @@ def _tuned(module: Any, target: Any, trials: int, directory: Path) -> tuple[Any,
             max_trials_global=trials,
             # One round of the usual 64 would spend a small budget on the first task alone.
             num_trials_per_iter=max(1, min(64, trials // max(1, tasks))),
-            builder=LocalBuilder(max_workers=min(BUILDERS, os.cpu_count() or 1), timeout_sec=CANDIDATE_LIMIT_S),
+            builder=LocalBuilder(
+                max_workers=min(BUILDERS, os.cpu_count() or 1),
+                timeout_sec=CANDIDATE_LIMIT_S,
+                f_build=_candidate_builder(),
+            ),
             runner=LocalRunner(timeout_sec=CANDIDATE_LIMIT_S),
             seed=1,
         )
@@ -250,6 +254,23 @@ def _tuned(module: Any, target: Any, trials: int, directory: Path) -> tuple[Any,
             remedy="run it on a quieter machine, or with more trials",
         )
     return module, summary
+
+
+def _candidate_builder() -> Callable[[Any, Any, Any], Any]:
+    """What builds one candidate in the tuner's helper processes.
+
+    TVM's own one first imports every tensor intrinsic, which takes up to a minute of CPU time in each helper and each
+    round. A candidate that reaches it has been lowered past them already.
+    """
+
+    # Defined in here so that it travels by value: a helper need not be able to import this package.
+    def build(module: Any, target: Any, _params: Any) -> Any:
+        from tvm.driver import build as build_module
+        from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
+
+        return build_module(RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(module), target=target)
+
+    return build
 
 
 def _database_summary(directory: Path) -> dict[str, int]:

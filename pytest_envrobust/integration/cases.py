@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -14,20 +13,21 @@ from pytest_envrobust.models.model import Model
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Case:
     """One model in one environment, before anything is started.
 
     ``required``: the user named the environment, so its absence is a failure. ``fault`` is what makes the case
-    impossible from the start; then ``plan`` may be missing.
+    impossible from the start; then ``plan`` may be missing. Cases of several tests are equal where they are about the
+    same thing: pytest puts the items of equal ones together, so that a worker is used while it is there.
     """
 
     model: Model
     environment: Environment
     reference: Environment
     required: bool = False
-    plan: Plan | None = None
-    fault: EnvrobustError | None = None
+    plan: Plan | None = field(default=None, compare=False)
+    fault: EnvrobustError | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:
@@ -49,16 +49,23 @@ class Fault:
         return f"{self.name}-declaration" if self.name else "declaration"
 
 
-@dataclass
 class LeftOut:
-    """What a run did not take, counted by reason."""
+    """The environments that a run's models have and no test takes."""
 
-    reasons: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self._offered: dict[str, set[Environment]] = {}
+        self._taken: dict[str, set[Environment]] = {}
+
+    def note(self, model: str, offered: Iterable[Environment], taken: Iterable[Environment]) -> None:
+        """A test takes some of the environments that a model has."""
+        self._offered.setdefault(model, set()).update(offered)
+        self._taken.setdefault(model, set()).update(taken)
 
     def line(self) -> str:
         """One line for the user; empty where nothing was left out."""
-        parts = [f"{count} {reason}" for reason, count in self.reasons.most_common()]
-        return "left out: " + "; ".join(parts) if parts else ""
+        counts = {model: len(offered - self._taken[model]) for model, offered in self._offered.items()}
+        parts = [f"{count} environments of {model}" for model, count in counts.items() if count]
+        return f"left out: {', '.join(parts)} (--envrobust-env '*' takes all that can run)" if parts else ""
 
 
 @dataclass(frozen=True)
@@ -85,10 +92,7 @@ def cases_of(model: Model, catalogue: Catalogue, choice: Choice, left_out: LeftO
         return [Fault(model.name, error)]
     everything = catalogue.environments(native)
     chosen, required = _chosen(catalogue, choice, native, everything)
-    left_out.reasons[f"environments of {model.name} not asked for (--envrobust-env '*' takes all)"] += len(
-        set(everything) - set(chosen)
-    )
-    left_out.reasons += Counter()
+    left_out.note(model.name, everything, chosen)
     return [_case(model, environment, reference, environment in required, catalogue) for environment in chosen]
 
 

@@ -161,7 +161,10 @@ class Laboratory:
     def pytest_sessionstart(self) -> None:
         """Clear the store where the user asked for it."""
         if self.settings.cache_clear and not hasattr(self.config, "workerinput"):
-            Store(self.settings.cache_dir).clear()
+            try:
+                Store(self.settings.cache_dir).clear()
+            except EnvrobustError as error:
+                raise pytest.UsageError(str(error)) from None
 
     def pytest_report_header(self) -> str:
         """What is compared with what, and where converted files are kept."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from pytest_envrobust.core.errors import EnvrobustError, Unavailable
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, Unavailable
+from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.integration.cases import Case, Fault
 from pytest_envrobust.integration.cell import Cell
 from pytest_envrobust.integration.entries import entry_of, inconclusive_reason, properties_of
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 SUBJECT: pytest.StashKey[Cell | Case | Fault] = pytest.StashKey()
 """What an item is about: its cell or, where none could be made, its case or the fault in its place."""
+_MALFORMED: pytest.StashKey[DeclarationError] = pytest.StashKey()
+"""What is wrong with an item's limitation."""
 
 
 def refuse(error: EnvrobustError) -> NoReturn:
@@ -53,8 +56,22 @@ class Outcomes:
             case = _case(item)
             if case is not None:
                 for marker in item.iter_markers("envrobust_limitation"):
-                    if mark := _expected_failure(marker, case):
+                    try:
+                        mark = self._expected_failure(marker, case)
+                    except DeclarationError as error:
+                        item.stash[_MALFORMED] = error
+                        continue
+                    if mark is not None:
                         item.add_marker(mark)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """A limitation that cannot be read fails its items: ignored, it would hide what it was meant to say."""
+        error = item.stash.get(_MALFORMED, None)
+        case = _case(item)
+        if error is not None and case is not None:
+            item.stash[SUBJECT] = case
+            refuse(error)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -97,6 +114,21 @@ class Outcomes:
             return "failed", "F", "FAILED"
         return None
 
+    def _expected_failure(self, marker: pytest.Mark, case: Case) -> pytest.MarkDecorator | None:
+        """The mark for a case that the limitation names. Raises `DeclarationError` where it cannot be read."""
+        pattern = marker.args[0] if marker.args else marker.kwargs.get("environment")
+        reason = marker.kwargs.get("reason")
+        unknown = marker.kwargs.keys() - {"environment", "reason", "raises"}
+        if not isinstance(pattern, str) or not reason or unknown or len(marker.args) > 1:
+            raise DeclarationError(
+                "the envrobust_limitation marker cannot be read",
+                cause="it needs an environment's glob and a reason=, and may have raises=",
+            )
+        check_patterns([pattern], self._laboratory.catalogue.everything, "envrobust_limitation")
+        if not fnmatchcase(case.environment.id, pattern):
+            return None
+        return pytest.mark.xfail(reason=reason, raises=marker.kwargs.get("raises"), strict=True)
+
 
 def _marked(exception: Any, error: EnvrobustError) -> Any:
     exception.envrobust_error = error
@@ -114,14 +146,3 @@ def _case(item: pytest.Item) -> Case | None:
     callspec = getattr(item, "callspec", None)
     case = callspec.params.get(CASE_FIXTURE) if callspec is not None else getattr(item, "case", None)
     return case if isinstance(case, Case) else None
-
-
-def _expected_failure(marker: pytest.Mark, case: Case) -> pytest.MarkDecorator | None:
-    pattern = marker.args[0] if marker.args else marker.kwargs.get("environment")
-    if not isinstance(pattern, str) or not marker.kwargs.get("reason"):
-        return pytest.mark.xfail(
-            False, reason="envrobust_limitation needs an environment's glob and a reason=", strict=True
-        )
-    if not fnmatchcase(case.environment.id, pattern):
-        return None
-    return pytest.mark.xfail(reason=marker.kwargs["reason"], raises=marker.kwargs.get("raises"), strict=True)

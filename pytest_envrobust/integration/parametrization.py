@@ -76,7 +76,7 @@ def marker_arguments(node: pytest.Item) -> dict[str, Any]:
 
 def _listed(marker: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = marker.get(name) or ()
-    listed = (value,) if isinstance(value, str) else tuple(value)
+    listed = tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
     if not all(isinstance(item, str) for item in listed):
         raise DeclarationError(f"the envrobust marker's {name}={value!r}", cause="it is a list of names")
     return listed
@@ -85,5 +85,8 @@ def _listed(marker: Mapping[str, Any], name: str) -> tuple[str, ...]:
 def _reference(marker: Mapping[str, Any], laboratory: Laboratory) -> Environment | None:
     if "reference" not in marker:
         return None
-    check_patterns([marker["reference"]], laboratory.catalogue.everything, "marker")
-    return Environment.parse(marker["reference"])
+    name = marker["reference"]
+    if not isinstance(name, str):
+        raise DeclarationError(f"the envrobust marker's reference={name!r}", cause="it is an environment's name")
+    check_patterns([name], laboratory.catalogue.everything, "marker")
+    return Environment.parse(name)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,11 +16,19 @@ from pytest_envrobust.workers.bench import Bench
 from pytest_envrobust.workers.protocol import encode_error
 
 
-def serve(channel: Any, scratch: str, log: str, parent: int) -> None:
-    """Answer requests until the channel is closed from the other end."""
+def serve(channel: Any, scratch: str, log: str, parent: int, tied: bool) -> None:
+    """Answer requests until the channel is closed from the other end.
+
+    ``parent`` is the host's process; ``tied`` says that its main thread started this process.
+    """
     _redirect_output(log)
-    # Ctrl-C reaches the whole process group; the host decides what becomes of its workers.
+    # Ctrl-C is the host's: it decides what becomes of its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgrp"):
+        # A group of its own, by which its children are found even when it has died before them.
+        os.setpgrp()
+    if tied:
+        _die_with_parent()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     bench = Bench(Path(scratch))
     channel.send({"pid": os.getpid()})
@@ -34,6 +45,18 @@ def _redirect_output(log: str) -> None:
     for standard in (1, 2):
         os.dup2(descriptor, standard)
     os.close(descriptor)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the host dies: a native call that never returns lets no thread of ours run.
+
+    Linux means the thread that started this process, not the host as a whole.
+    """
+    if sys.platform != "linux":
+        return
+    set_parent_death_signal = 1
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
 
 
 def _end_with(parent: int) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +21,7 @@ first = channel.receive()
 os.environ.update(first["environ"])
 sys.path[:] = first["path"]
 from pytest_envrobust.workers.entry import serve
-serve(channel, first["scratch"], first["log"], first["parent"])
+serve(channel, first["scratch"], first["log"], first["parent"], first["tied"])
 """
 _START_SECONDS = 120.0
 _TAIL_LINES = 25
@@ -54,6 +57,7 @@ class ProcessWorker:
             "scratch": str(scratch),
             "log": str(self._log),
             "parent": os.getpid(),
+            "tied": threading.current_thread() is threading.main_thread(),
         }
         self._channel.send(first)
         self.pid: int = self._receive("start the worker", Stage.IMPORT, _START_SECONDS)["pid"]
@@ -79,6 +83,7 @@ class ProcessWorker:
         self.alive = False
         if pid := getattr(self, "pid", None):
             kill_tree(pid)
+            _kill_group(pid)
         try:
             self._gateway.exit()
             self._gateway.join(timeout=2)
@@ -167,10 +172,15 @@ def kill_tree(pid: int) -> None:
     psutil.wait_procs(doomed, timeout=5)
 
 
+def _kill_group(pid: int) -> None:
+    """Kill what a worker started and left behind when it died: it led a process group, where there are such."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
 def _exit_text(gateway: Any) -> str:
     """How the process ended, where execnet's handle on it tells."""
-    import signal
-
     popen = getattr(getattr(gateway, "_io", None), "popen", None)
     if popen is None:
         return "its exit status is unknown"

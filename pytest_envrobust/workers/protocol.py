@@ -73,6 +73,7 @@ def encode_error(error: BaseException) -> Message:
         "kind": type(error).__name__,
         "declared": isinstance(error, DeclarationError),
         "unavailable": isinstance(error, Unavailable),
+        "import": isinstance(error, ImportError),
         "memory": isinstance(error, MemoryError) or any(hint in str(error).lower() for hint in _OUT_OF_MEMORY),
         "thing": error.thing if isinstance(error, EnvrobustError) else _first_line(error),
         "cause": error.cause if isinstance(error, EnvrobustError) else "",
@@ -85,6 +86,9 @@ def decode_error(message: Message, stage: Stage, what: str) -> EnvrobustError:
     """The error to raise on the host for one that a worker met in ``stage`` while it did ``what``."""
     if message["unavailable"]:
         return Unavailable(message["thing"], cause=message["cause"], remedy=message["remedy"])
+    if stage is Stage.CONVERT and message["import"]:
+        # A conversion worker imports its packages as it goes: one of them is there and cannot be imported.
+        stage = Stage.IMPORT
     status = _RAISED.get(stage, Status.CRASHED)
     if message["memory"]:
         status = Status.OUT_OF_MEMORY

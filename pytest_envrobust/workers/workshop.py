@@ -185,7 +185,7 @@ class Workshop:
             "compiler": job.compiler,
             "source": job.source.digest,
             "device": job.device,
-            "variables": backend.variables(job.device, job.threads),
+            "variables": dict(backend.devices[job.device].variables),
             "input": encode_spec(job.input),
             "threads": job.threads,
             "options": {**plan.compiler.options, **job.options},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -171,15 +172,21 @@ class Project:
         sources = f"{{'onnx': 'colors.onnx', 'torch': 'nets:{factory}'}}"
         self.declare(f"er.Model('pair', sources={sources}, inputs='inputs.npy')", more=more)
 
-    def pytest(self, *arguments: str) -> pytest.RunResult:
-        """Run the project's tests as they are, without --envrobust."""
-        plain = ("-p", "no:cacheprovider", "-p", "no:timeout")
-        return self.pytester.runpytest_subprocess(*plain, *arguments, timeout=300)
+    def pytest(self, *arguments: str, plugins: Collection[str] = ()) -> pytest.RunResult:
+        """Run the project's tests as they are, without --envrobust; of other plugins, only those that are named."""
+        return self.pytester.runpytest_subprocess(*_without_others(plugins), *arguments, timeout=300)
 
-    def run(self, *arguments: str) -> pytest.RunResult:
+    def run(self, *arguments: str, plugins: Collection[str] = ()) -> pytest.RunResult:
         """Run the project's tests with --envrobust, the shared store, and a record."""
-        own = ("--envrobust", f"--envrobust-cache-dir={self.cache}", "--envrobust-json=run.json")
-        return self.pytest(*own, "--envrobust-time-budget=0.2", "-rA", *arguments)
+        return self.pytest(*self._own(), "--envrobust-json=run.json", *arguments, plugins=plugins)
+
+    def collect(self, *arguments: str) -> pytest.RunResult:
+        """Collect the project's tests with --envrobust: no worker is needed, nor a process of its own."""
+        own = (*_without_others(()), *self._own(), "--collect-only", "-q")
+        return self.pytester.runpytest_inprocess(*own, *arguments)
+
+    def _own(self) -> tuple[str, ...]:
+        return "--envrobust", f"--envrobust-cache-dir={self.cache}", "--envrobust-time-budget=0.2", "-rA"
 
     def record(self) -> dict[str, Any]:
         """The record of the last run."""
@@ -193,6 +200,14 @@ class Project:
     def statuses(self) -> dict[str, str]:
         """Status of each cell of the last record, by node id."""
         return {nodeid: cell["status"] for nodeid, cell in self.cells().items()}
+
+
+OTHERS = ("cacheprovider", "timeout", "hypothesispytest", "benchmark", "xdist", "xdist.looponfail")
+
+
+def _without_others(wanted: Collection[str]) -> list[str]:
+    """Options that keep other plugins out: they cost time, and what they do is not what is tested."""
+    return [part for name in OTHERS if name not in wanted for part in ("-p", f"no:{name}")]
 
 
 def _refuse(constant: str) -> None:

@@ -1,0 +1,68 @@
+"""What the plugin costs a run that does not ask for it.
+
+``cpu_ms``: CPU milliseconds that a pytest run takes more with the plugin than with ``-p no:envrobust``, all other
+plugins left out of both. ``frameworks_imported``: how many of the frameworks' modules such a run imports.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from _common import arguments, in_turns, median, other_plugins, report, run
+
+from pytest_envrobust.planning.catalogue import Catalogue
+
+TEST = "def test_nothing():\n    pass\n"
+LISTING = """
+import json
+import sys
+
+
+def test_modules(pytestconfig):
+    assert pytestconfig.pluginmanager.has_plugin("envrobust")
+    with open("modules.json", "w") as stream:
+        json.dump(sorted({name.partition(".")[0] for name in sys.modules}), stream)
+"""
+
+
+def main() -> None:
+    """Measure and report."""
+    options = arguments((__doc__ or "").partition("\n")[0], rounds=40)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *other_plugins()]
+    with tempfile.TemporaryDirectory(prefix="envrobust-startup-") as name:
+        folder = Path(name)
+        (folder / "test_nothing.py").write_text(TEST)
+        (folder / "test_modules.py").write_text(LISTING)
+        run([*command, "test_modules.py"], cwd=folder)
+        imported = set(json.loads((folder / "modules.json").read_text()))
+        without = [*command, "-p", "no:envrobust", "test_nothing.py"]
+        run(without, cwd=folder)
+        pairs = in_turns(
+            options.rounds,
+            lambda _: run(without, cwd=folder),
+            lambda _: run([*command, "test_nothing.py"], cwd=folder),
+        )
+    frameworks = sorted({requirement.module for requirement in Catalogue().requirements} & imported)
+    extra = [(with_plugin.cpu - bare.cpu) * 1e3 for bare, with_plugin in pairs]
+    report(
+        "A pytest run of one empty test that does not ask for envrobust",
+        {"cpu_ms": median(extra), "frameworks_imported": len(frameworks), "frameworks": frameworks},
+        columns=("CPU milliseconds", "median", "least", "most", "rounds"),
+        rows=[
+            (label, median(values), min(values), max(values), options.rounds)
+            for label, values in (
+                ("-p no:envrobust", [bare.cpu * 1e3 for bare, _ in pairs]),
+                ("plugin installed", [with_plugin.cpu * 1e3 for _, with_plugin in pairs]),
+                ("difference in a pair", extra),
+            )
+        ],
+        targets={"cpu_ms": 5, "frameworks_imported": 0},
+        json_path=options.json,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Writes the tables of ``environments.md`` from the catalogue, between its markers.
+
+``python docs/generate.py`` writes them; ``python docs/generate.py --check`` fails where they are out of date.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pytest_envrobust.backends.base import Backend, Compiler
+from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
+
+PAGE = Path(__file__).parent / "environments.md"
+
+
+def compiler_table(catalogue: Catalogue) -> list[str]:
+    """One row for each compiler: what it executes, where, and what it needs."""
+    rows = [["compiler", "what it is", "frameworks", "devices", "taken", "extra"]]
+    for backend in catalogue.backends.values():
+        for compiler in backend.compilers:
+            rows.append(
+                [
+                    f"`{compiler.name}`",
+                    compiler.summary,
+                    _coded(_frameworks(catalogue, compiler)),
+                    _coded(_devices(backend, compiler)),
+                    "when named" if compiler.named_only else "by default" if compiler.default else "when asked for",
+                    _coded(dict.fromkeys(item.extra for item in (*backend.requires, *compiler.requires))),
+                ]
+            )
+    return _table(rows)
+
+
+def step_table(catalogue: Catalogue) -> list[str]:
+    """One row for each conversion step."""
+    rows = [["step", "from", "to", "extras"]]
+    for step in catalogue.steps.values():
+        extras = dict.fromkeys(item.extra for item in step.requires)
+        rows.append([f"`{step.name}`", f"`{step.source}`", f"`{step.target}`", _coded(extras)])
+    return _table(rows)
+
+
+def option_table(catalogue: Catalogue) -> list[str]:
+    """One row for each option that ``--envrobust-set`` knows."""
+    rows = [["option", "default"]]
+    for backend in catalogue.backends.values():
+        for compiler in backend.compilers:
+            rows += [[f"`{compiler.name}.{name}`", f"`{value}`"] for name, value in compiler.options.items()]
+    return _table(rows)
+
+
+TABLES = {"compilers": compiler_table, "steps": step_table, "options": option_table}
+
+
+def generated(text: str) -> str:
+    """The page's text with each table between its markers made anew."""
+    catalogue = Catalogue()
+    for name, table in TABLES.items():
+        begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+        head, _, rest = text.partition(begin)
+        _, found, tail = rest.partition(end)
+        if not found:
+            raise SystemExit(f"{PAGE.name} has no markers for {name}")
+        lines = [begin, *table(catalogue), "", end]
+        text = head + "\n".join(lines) + tail
+    return text
+
+
+def _frameworks(catalogue: Catalogue, compiler: Compiler) -> Iterator[str]:
+    for framework in dict.fromkeys(environment.framework for environment in catalogue.everything):
+        definition = framework.rpartition("-to-")[2]
+        if compiler.frameworks is None or definition in compiler.frameworks:
+            offered = [item for item in catalogue.everything if item.framework == framework]
+            if any(item.compiler == compiler.name for item in offered):
+                yield framework
+
+
+def _devices(backend: Backend, compiler: Compiler) -> Iterator[str]:
+    for device in DEVICES:
+        if device in backend.devices and compiler.name not in backend.devices[device].absent:
+            yield device
+
+
+def _coded(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    head, *body = [f"| {' | '.join(row)} |" for row in rows]
+    return [head, "|" + " --- |" * len(rows[0]), *body]
+
+
+def main() -> int:
+    """Write the page, or with ``--check`` say whether it is up to date."""
+    old = PAGE.read_text(encoding="utf-8")
+    new = generated(old)
+    if sys.argv[1:] == ["--check"]:
+        if new != old:
+            print(f"{PAGE.name} is out of date: python docs/generate.py", file=sys.stderr)
+        return int(new != old)
+    PAGE.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from support.contract import Conf
+
+CONF = Conf("litert", framework="keras", also=("tflite",))

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from support.contract import Conf
+
+CONF = Conf(
+    "openvino",
+    framework="onnx",
+    also=("torch",),
+    threads="inference_num_threads",
+    ceilings={"cpu+sse41": ("kernels", "sse42"), "cpu+avx2": ("kernels", "avx2")},
+)

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_envrobust import DeclarationError, NoRoute
+from pytest_envrobust.backends import base, engines
+from pytest_envrobust.conversion.base import Step
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.requirements import Requirement
+from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.environments.availability import has_cuda_driver
+from pytest_envrobust.frameworks import frameworks
+from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
+
+HERE = Requirement("numpy", "numbers")
+GONE = Requirement("a_module_that_is_not_there", "gone")
+ALSO_GONE = Requirement("another_that_is_not_there", "also-gone")
+
+
+class Plain(base.Backend):
+    """An engine without a library."""
+
+    engine = "plain"
+    requires = (HERE,)
+    compilers = (
+        base.Compiler("eager", "", ("torch",), ("torch",), default=True),
+        base.Compiler("fast", "", ("onnx",), default=True),
+        base.Compiler("faster", "", ("onnx",)),
+        base.Compiler("tuned", "", ("onnx",), named_only=True),
+    )
+    devices: Any = {  # noqa: RUF012
+        "cpu": base.Device(),
+        "cpu+avx2": base.Device({"LIMIT": "AVX2"}, absent={"faster": "it needs AVX-512"}),
+        "cuda:0": base.Device(),
+    }
+    no_ceiling = "it has none"
+
+    def start(self, device: str, threads: int) -> None:
+        raise NotImplementedError
+
+    def open(self, job: base.Job) -> base.Session:
+        raise NotImplementedError
+
+
+class Lacking(Plain):
+    engine = "lacking"
+    requires = (GONE,)
+    compilers = (base.Compiler("other", "", ("onnx",), requires=(ALSO_GONE,)),)
+    devices: Any = {"cpu": base.Device()}  # noqa: RUF012
+
+
+def step(source: str, target: str, requires: Requirement = HERE, rank: int = 0, suffix: str = "") -> Step:
+    return Step(f"{target}_from_{source}{suffix}", source, target, "f", (requires,), rank=rank)
+
+
+def catalogue(*conversions: Step) -> Catalogue:
+    by_name = {each.name: each for each in conversions}
+    return Catalogue({"plain": Plain(), "lacking": Lacking()}, None, by_name)
+
+
+def ids(found: tuple[Environment, ...]) -> list[str]:
+    return [each.id for each in found]
+
+
+def test_environments_follow_from_sources_steps_and_devices() -> None:
+    made = catalogue(step("torch", "onnx"))
+    found = ids(made.environments(["torch"]))
+    assert found[0] == "torch/eager/cpu"
+    assert {name.split("/")[1] for name in found} == {"eager", "fast", "faster", "tuned", "other"}
+    assert "torch/fast/cuda:0" in found
+    assert "torch/other/cuda:0" not in found
+    assert "torch/other/cpu+sse41" in found  # a ceiling the engine lacks is shown as unavailable
+    assert ids(catalogue().environments(["torch"])) == [f"torch/eager/{device}" for device in DEVICES]
+    assert made.environments(["keras"]) == ()
+
+
+def test_defaults_are_the_engines_own_levels_on_the_cpu() -> None:
+    assert ids(catalogue(step("torch", "onnx")).defaults(["torch", "onnx"])) == [
+        "torch/eager/cpu",
+        "torch/fast/cpu",
+        "onnx/fast/cpu",
+    ]
+
+
+def test_named_only_compilers_are_known() -> None:
+    assert catalogue().named_only == {"tuned"}
+
+
+def test_converted_frameworks_run_under_their_own_executors_only() -> None:
+    made = catalogue(step("keras", "onnx"), step("onnx", "torch"))
+    found = {name for name in ids(made.environments(["keras"])) if "-to-" in name and name.endswith("/cpu")}
+    assert found == {"keras-to-torch/eager/cpu"}
+    plan = made.plan(Environment.parse("keras-to-torch/eager/cpu"), ["keras"])
+    assert plan.route.names == ("onnx_from_keras", "torch_from_onnx")
+    assert plan.way == ("keras", "onnx_from_keras", "torch_from_onnx", "eager")
+
+
+def test_no_route_says_from_what_to_what() -> None:
+    with pytest.raises(NoRoute) as caught:
+        catalogue().plan(Environment.parse("torch/fast/cpu"), ["torch", "keras"])
+    assert "torch/fast/cpu" in caught.value.thing
+    assert "torch or keras" in caught.value.cause
+    assert "onnx" in caught.value.cause
+
+
+def test_a_source_that_the_model_lacks_has_no_route() -> None:
+    with pytest.raises(NoRoute):
+        catalogue(step("torch", "onnx")).plan(Environment.parse("torch/fast/cpu"), ["keras"])
+
+
+@pytest.mark.parametrize("text", ["torch/nonsense/cpu", "keras/eager/cpu"])
+def test_a_compiler_that_no_engine_has(text: str) -> None:
+    with pytest.raises(DeclarationError, match="is not an environment"):
+        catalogue(step("keras", "onnx")).plan(Environment.parse(text), ["keras", "torch"])
+
+
+def test_routes_whose_packages_are_here_are_preferred() -> None:
+    made = catalogue(
+        step("onnx", "onnx2", GONE), step("torch", "onnx", GONE), step("torch", "onnx", rank=5, suffix="_legacy")
+    )
+    plan = made.plan(Environment.parse("torch/fast/cpu"), ["torch"])
+    assert plan.route.names == ("onnx_from_torch_legacy",)
+
+
+def test_a_missing_package_of_a_step_makes_the_cell_unavailable() -> None:
+    plan = catalogue(step("onnx", "torch", GONE)).plan(Environment.parse("onnx-to-torch/eager/cpu"), ["onnx"])
+    assert plan.absent is not None
+    assert plan.absent.headline == (
+        "a_module_that_is_not_there is not installed (pip install 'pytest-envrobust[gone]')"
+    )
+
+
+def test_all_missing_packages_are_named_together() -> None:
+    plan = catalogue().plan(Environment.parse("onnx/other/cpu"), ["onnx"])
+    assert plan.absent is not None
+    assert plan.absent.thing == "a_module_that_is_not_there and another_that_is_not_there are not installed"
+    assert plan.absent.remedy == "pip install 'pytest-envrobust[gone,also-gone]'"
+
+
+def test_a_device_that_the_engine_lacks() -> None:
+    plan = catalogue().plan(Environment.parse("onnx/fast/cpu+sse41"), ["onnx"])
+    assert plan.absent is not None
+    assert plan.absent.headline == "plain has no device cpu+sse41: it has none"
+
+
+def test_a_compiler_that_cannot_honor_a_device() -> None:
+    made = catalogue()
+    absent = made.plan(Environment.parse("onnx/faster/cpu+avx2"), ["onnx"]).absent
+    assert absent is not None
+    assert absent.headline == "faster cannot run on cpu+avx2: it needs AVX-512"
+    assert made.plan(Environment.parse("onnx/fast/cpu+avx2"), ["onnx"]).absent is None
+
+
+def test_cuda_needs_a_driver() -> None:
+    absent = catalogue().plan(Environment.parse("onnx/fast/cuda:0"), ["onnx"]).absent
+    assert (absent is None) == has_cuda_driver()
+
+
+def test_the_reference_is_the_first_sources_plainest_way() -> None:
+    real = Catalogue()
+    for name, framework in frameworks().items():
+        reference = real.reference([name])
+        assert reference == Environment(name, framework.reference_compiler, "cpu")
+        assert real.plan(reference, [name]).route.names == ()
+    assert real.reference(["keras", "torch"]).id == "keras/eager/cpu"
+
+
+def test_the_real_catalogue() -> None:
+    real = Catalogue()
+    found = ids(real.environments(["torch"]))
+    compilers = {name.split("/")[1] for name in found}
+    assert {"eager", "script", "inductor", "aotinductor", "ort-off", "ort-basic", "ort-extended", "ort-all"} < compilers
+    assert {"openvino", "openvino-bf16", *(f"tvm-o{level}" for level in range(5)), "tvm-tuned"} < compilers
+    assert len(found) == len(set(found))
+    assert "keras/litert-ref/cpu" in ids(real.environments(["keras"]))
+    assert {"keras-to-torch/eager/cpu", "keras-to-tensorflow/graph/cpu"} < set(ids(real.environments(["keras"])))
+    assert real.named_only == {"tvm-tuned"}
+
+
+def test_everything_can_be_planned() -> None:
+    real = Catalogue()
+    for environment in real.everything:
+        plan = real.plan(environment, [environment.source_framework])
+        assert plan.environment == environment
+        assert plan.route.target in plan.compiler.forms
+
+
+def test_each_engine_has_a_default_level() -> None:
+    defaults = Catalogue().defaults(list(frameworks()))
+    compilers = {each.compiler for each in defaults}
+    for backend in engines().values():
+        assert any(compiler.name in compilers for compiler in backend.compilers), backend.engine
+    assert {each.device for each in defaults} == {"cpu"}
+
+
+def test_compiler_names_are_unambiguous() -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for backend in engines().values():
+        for compiler in backend.compilers:
+            for framework in compiler.frameworks or frameworks():
+                assert (compiler.name, framework) not in seen
+                seen[compiler.name, framework] = backend.engine
+    assert all(set(backend.devices) <= set(DEVICES) for backend in engines().values())
+    assert all("cpu" in backend.devices for backend in engines().values())
+
+
+def test_unknown_options_name_those_that_are_known() -> None:
+    compiler = base.Compiler("c", "", ("onnx",), options={"trials": 64, "mode": "default"})
+    spec: Any = None
+    job = base.Job(SourceRef("onnx", "file"), "c", "cpu", spec, options={"trials": 8})
+    assert base.checked_options(job, compiler) == {"trials": 8, "mode": "default"}
+    wrong = base.Job(SourceRef("onnx", "file"), "c", "cpu", spec, options={"trails": 8})
+    with pytest.raises(DeclarationError, match="unknown option 'trails' for c: it knows mode, trials"):
+        base.checked_options(wrong, compiler)
+
+
+def test_an_engine_that_does_not_build_says_so() -> None:
+    spec: Any = None
+    with pytest.raises(AssertionError, match="plain has no compiler that builds"):
+        Plain().build(base.Job(SourceRef("onnx", "file"), "fast", "cpu", spec), Path("x"))
+    assert Plain().variables("cpu+avx2", 1) == {"LIMIT": "AVX2"}
