@@ -31,6 +31,12 @@ class Cost:
     wall: float
     cpu: float
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.wall + other.wall, self.cpu + other.cpu)
+
+
+NOTHING = Cost(0.0, 0.0)
+
 
 def arguments(description: str, *, rounds: int, **more: Mapping[str, Any]) -> argparse.Namespace:
     """The command line: ``--rounds``, ``--json`` and what ``more`` declares, by option name."""
@@ -43,14 +49,19 @@ def arguments(description: str, *, rounds: int, **more: Mapping[str, Any]) -> ar
 
 
 def run(command: Sequence[str | Path], *, cwd: Path, **environ: str) -> Cost:
-    """Run a command with one thread to the end and say what it cost. Exits with its output where it fails."""
+    """Run a command with one thread to the end and say what it cost. Exits with its output where it fails.
+
+    Python may keep its bytecode, as it does wherever nobody forbade it: without, every run would compile anew what
+    pytest rewrites.
+    """
     log = cwd / "output.txt"
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with log.open("w") as stream:
         start = time.perf_counter()
         process = subprocess.Popen(
             [str(part) for part in command],
             cwd=cwd,
-            env={**os.environ, **ONE_THREAD, **environ},
+            env={**inherited, **ONE_THREAD, **environ},
             stdout=stream,
             stderr=subprocess.STDOUT,
         )
@@ -96,7 +107,7 @@ def report(
     machine, versions = _machine(), _versions()
     print(f"\n{title}\n")
     print(_table(columns, rows))
-    print(f"\nmachine   {', '.join(str(value) for value in machine.values())}")
+    print(f"\nmachine   {', '.join(f'{name} {value}' for name, value in machine.items())}")
     print(f"versions  {', '.join(f'{name} {number}' for name, number in versions.items())}\n")
     for name, value in figures.items():
         target = f"   (at most {targets[name]:g})" if name in targets else ""
@@ -113,7 +124,7 @@ def _machine() -> dict[str, Any]:
         "cores": here.cores,
         "memory_gib": round(here.memory_bytes / 2**30, 1),
         "system": here.system,
-        "load": f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "",
+        "load": round(os.getloadavg()[0], 1),
     }
 
 

@@ -1,7 +1,8 @@
 """What the plugin costs beside bare scripts that make the same builds and the same inferences.
 
 ``cold_ratio``: wall time of a run with an empty cache, as a multiple of the scripts' total (the median of pairs,
-taken in turns). ``warm_ratio``: wall time of an unchanged second run, as a multiple of the first.
+taken in turns). ``warm_ratio``: wall time of an unchanged second run, as a multiple of the first. The same of CPU time
+in ``cold_cpu_ratio`` and ``warm_cpu_ratio``: on a busy machine they tell more.
 
 The scripts lie in ``bare/``: one for each artifact, one for each environment, every one a process of its own.
 """
@@ -16,7 +17,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from _common import arguments, in_turns, median, report, run
+from _common import NOTHING, Cost, arguments, in_turns, median, report, run
 
 HERE = Path(__file__).resolve().parent
 DEMO = HERE.parent / "examples" / "demo"
@@ -28,8 +29,7 @@ SCRIPTS = {
     "torch/openvino/cpu": ("build_onnx", "build_openvino", "run_openvino"),
     "torch/tvm-o3/cpu": ("build_tvm", "run_tvm"),
 }
-"""The scripts that bring each environment to its labels, in order."""
-DEFAULT = [name for name in SCRIPTS if "inductor" not in name]
+"""The scripts that bring each environment to its labels, in order: what a run takes that asks for nothing."""
 PROGRESS = re.compile(r"envrobust +([\d.]+) s  (.+)")
 
 CONFTEST = """
@@ -51,27 +51,28 @@ def test_labels(envrobust):
 
 @dataclass(frozen=True)
 class Round:
-    """Wall seconds of one side in one round: in total, and of its parts by name."""
+    """One side in one round: what it cost, wall seconds of its parts by name, and what an unchanged second run cost."""
 
-    total: float
+    first: Cost
     parts: dict[str, float]
-    again: float = 0.0
+    again: Cost = NOTHING
 
 
 def scripts(environments: list[str], images: int, folder: Path) -> Round:
     """Run the scripts in an empty folder, each once. Exits where two environments' labels differ."""
     folder.mkdir()
     names = dict.fromkeys(name for environment in environments for name in SCRIPTS[environment])
-    parts, labels = {}, {}
+    costs: dict[str, Cost] = {}
+    labels = {}
     for name in names:
         command = [sys.executable, HERE / "bare" / f"{name}.py", *([images] if name.startswith("run") else [])]
-        parts[name] = run(command, cwd=folder, TORCHINDUCTOR_CACHE_DIR=str(folder / "inductor")).wall
+        costs[name] = run(command, cwd=folder, TORCHINDUCTOR_CACHE_DIR=str(folder / "inductor"))
         if name.startswith("run"):
             labels[name] = (folder / "output.txt").read_text().split()[-images:]
     if len({tuple(found) for found in labels.values()}) != 1:
         sys.exit(f"the scripts' labels differ: {labels}")
     shutil.rmtree(folder)
-    return Round(sum(parts.values()), parts)
+    return Round(sum(costs.values(), NOTHING), {name: cost.wall for name, cost in costs.items()})
 
 
 def plugin(environments: list[str], images: int, folder: Path) -> Round:
@@ -82,13 +83,13 @@ def plugin(environments: list[str], images: int, folder: Path) -> Round:
     command = [sys.executable, "-m", "pytest", "-v", "--envrobust", "--envrobust-cache-dir", folder / "cache"]
     command += [f"--envrobust-env={environment}" for environment in environments]
     command += ["--rootdir", folder, "-c", "/dev/null", "-o", f"pythonpath={DEMO}", folder / "test_labels.py"]
-    cold = run(command, cwd=folder).wall
+    cold = run(command, cwd=folder)
     output = (folder / "output.txt").read_text()
     if f"{len(environments)} passed" not in output:
         sys.exit(output)
-    warm = run(command, cwd=folder).wall
+    warm = run(command, cwd=folder)
     shutil.rmtree(folder)
-    return Round(cold, _stages(output, cold), again=warm)
+    return Round(cold, _stages(output, cold.wall), again=warm)
 
 
 def _stages(output: str, total: float) -> dict[str, float]:
@@ -101,6 +102,10 @@ def _stages(output: str, total: float) -> dict[str, float]:
     return parts
 
 
+def _medians(costs: list[Cost]) -> tuple[float, float]:
+    return median([cost.wall for cost in costs]), median([cost.cpu for cost in costs])
+
+
 def main() -> None:
     """Measure and report."""
     options = arguments(
@@ -108,10 +113,10 @@ def main() -> None:
         rounds=3,
         envs={
             "nargs": "+",
-            "default": DEFAULT,
+            "default": list(SCRIPTS),
             "choices": list(SCRIPTS),
             "metavar": "ENV",
-            "help": f"environments, of {', '.join(SCRIPTS)} (default: all but inductor)",
+            "help": f"environments, of {', '.join(SCRIPTS)} (default: all)",
         },
         images={"type": int, "default": 20, "help": "photographs, at most 20 (default: %(default)s)"},
     )
@@ -125,21 +130,23 @@ def main() -> None:
     bare, tested = zip(*rounds)
     rows: list[tuple[object, ...]] = []
     for title, side in (("bare scripts", bare), ("plugin, empty cache", tested)):
-        rows += [(f"  {part}", median([each.parts.get(part, 0.0) for each in side])) for part in side[0].parts]
-        rows.append((title, median([each.total for each in side])))
-    rows.append(("plugin, again", median([each.again for each in tested])))
+        rows += [(f"  {part}", median([each.parts.get(part, 0.0) for each in side]), "") for part in side[0].parts]
+        rows.append((title, *_medians([each.first for each in side])))
+    rows.append(("plugin, again", *_medians([each.again for each in tested])))
+    cold = [(mine.first, theirs.first) for theirs, mine in rounds]
+    warm = [(mine.again, mine.first) for mine in tested]
     report(
         f"EfficientNet-Lite0 in {len(options.envs)} environments on {options.images} photographs, "
         f"{options.rounds} rounds in turns",
         {
-            "cold_ratio": median([mine.total / theirs.total for theirs, mine in rounds]),
-            "warm_ratio": median([mine.again / mine.total for mine in tested]),
-            "cold_ratios": [round(mine.total / theirs.total, 3) for theirs, mine in rounds],
-            "warm_ratios": [round(mine.again / mine.total, 3) for mine in tested],
+            "cold_ratio": median([mine.wall / theirs.wall for mine, theirs in cold]),
+            "warm_ratio": median([again.wall / first.wall for again, first in warm]),
+            "cold_cpu_ratio": median([mine.cpu / theirs.cpu for mine, theirs in cold]),
+            "warm_cpu_ratio": median([again.cpu / first.cpu for again, first in warm]),
             "environments": options.envs,
             "images": options.images,
         },
-        columns=("wall seconds, median", "s"),
+        columns=("seconds, median", "wall", "CPU"),
         rows=rows,
         targets={"cold_ratio": 1.25, "warm_ratio": 0.25},
         json_path=options.json,

@@ -149,6 +149,7 @@ class Cell(Runner):
         """
         limit = self._limit(MIN_LABEL_AGREEMENT, min_agreement)
         self.comparison = self._compare()
+        self.used = self.used or not self.is_reference
         self._take(
             judge_labels(
                 self.comparison,
@@ -161,7 +162,6 @@ class Cell(Runner):
                 class_names=self._run.model_run.class_names,
             )
         )
-        self.used = self.used or not self.is_reference
         return self.comparison
 
     @plainly

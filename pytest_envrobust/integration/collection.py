@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,20 +34,19 @@ class ModelCollection:
         if models and not hasattr(config, "workerinput"):
             _set_selected_apart(config, models)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Put the models' items behind those of the test files."""
-        selected: list[str] = getattr(self._laboratory.config.option, _SELECTED, [])
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Put the models behind the test files that the session collects."""
+        report = yield
+        if isinstance(collector, pytest.Session) and report.passed:
+            report.result = [*(report.result or []), *self._collectors(collector)]
+        return report
+
+    def _collectors(self, session: pytest.Session) -> Iterator[ModelCollector]:
         for name in self._laboratory.settings.models:
-            collector = ModelCollector.from_parent(session, name=name, nodeid=name, laboratory=self._laboratory)
-            found = list(collector.collect())
-            asked = [nodeid for nodeid in selected if nodeid.partition("::")[0] == name]
-            if asked and name not in asked:
-                unknown = [nodeid for nodeid in asked if nodeid not in {item.nodeid for item in found}]
-                if unknown:
-                    raise pytest.UsageError(f"not found: {unknown[0]} (there are {len(found)} items of {name})")
-                found = [item for item in found if item.nodeid in asked]
-            items.extend(found)
+            yield ModelCollector.from_parent(session, name=name, nodeid=name, laboratory=self._laboratory)
 
 
 class ModelCollector(pytest.Collector):
@@ -57,8 +56,21 @@ class ModelCollector(pytest.Collector):
         super().__init__(**kwargs)  # type: ignore[arg-type]
         self._laboratory = laboratory
 
-    def collect(self) -> Iterator[CheckItem]:
-        """The checks of one environment stand together, so that its worker is used while it is there."""
+    def collect(self) -> list[CheckItem]:
+        """The checks of one environment stand together, so that its worker is used while it is there.
+
+        Where node ids of this model's items were given, only those.
+        """
+        found = list(self._items())
+        selected: list[str] = getattr(self.config.option, _SELECTED, [])
+        asked = [nodeid for nodeid in selected if nodeid.partition("::")[0] == self.name]
+        if not asked or self.name in asked:
+            return found
+        if unknown := sorted(set(asked) - {item.nodeid for item in found}):
+            raise self.CollectError(f"not found: {unknown[0]} (there are {len(found)} items of {self.name})")
+        return [item for item in found if item.nodeid in asked]
+
+    def _items(self) -> Iterator[CheckItem]:
         for case in self._cases():
             label = case.environment.id if isinstance(case, Case) else "declaration"
             for check in CHECKS if isinstance(case, Case) else CHECKS[:1]:
@@ -95,8 +107,7 @@ class CheckItem(pytest.Item):
         """Compare the labels, or measure the time, against the limits of the command line and the ini file."""
         assert isinstance(self.case, Case)
         laboratory = self._laboratory
-        rerun = f"{rerun_command(self)} --envrobust-model {self.parent.name} ..." if self.parent else ""
-        cell = Cell(self.case, laboratory, layers=laboratory.outer_limits, rerun=rerun)
+        cell = Cell(self.case, laboratory, layers=laboratory.outer_limits, rerun=rerun_command(self))
         self.stash[SUBJECT] = cell
         if self.check == "labels":
             cell.assert_labels_agree()
@@ -112,8 +123,12 @@ class CheckItem(pytest.Item):
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where the item comes from; it has no line of its own."""
-        return self.path, 0, self.nodeid
+        """Where the item comes from; it has no line of its own.
+
+        pytest shows the node id as it is where the name does not end it; else it would take its dots for a module's.
+        """
+        model = self.parent.name if self.parent is not None else ""
+        return self.path, 0, f"{model}: {self.name}"
 
 
 def declared_model(text: str, laboratory: Laboratory) -> Model:

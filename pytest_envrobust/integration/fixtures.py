@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.integration.cases import Case, Fault
 from pytest_envrobust.integration.cell import Cell, Runner
 from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
@@ -43,7 +43,11 @@ def envrobust(request: pytest.FixtureRequest, _envrobust_case: Case | Fault, env
     if case.fault is not None:
         skip_or_refuse(case.fault, required=case.required)
     try:
-        layers: list[Layer] = [marker_limits(request.node), envrobust_thresholds, *laboratory.outer_limits]
+        layers: list[Layer] = [
+            marker_limits(request.node),
+            _checked_thresholds(envrobust_thresholds),
+            *laboratory.outer_limits,
+        ]
     except EnvrobustError as error:
         refuse(error)
     cell = Cell(case, laboratory, layers=layers, rerun=rerun_command(request.node))
@@ -80,6 +84,17 @@ def laboratory_of(config: pytest.Config) -> Laboratory:
     laboratory: Laboratory | None = config.pluginmanager.get_plugin("envrobust-laboratory")
     assert laboratory is not None
     return laboratory
+
+
+def _checked_thresholds(given: object) -> Thresholds:
+    """What the fixture gave. Raises `DeclarationError` where a conftest's override returns something else."""
+    if isinstance(given, Thresholds):
+        return given
+    raise DeclarationError(
+        f"the fixture envrobust_thresholds returned {given!r}",
+        cause="Thresholds are needed",
+        remedy="return er.Thresholds(min_label_agreement=0.99)",
+    )
 
 
 def marker_limits(node: pytest.Item) -> Thresholds:

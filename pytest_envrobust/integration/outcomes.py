@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,11 +24,14 @@ SUBJECT: pytest.StashKey[Cell | Case | Fault] = pytest.StashKey()
 _MALFORMED: pytest.StashKey[DeclarationError] = pytest.StashKey()
 """What is wrong with an item's limitation."""
 
+_FLAGS = ("--envrobust", "--envrobust-strict", "--envrobust-cache-clear")
+_NOT_RERUN = ("--envrobust-cache-clear", "--envrobust-json")
+
 
 def refuse(error: EnvrobustError) -> NoReturn:
     """Fail the item with the error's message alone."""
     __tracebackhide__ = True
-    raise _marked(pytest.fail.Exception(str(error), pytrace=False), error)
+    raise _marked(pytest.fail.Exception(str(error), pytrace=False), error) from None
 
 
 def skip_or_refuse(error: EnvrobustError, *, required: bool) -> NoReturn:
@@ -35,12 +39,23 @@ def skip_or_refuse(error: EnvrobustError, *, required: bool) -> NoReturn:
     __tracebackhide__ = True
     if required:
         refuse(error)
-    raise _marked(pytest.skip.Exception(error.headline, _use_item_location=True), error)
+    raise _marked(pytest.skip.Exception(error.headline, _use_item_location=True), error) from None
 
 
 def rerun_command(item: pytest.Item) -> str:
-    """A line to copy that runs this item alone."""
-    return f"pytest --envrobust '{item.nodeid}'"
+    """A line to copy that runs this item alone, with the envrobust options of this run."""
+    own: list[str] = []
+    arguments = iter(str(argument) for argument in item.config.invocation_params.args)
+    for argument in arguments:
+        name, separator, _ = argument.partition("=")
+        if not name.startswith("--envrobust"):
+            continue
+        value = [] if separator or name in _FLAGS else [next(arguments, "")]
+        if name not in _NOT_RERUN:
+            own += [argument, *value]
+    if "--envrobust" not in own:
+        own.insert(0, "--envrobust")
+    return shlex.join(["pytest", *own, item.nodeid])
 
 
 class Outcomes:

@@ -49,6 +49,11 @@ class Memo:
             raise found
         return found
 
+    def heed(self, key: object) -> None:
+        """Raise the error with which making that failed, if it did."""
+        if isinstance(failed := self._made.get(key), EnvrobustError):
+            raise failed
+
     def done(self, key: object) -> Any:
         """What was made under that key; ``None`` where it was not made, or failed."""
         made = self._made.get(key)
@@ -181,11 +186,13 @@ class CellRun:
         return self.session.sample(self._handle, first, calls)
 
     def timed_with(self, reference: CellRun) -> Paired:
-        """Times in interleaved pairs with the reference, once a run."""
+        """Times in interleaved pairs with the reference, once a run. What could not run before is not tried again."""
+        self._memo.heed("predictions")
         return self._memo(("paired", reference.environment), lambda: self._pairs(reference))
 
     def timed_alone(self) -> Timing:
-        """Times by itself, once a run."""
+        """Times by itself, once a run. What could not run before is not tried again."""
+        self._memo.heed("predictions")
         return self._memo("alone", self._alone)
 
     def noise(self) -> float:

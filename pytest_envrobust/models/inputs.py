@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,19 +162,19 @@ def _decoded(file: Path) -> NDArray[np.uint8]:
 
 def _read_array(file: Path) -> NDArray[Any]:
     try:
-        loaded = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        # numpy leaves a file open that it opened itself and cannot read.
+        with file.open("rb") as stream:
+            loaded = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
+            if len(loaded.files) == 1:
+                array: NDArray[Any] = loaded[loaded.files[0]]
+                return array
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise DeclarationError(f"inputs {str(file)!r} cannot be read", cause=str(error)) from None
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        if len(loaded.files) != 1:
-            raise DeclarationError(
-                f"inputs {str(file)!r} hold {len(loaded.files)} arrays ({', '.join(loaded.files)})",
-                cause="one is needed",
-            )
-        array: NDArray[Any] = loaded[loaded.files[0]]
-        return array
+    raise DeclarationError(
+        f"inputs {str(file)!r} hold {len(loaded.files)} arrays ({', '.join(loaded.files)})", cause="one is needed"
+    )
 
 
 def _relaid(array: NDArray[Any], layout: Layout | None, wanted: Layout) -> NDArray[Any]:

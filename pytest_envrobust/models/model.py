@@ -46,6 +46,7 @@ class Source:
         return Path(self.target) if isinstance(self.target, (str, Path)) and not self.is_factory else None
 
     def resolved(self, base: Path) -> Source:
+        """The same source with a relative path taken from ``base``."""
         return replace(self, target=base / self.path) if self.path is not None else self
 
     def check(self, framework: str) -> None:
@@ -107,6 +108,7 @@ class Model:
         return self.inputs
 
     def source(self, framework: str) -> Source:
+        """The source in that framework."""
         source: Source = self.sources[framework]
         return source
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class Preprocess:
                 _check_size(name, size)
         for name in ("mean", "std"):
             values = getattr(self, name)
-            if len(tuple(values)) != 3 or not all(math.isfinite(value) for value in values):
+            if not _is_sequence(values, 3) or not all(_is_number(value) for value in values):
                 raise DeclarationError(f"preprocess {name}={values!r}", cause="three numbers are needed, one a channel")
         if not all(self.std):
             raise DeclarationError(f"preprocess std={self.std!r}", cause="a standard deviation of 0 divides by zero")
@@ -133,9 +133,17 @@ def _one_of(name: str, value: object, valid: Sequence[object]) -> None:
         )
 
 
-def _check_size(name: str, size: Size) -> None:
-    sides = (size,) if isinstance(size, int) else tuple(size)
-    if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
+def _is_sequence(value: object, length: int) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, (tuple, list)) and len(value) == length
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _check_size(name: str, size: object) -> None:
+    sides = size if _is_sequence(size, 2) else (size,)
+    if not all(isinstance(side, int) and side > 0 for side in sides):
         raise DeclarationError(
             f"preprocess {name}={size!r}", cause="a size is a positive integer, or a pair of them: height and width"
         )

@@ -26,12 +26,12 @@ def new_record(run: Mapping[str, Any], models: list[dict[str, Any]], cells: list
 
 def write_record(record: Record, path: Path) -> None:
     """Write the record, whole or not at all. Raises `DeclarationError` where the place cannot be written."""
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(record, stream, indent=1, ensure_ascii=False, allow_nan=False)
-            stream.write("\n")
+            stream.write(f"{text}\n")
         os.chmod(aside, 0o644)
         os.replace(aside, path)
     except OSError as error:

@@ -32,12 +32,17 @@ def _model_lines(view: ModelView) -> list[str]:
 
 
 def _headline(view: ModelView) -> str:
+    ran, distinct = len(view.ran), len(view.outputs)
     inputs = next((row.labels["n"] for row in view.rows if row.labels), None)
     parts = [f"reference {view.reference}"] if view.reference else []
     if inputs is not None:
-        parts.append(f"{inputs} inputs")
-    parts.append(f"{len(view.ran)} environments ran, {len(view.outputs)} distinct outputs")
+        parts.append(_counted(inputs, "input"))
+    parts.append(f"{_counted(ran, 'environment')} ran, {_counted(distinct, 'distinct output')}")
     return f"{view.name}: {', '.join(parts)}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _cells(row: Row, outputs: Mapping[str, str]) -> tuple[str, ...]:

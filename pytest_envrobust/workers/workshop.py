@@ -241,6 +241,7 @@ class LiveSession:
     def __init__(self, workshop: Workshop, plan: Plan, job: Job, artifacts: tuple[Artifact, ...], name: str) -> None:
         self._workshop, self._job, self._name = workshop, job, name
         self._worker: Worker | None = None
+        self._failure: EnvrobustError | None = None
         self._proven = False
         self.plan, self.artifacts = plan, artifacts
         self.peak_bytes: int | None = None
@@ -289,6 +290,16 @@ class LiveSession:
         return worker.ask(operation, {"session": self._name, **message}, stage=Stage.RUN, what=what, limit=limit)
 
     def _opened(self) -> Worker:
+        """The worker that holds the session. What failed to open once is not tried again: it may have taken minutes."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return self._open()
+        except EnvrobustError as error:
+            self._failure = error
+            raise
+
+    def _open(self) -> Worker:
         if self._worker is None or not self._worker.alive:
             worker = self._workshop.worker(self.plan, self._job.threads)
             compiles = self.plan.compiler.compiles_on_open

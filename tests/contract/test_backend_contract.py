@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from support import nets
+from support.contract import Conf, cells, confs, first_default
+from support.lab import Lab
+
 from pytest_envrobust.backends import engines
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import StageFailure
@@ -22,9 +26,6 @@ from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.workers.pool import common_variables
 from pytest_envrobust.workers.protocol import encode_job
 from pytest_envrobust.workers.workshop import input_spec
-from support import nets
-from support.contract import Conf, cells, confs, first_default
-from support.lab import Lab
 
 CONFS = confs()
 EVERY_CONF = pytest.mark.parametrize("conf", CONFS.values(), ids=list(CONFS))
@@ -89,7 +90,7 @@ def test_one_and_seven_give_the_same_rows(cell: Cell) -> None:
 
 
 def test_one_input_a_call_is_timed(cell: Cell) -> None:
-    timing = cell.session.run(cell.lab.put(cell.images)).timing
+    timing = cell.lab.predict(cell.session, cell.images).timing
     sampled = cell.session.sample(cell.lab.put(cell.images), 5, 4)
     assert (timing.calls, sampled.calls) == (8, 4)
     assert min(*timing.wall_ns, *sampled.wall_ns) > 0
@@ -106,7 +107,7 @@ def test_nan_is_passed_on(cell: Cell) -> None:
 
 
 def test_evidence_is_text_and_tells_the_threads(cell: Cell) -> None:
-    evidence = cell.session.run(cell.lab.put(cell.images[:1])).evidence
+    evidence = cell.lab.predict(cell.session, cell.images[:1]).evidence
     assert evidence
     assert all(isinstance(name, str) and isinstance(value, str) and name and value for name, value in evidence.items())
     if cell.conf.threads is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.lab import Lab
+
 from pytest_envrobust.conversion.steps import steps
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.planning.catalogue import Catalogue
-from support.lab import Lab
 
 # An environment that executes what a step writes, for each form.
 EXECUTED_BY = {

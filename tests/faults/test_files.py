@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import nets
+from support.lab import Lab
+
 from pytest_envrobust.core.errors import StageFailure
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.status import Stage, Status
-from support import nets
-from support.lab import Lab
 
 
 @pytest.fixture(scope="session")

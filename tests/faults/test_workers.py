@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from support import faulty, nets
+from support.lab import Lab
+
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import StageFailure
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.workers.workshop import LiveSession, input_spec
-from support import faulty, nets
-from support.lab import Lab
 
 EAGER = Environment.parse("torch/eager/cpu")
 
@@ -96,9 +97,7 @@ def test_a_factory_that_raises_leaves_its_worker_alive(lab: Lab, name: str, stat
     assert torch_pid(lab) == before
 
 
-@pytest.mark.parametrize(
-    ("name", "tail"), [("hangs", "about to loop"), ("hangs_in_native_code", "about to sleep")]
-)
+@pytest.mark.parametrize(("name", "tail"), [("hangs", "about to loop"), ("hangs_in_native_code", "about to sleep")])
 def test_a_worker_that_hangs_while_loading(lab: Lab, name: str, tail: str) -> None:
     before = torch_pid(lab)
     with pytest.raises(StageFailure) as caught:

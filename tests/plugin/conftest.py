@@ -16,6 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_envrobust.integration import benchmark, collection, fixtures, outcomes, parametrization, recording
+from pytest_envrobust.planning.catalogue import Catalogue
+
+# Runs in this process forget what they import: what they share with it must be here before the first.
+_ = benchmark, collection, fixtures, outcomes, parametrization, recording, Catalogue().everything
+
 COLORS = np.array([[220, 20, 20], [20, 220, 20], [20, 20, 220], [220, 220, 20], [128, 128, 128]], dtype=np.uint8)
 SHOWN = (0, 1, 2, 3, 4, 0, 1, 2)
 SIDE = 16
@@ -104,7 +110,9 @@ def color_images(side: int = 24) -> list[Any]:
     """One noisy image a shown color, (side, side, 3) uint8."""
     random = np.random.default_rng(5)
     noise = random.integers(-15, 16, (len(SHOWN), side, side, 3))
-    return [np.clip(COLORS[label].astype(int) + noise[index], 0, 255).astype(np.uint8) for index, label in enumerate(SHOWN)]
+    return [
+        np.clip(COLORS[label].astype(int) + noise[index], 0, 255).astype(np.uint8) for index, label in enumerate(SHOWN)
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -215,9 +223,7 @@ def _refuse(constant: str) -> None:
 
 
 @pytest.fixture
-def project(
-    pytester: pytest.Pytester, warehouse: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> Project:
+def project(pytester: pytest.Pytester, warehouse: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty project."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)

@@ -19,7 +19,7 @@ from pytest_envrobust.core.status import Stage
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.workers.pool import Pool
 from pytest_envrobust.workers.transport import Handle, Scratch
-from pytest_envrobust.workers.workshop import LiveSession, Workshop, input_spec
+from pytest_envrobust.workers.workshop import LiveSession, Predictions, Workshop, input_spec
 
 from support import nets
 
@@ -80,8 +80,12 @@ class Lab:
 
     def run(self, session: LiveSession, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores of a batch; where the environment turns out to be absent here, the test is skipped."""
+        return self.predict(session, batch).scores
+
+    def predict(self, session: LiveSession, batch: NDArray[np.float32]) -> Predictions:
+        """As `run`, with times and evidence."""
         try:
-            return session.run(self.put(batch)).scores
+            return session.run(self.put(batch))
         except Unavailable as absent:
             pytest.skip(absent.headline)
 

@@ -41,9 +41,9 @@ def weights(seed: int = 0) -> Weights:
         "first_bias": drawn(8, scale=0.1),
         "second": drawn(16, 8, 3, 3, scale=0.15),
         "second_bias": drawn(16, scale=0.1),
-        "last": drawn(CLASSES, 16, scale=0.5),
+        "last": drawn(CLASSES, 16, scale=0.3),
         "last_bias": drawn(CLASSES, scale=0.1),
-        "beside": drawn(CLASSES, 3, scale=0.7),
+        "beside": drawn(CLASSES, 3, scale=1.5),
     }
 
 

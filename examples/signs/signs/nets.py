@@ -21,7 +21,7 @@ CLASSES = 6
 
 
 def weights() -> dict[str, NDArray[np.float32]]:
-    """Arrays by name: ``first`` and ``second`` are (3, 3, in, out), ``linear`` is (in, classes), ``bias`` (classes,)."""
+    """Arrays by name: ``first`` and ``second`` (3, 3, in, out), ``linear`` (in, classes), ``bias`` (classes,)."""
     with np.load(Path(__file__).with_name("weights.npz")) as stored:
         return {name: stored[name] for name in stored.files}
 
@@ -46,7 +46,8 @@ def torch_net() -> torch.nn.Module:
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             seen = torch.relu(self.second(torch.relu(self.first(images))))
-            return self.linear(torch.cat([seen.mean((2, 3)), seen.amax((2, 3))], dim=1))
+            largest = torch.nn.functional.max_pool2d(seen, 11).flatten(1)
+            return self.linear(torch.cat([seen.mean((2, 3)), largest], dim=1))
 
     return Signs().eval()
 
@@ -59,7 +60,7 @@ def keras_net() -> keras.Model:
     images = keras.Input((SIDE, SIDE, 3), name="images")
     seen = layers.Conv2D(16, 3, strides=2, use_bias=False, activation="relu", name="first")(images)
     seen = layers.Conv2D(48, 3, strides=2, use_bias=False, activation="relu", name="second")(seen)
-    pooled = [layers.GlobalAveragePooling2D()(seen), layers.GlobalMaxPooling2D()(seen)]
+    pooled = [layers.GlobalAveragePooling2D()(seen), layers.Flatten()(layers.MaxPooling2D(11)(seen))]
     scores = layers.Dense(CLASSES, name="linear")(layers.Concatenate()(pooled))
     model = keras.Model(images, scores)
     values = weights()

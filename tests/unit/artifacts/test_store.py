@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from pytest_envrobust import DeclarationError
 from pytest_envrobust.artifacts.store import Store, default_root, file_digest, recipe_key
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.conversion.routes import Route, shortest
 from pytest_envrobust.conversion.steps import steps

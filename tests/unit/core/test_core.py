@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from pytest_envrobust import DeclarationError, EnvrobustError, NoRoute, StageFailure, Unavailable
 from pytest_envrobust.core import requirements
 from pytest_envrobust.core.discovery import module_names

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.environments import availability
 from pytest_envrobust.environments.machine import this_machine

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pytest_envrobust import DeclarationError
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.environments.selection import check_patterns, is_glob, select

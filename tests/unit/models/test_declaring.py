@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from pytest_envrobust import Arrays, DeclarationError, ImageFolder, Model, Preprocess, Source
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.models.detection import framework_of

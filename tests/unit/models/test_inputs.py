@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
 from pytest_envrobust import Arrays, DeclarationError, ImageFolder, Preprocess
 from pytest_envrobust.models.inputs import inputs_at
 
 
-def save(path: Path, pixel: tuple[int, int, int] = (10, 20, 30), size: tuple[int, int] = (6, 4), mode: str = "RGB") -> None:
+def save(
+    path: Path, pixel: tuple[int, int, int] = (10, 20, 30), size: tuple[int, int] = (6, 4), mode: str = "RGB"
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, pixel).convert(mode).save(path)
 
@@ -38,11 +41,11 @@ def test_a_limit_takes_the_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
 def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
-    save(tmp_path / ("a.tif" if mode == "CMYK" else "a.png"), (80, 80, 80), mode=mode)
+    save(tmp_path / ("a.tif" if mode == "CMYK" else "a.png"), (102, 102, 102), mode=mode)
     loaded = ImageFolder(tmp_path).load()
     assert loaded.images is not None
     assert loaded.images[0].shape == (4, 6, 3)
-    assert loaded.images[0][0, 0].tolist() == pytest.approx([80, 80, 80], abs=2)
+    assert loaded.images[0][0, 0].tolist() == pytest.approx([102, 102, 102], abs=2)
 
 
 def test_a_rotated_photograph_is_turned_upright(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from pytest_envrobust import DeclarationError, Preprocess
 
 
@@ -158,6 +159,7 @@ def test_images_that_end_in_different_sizes() -> None:
         ({"crop": (4, 4, 4)}, "crop=(4, 4, 4)"),
         ({"resize": 2.5}, "resize=2.5"),
         ({"resize": "224"}, "resize='224'"),
+        ({"mean": 0.5}, "mean=0.5"),
         ({"mean": (1.0, 2.0)}, "mean=(1.0, 2.0)"),
         ({"mean": (float("nan"), 0.0, 0.0)}, "mean="),
         ({"std": (1.0, 0.0, 1.0)}, "std="),

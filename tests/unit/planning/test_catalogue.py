@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pytest_envrobust import DeclarationError, NoRoute
 from pytest_envrobust.backends import base, engines
 from pytest_envrobust.conversion.base import Step

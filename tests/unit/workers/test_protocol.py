@@ -9,6 +9,7 @@ from typing import Any
 import execnet
 import numpy as np
 import pytest
+
 from pytest_envrobust.backends.base import Job
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure, Unavailable
 from pytest_envrobust.core.sources import Inspection, SourceRef

@@ -36,7 +36,9 @@ def test_marked_tests_are_skipped_with_the_reason_and_nothing_is_imported(projec
     result = project.pytest("-rs")
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=1, skipped=3)
-    result.stdout.fnmatch_lines(["SKIPPED*needs --envrobust (or `envrobust = true` in the ini file)", "loaded: nothing"])
+    result.stdout.fnmatch_lines(
+        ["SKIPPED*needs --envrobust (or `envrobust = true` in the ini file)", "loaded: nothing"]
+    )
 
 
 def test_the_ini_key_turns_it_on(project, labels_test) -> None:

