@@ -10,6 +10,17 @@ _MARKERS = (
     "envrobust_limitation(environment, *, reason, raises=): a known limitation of environments that match the glob; "
     "the test must fail there",
 )
+_FIXTURES = frozenset(
+    {
+        "envrobust",
+        "envrobust_model",
+        "envrobust_environment",
+        "envrobust_reference",
+        "envrobust_inputs",
+        "envrobust_benchmark",
+    }
+)
+"""Fixtures that need a run with --envrobust; `envrobust_thresholds` alone does not."""
 _NEEDED = "needs --envrobust (or `envrobust = true` in the ini file)"
 
 
@@ -115,12 +126,9 @@ class _Disabled:
     """What is left of the plugin in a run that does not ask for it: marked tests are skipped, with the reason."""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        skip = None
+        """Skip what is marked or uses one of the fixtures."""
+        skip = pytest.mark.skip(reason=_NEEDED)
         for item in items:
-            names = getattr(item, "fixturenames", ())
-            asks = item.get_closest_marker("envrobust") or any(
-                name == "envrobust" or name.startswith("envrobust_") for name in names
-            )
-            if asks:
-                skip = skip or pytest.mark.skip(reason=_NEEDED)
+            used = _FIXTURES.intersection(getattr(item, "fixturenames", ()))
+            if used or item.get_closest_marker("envrobust"):
                 item.add_marker(skip)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -112,7 +113,6 @@ class Laboratory:
     def alone_on(self, device: str) -> Iterator[None]:
         """Hold the device's lock: no other run on this machine that keeps to it times anything there meanwhile."""
         import tempfile
-        from pathlib import Path
 
         from filelock import FileLock
 
@@ -156,7 +156,16 @@ class Laboratory:
         for name in names:
             if names.count(name) > 1:
                 raise DeclarationError(f"model {name!r} is declared {names.count(name)} times", remedy="rename one")
-        return tuple(model.resolved(self.config.rootpath) for model in models)
+        return tuple(model.resolved(self._base) for model in models)
+
+    @property
+    def _base(self) -> Path:
+        """Where relative paths of declarations begin: at the ini file or, without one, where pytest was started.
+
+        Without an ini file pytest's root is a guess from its arguments, the paths of our own options among them.
+        """
+        config = self.config
+        return config.rootpath if config.inipath is not None else Path(config.invocation_params.dir)
 
     def pytest_sessionstart(self) -> None:
         """Clear the store where the user asked for it."""

@@ -11,7 +11,7 @@ from pytest_envrobust.core.timing import Timing
 Sampler = Callable[[int, int], Timing]
 """Times ``calls`` single calls on successive inputs from number ``first`` on: ``sampler(first, calls)``."""
 
-WARM_UP_CALLS = 2
+WARM_UP_CALLS = 1
 MOST_PAIRS = 60
 FEWEST_PAIRS = 6
 """Fewer pairs than this have no interval; they are taken even where the budget is spent."""

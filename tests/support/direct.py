@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 import numpy as np
+
 from pytest_envrobust.backends import engines
 from pytest_envrobust.workers.protocol import decode_job
-
 from support import nets
 
 

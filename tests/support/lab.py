@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from pytest_envrobust.artifacts.store import Store
 from pytest_envrobust.backends.base import Job, Option
 from pytest_envrobust.core.environment import Environment
@@ -20,7 +21,6 @@ from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.workers.pool import Pool
 from pytest_envrobust.workers.transport import Handle, Scratch
 from pytest_envrobust.workers.workshop import LiveSession, Predictions, Workshop, input_spec
-
 from support import nets
 
 
@@ -130,11 +130,15 @@ class Lab:
         self.scratch.remove()
 
 
+@cache
+def _shared(folder: Path) -> Lab:
+    folder.mkdir(exist_ok=True)
+    return Lab(folder)
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Shared by all tests of a session that leave its workers in order."""
-    folder = tmp_path_factory.getbasetemp() / "lab"
-    folder.mkdir(exist_ok=True)
-    made = Lab(folder)
+    made = _shared(tmp_path_factory.getbasetemp() / "lab")
     yield made
     made.close()
