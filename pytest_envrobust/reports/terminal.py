@@ -23,7 +23,7 @@ def terminal_lines(record: Mapping[str, Any]) -> list[str]:
 
 def _model_lines(view: ModelView) -> list[str]:
     lines = [_headline(view), *(f"  {note}" for note in view.notes)]
-    shown = [row for row in view.rows if row.ran or row.status not in ("unavailable", "no-route")]
+    shown = [row for row in view.rows if not row.was_skipped]
     if shown:
         lines += _table([_HEAD, *(_cells(row, view.outputs) for row in shown)])
     lines += _identical(view)

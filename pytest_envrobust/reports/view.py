@@ -23,6 +23,7 @@ _GRAVITY = (
 
 NO_MODEL = "(no model)"
 """In the place of a name, for entries of a test whose declaration is at fault."""
+_ABSENT = ("unavailable", "no-route")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Row:
     status: str
     reason: str
     is_reference: bool
+    is_required: bool = False
     labels: Mapping[str, Any] = field(default_factory=dict)
     latency: Mapping[str, Any] = field(default_factory=dict)
     output: str = ""
@@ -41,6 +43,11 @@ class Row:
     def ran(self) -> bool:
         """Whether the environment gave predictions."""
         return bool(self.output)
+
+    @property
+    def was_skipped(self) -> bool:
+        """Whether it could not run here, and nobody required it to."""
+        return self.status in _ABSENT and not self.ran and not self.is_required
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class ModelView:
     @property
     def absent(self) -> Counter[str]:
         """Reasons for which environments were skipped, with how many."""
-        return Counter(row.reason for row in self.rows if not row.ran and row.status in ("unavailable", "no-route"))
+        return Counter(row.reason for row in self.rows if row.was_skipped)
 
 
 def model_views(record: Mapping[str, Any]) -> list[ModelView]:
@@ -93,6 +100,7 @@ def _row(environment: str, cells: list[Mapping[str, Any]]) -> Row:
         status=gravest["status"],
         reason=gravest.get("reason", ""),
         is_reference=any(cell.get("reference") == environment for cell in cells),
+        is_required=any(cell.get("required", False) for cell in cells),
         labels=next((cell["labels"] for cell in cells if "labels" in cell), {}),
         latency=max(latencies, key=lambda latency: latency.get("from") != "predictions", default={}),
         output=next((cell["output_digest"] for cell in cells if "output_digest" in cell), ""),
