@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install
 	@echo "==> writing the seeded, calibrated keras model"
 	cd examples/demo && TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python demo_models.py
-	@echo "==> running two models in about forty environments (up to ten minutes the first time)"
+	@echo "==> running two models in some thirty-five environments (up to ten minutes the first time)"
 	cd examples/demo && $(BIN)/python -m pytest --envrobust -v --envrobust-json=build/demo.json
 
 test: install

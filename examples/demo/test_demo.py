@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-TORCH = ["torch/*/cpu", "torch/eager/cpu+*", "torch/script/cpu+*", "torch/openvino/cpu+*", "torch/tvm-o3/cpu+*"]
+TORCH = ["torch/*/cpu", "torch/eager/cpu+*", "torch/script/cpu+*", "torch/openvino/cpu+*", "torch/tvm-o3/cpu+avx2"]
 KERAS = [
     "keras/eager/cpu",
-    "keras/graph/cpu*",
+    "keras/graph/cpu",
+    "keras/graph/cpu+sse41",
     "keras/xla/cpu",
     "keras/litert*/cpu",
     "keras/ort-all/cpu",
@@ -15,7 +16,7 @@ KERAS = [
     "keras/tvm-o3/cpu",
     "keras-to-torch/eager/cpu",
     "keras-to-torch/script/cpu",
-    "keras-to-tensorflow/*/cpu",
+    "keras-to-tensorflow/graph/cpu",
 ]
 
 
