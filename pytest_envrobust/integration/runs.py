@@ -178,8 +178,8 @@ class CellRun:
             if inputs is self.model_run.inputs:
                 return self.predictions.scores.copy()
             inputs = self.model_run.batch(framework, inputs)
-        scores = self.session.run(self._laboratory.scratch.put(np.asarray(inputs))).scores
-        return self._in_class_order(scores)
+        with self._laboratory.scratch.lend(np.asarray(inputs)) as handle:
+            return self._in_class_order(self.session.run(handle).scores)
 
     def sample(self, first: int, calls: int) -> Timing:
         """Time single calls on successive inputs."""

@@ -11,6 +11,8 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Handle = dict[str, Any]
-"""An array's place: ``path``, ``shape``, ``dtype``."""
+"""An array's place: ``path``, ``shape``, ``dtype``, and whether it is ``lasting``, so that a worker may keep it mapped."""
 
 _PREFIX = "envrobust-"
 
@@ -34,8 +36,17 @@ class Scratch:
         atexit.register(self.remove)
 
     def put(self, array: NDArray[Any]) -> Handle:
-        """Write an array where any process of this machine can map it."""
-        return put(array, self.path)
+        """Write an array where any process of this machine can map it, for as long as the directory is there."""
+        return {**put(array, self.path), "lasting": True}
+
+    @contextmanager
+    def lend(self, array: NDArray[Any]) -> Iterator[Handle]:
+        """Write an array for one request: it is gone afterwards."""
+        handle = put(array, self.path)
+        try:
+            yield handle
+        finally:
+            Path(handle["path"]).unlink(missing_ok=True)
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

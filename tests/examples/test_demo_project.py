@@ -30,9 +30,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("example") / "demo"
     shutil.copytree(DEMO, target, ignore=shutil.ignore_patterns("__pycache__", "build"))
     own = ["--envrobust", "--envrobust-json=run.json", "--envrobust-cache-dir=cache", "--envrobust-time-budget=0.1"]
+    chosen = [f"--envrobust-env={','.join(ENVIRONMENTS)}", "-k", "TestPretrainedTorch"]
     finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *own, f"--envrobust-env={','.join(ENVIRONMENTS)}"]
-        + ["-k", "TestPretrainedTorch"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *own, *chosen],
         cwd=target,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
