@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Handle = dict[str, Any]
-"""An array's place: ``path``, ``shape``, ``dtype``, and whether it is ``lasting``, so that a worker may keep it mapped."""
+"""An array's place: ``path``, ``shape``, ``dtype``; a ``lasting`` one may be kept mapped."""
 
 _PREFIX = "envrobust-"
 
