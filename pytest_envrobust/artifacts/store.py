@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_envrobust.core.digests import file_digest, file_digests
 from pytest_envrobust.core.errors import DeclarationError
 
 FORMAT = "v1"
@@ -107,7 +108,7 @@ class Store:
             files = aside / "files"
             files.mkdir()
             make(files / file)
-            manifest = {"recipe": dict(recipe), "files": _digests(files)}
+            manifest = {"recipe": dict(recipe), "files": file_digests(files)}
             (aside / "manifest.json").write_text(json.dumps(manifest, indent=1))
             if home.exists():
                 trash = home.with_name(f"trash-{uuid.uuid4().hex}")
@@ -116,20 +117,6 @@ class Store:
             os.replace(aside, home)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file's bytes, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return {file.relative_to(folder).as_posix(): file_digest(file) for file in files}
 
 
 def _is_intact(home: Path) -> bool:

@@ -7,7 +7,6 @@ records what was compiled, and the database of a tuned one lies there as well.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -24,6 +23,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
+from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import EnvrobustError, Unavailable
 from pytest_envrobust.core.requirements import TVM, Requirement
 from pytest_envrobust.frameworks.base import single_output
@@ -124,7 +124,7 @@ class Backend(base.Backend):
             llvm = _target(job.compiler, job.device)
         executable = tvm.compile(module, llvm)
         executable.export_library(str(target))
-        record = {"target": str(llvm), "library": _sha256(target), **_compiled_facts(executable.mod), **tuning}
+        record = {"target": str(llvm), "library": file_digest(target), **_compiled_facts(executable.mod), **tuning}
         target.with_suffix(".json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 
     def open(self, job: base.Job) -> base.Session:
@@ -157,7 +157,7 @@ class TvmSession(base.Session):
 
         threads = tvm.get_global_func("runtime.NumThreads", allow_missing=True)
         found = {"threads": str(threads())} if threads is not None else {}
-        digest = _sha256(self._path)
+        digest = file_digest(self._path)
         found["library_sha256"] = digest
         record = _record(self._path.with_suffix(".json"))
         if record.pop("library", None) == digest:
@@ -327,11 +327,3 @@ def _record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import ONNX
 from pytest_envrobust.core.sources import Inspection, SourceRef
@@ -178,16 +179,8 @@ def _digest(path: Path, model: Any) -> str:
     """One sha256 over the model file and then its external data files by name."""
     digest = hashlib.sha256()
     for file in [path, *(path.parent / name for name in sorted({info.location for info in _external_data(model)}))]:
-        digest.update(_file_digest(file))
+        digest.update(bytes.fromhex(file_digest(file)))
     return digest.hexdigest()
-
-
-def _file_digest(path: Path) -> bytes:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.digest()
 
 
 def _external_data(model: Any) -> Iterator[Any]:

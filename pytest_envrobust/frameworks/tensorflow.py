@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.core.digests import file_digests
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import TENSORFLOW, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
@@ -136,8 +137,5 @@ def _class_count(model: SavedModel) -> int | None:
 
 
 def _digest(directory: Path) -> str:
-    digest = hashlib.sha256()
-    for file in sorted(path for path in directory.rglob("*") if path.is_file()):
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        digest.update(f"{file.relative_to(directory).as_posix()} {content}\n".encode())
-    return digest.hexdigest()
+    listed = "".join(f"{name} {content}\n" for name, content in file_digests(directory).items())
+    return hashlib.sha256(listed.encode()).hexdigest()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import LITERT, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
@@ -42,7 +42,7 @@ class Framework(BaseFramework):
         interpreter = open_interpreter(native)
         output = interpreter.get_output_details()[0]["shape_signature"]
         classes = int(output[1]) if len(output) == 2 and output[1] > 0 else None
-        return Inspection(hashlib.sha256(native.read_bytes()).hexdigest(), declared_input(interpreter), classes)
+        return Inspection(file_digest(native), declared_input(interpreter), classes)
 
     def run(self, native: Path, batch: NDArray[Any]) -> NDArray[Any]:
         """Run without a delegate, in pieces of the file's batch size; scores, dequantized, shape (N, classes)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
 from numpy.typing import NDArray
 
@@ -37,6 +37,16 @@ if TYPE_CHECKING:
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+
+class Subject(TypedDict):
+    """Model, environments, route and command line that a verdict's message names."""
+
+    model: str
+    environment: Environment
+    reference: Environment
+    route: tuple[str, ...]
+    rerun: str
 
 
 def plainly(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -150,18 +160,7 @@ class Cell(Runner):
         limit = self._limit(MIN_LABEL_AGREEMENT, min_agreement)
         self.comparison = self._compare()
         self.used = self.used or not self.is_reference
-        self._take(
-            judge_labels(
-                self.comparison,
-                limit,
-                model=self.model.name,
-                environment=self.environment,
-                reference=self.case.reference,
-                route=self.route,
-                rerun=self._rerun,
-                class_names=self._run.model_run.class_names,
-            )
-        )
+        self._take(judge_labels(self.comparison, limit, class_names=self._run.model_run.class_names, **self._subject))
         return self.comparison
 
     @plainly
@@ -177,18 +176,19 @@ class Cell(Runner):
         self.used = True
         for limit in limits:
             if limit is not None and not (self.is_reference and limit.name == MAX_LATENCY_RATIO):
-                self._take(
-                    judge_latency(
-                        self.latency,
-                        limit,
-                        model=self.model.name,
-                        environment=self.environment,
-                        reference=self.case.reference,
-                        route=self.route,
-                        rerun=self._rerun,
-                    )
-                )
+                self._take(judge_latency(self.latency, limit, **self._subject))
         return self.latency
+
+    @property
+    def _subject(self) -> Subject:
+        """What a verdict's message speaks of."""
+        return {
+            "model": self.model.name,
+            "environment": self.environment,
+            "reference": self.case.reference,
+            "route": self.route,
+            "rerun": self._rerun,
+        }
 
     @property
     def _reference_run(self) -> CellRun:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_envrobust import DeclarationError
-from pytest_envrobust.artifacts.store import Store, default_root, file_digest, recipe_key
+from pytest_envrobust.artifacts.store import Store, default_root, recipe_key
+from pytest_envrobust.core.digests import file_digest
 
 RECIPE = {"step": "b_from_a", "source": "0" * 64, "options": {"opset": 17}}
 
