@@ -1,9 +1,9 @@
 """The content-addressed store of converted and compiled files.
 
-An artifact is a directory named by the hash of all that made it: the source's digest, the step or compiler, the
-versions of the packages involved, the options, the input's shape and the device. It is written aside and renamed, so
-that a reader never sees half of one; one process makes it while others wait; its files are checked against their
-digests when it is read; and it counts only once it has been proven by running.
+An artifact is a directory named by the hash of all that made it: the source's digest, the step or compiler and its
+code, the versions of the packages involved, the options, the input's shape and the device. It is written aside and
+renamed, so that a reader never sees half of one; one process makes it while others wait; its files are checked against
+their digests when it is read; and it counts only once it has been proven by running.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from pytest_envrobust.artifacts.store import Artifact, Store, recipe_key
 from pytest_envrobust.backends import engines
 from pytest_envrobust.backends.base import Job, Option
 from pytest_envrobust.conversion.base import Step
+from pytest_envrobust.conversion.steps import module_of
+from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import EnvrobustError, StageFailure, Unavailable
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
@@ -158,7 +162,7 @@ class Workshop:
             "source": source.digest,
             "input": encode_spec(spec),
             "options": dict(step.options),
-            **_made_with(step.requires),
+            **_made_with(step.requires, module_of(step.name)),
         }
 
         def make(target: Path) -> bool:
@@ -190,7 +194,7 @@ class Workshop:
             "threads": job.threads,
             "options": {**plan.compiler.options, **job.options},
             "instruction_set": this_machine().instruction_set,
-            **_made_with((*backend.requires, *plan.compiler.requires)),
+            **_made_with((*backend.requires, *plan.compiler.requires), type(backend).__module__),
         }
 
         def make(target: Path) -> bool:
@@ -357,5 +361,17 @@ def input_spec(batch: NDArray[Any], inspection: Inspection) -> TensorSpec:
     return spec
 
 
-def _made_with(requirements: tuple[Requirement, ...]) -> dict[str, Any]:
-    return {"versions": versions(requirements), "python": ".".join(platform.python_version_tuple()[:2])}
+def _made_with(requirements: tuple[Requirement, ...], maker: str) -> dict[str, Any]:
+    """The packages an artifact is made with, and the code of ours that makes it: the module ``maker``."""
+    return {
+        "versions": versions(requirements),
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "code": _module_digest(maker),
+    }
+
+
+@cache
+def _module_digest(name: str) -> str:
+    origin = import_module(name).__file__
+    assert origin is not None
+    return file_digest(Path(origin))

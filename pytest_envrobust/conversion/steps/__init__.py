@@ -12,9 +12,14 @@ from pytest_envrobust.core.discovery import module_names
 @cache
 def steps() -> dict[str, Step]:
     """Every step by name. Costs no import of a framework."""
-    return {name: import_module(f"{__name__}.{name}").STEP for name in module_names(__path__)}
+    return {name: import_module(module_of(name)).STEP for name in module_names(__path__)}
+
+
+def module_of(name: str) -> str:
+    """Full name of the module that holds the step."""
+    return f"{__name__}.{name}"
 
 
 def convert(name: str, job: ConversionJob) -> None:
     """Run the step of that name, in this process."""
-    import_module(f"{__name__}.{name}").convert(job)
+    import_module(module_of(name)).convert(job)
