@@ -29,7 +29,7 @@ SCRIPTS = {
     "torch/openvino/cpu": ("build_onnx", "build_openvino", "run_openvino"),
     "torch/tvm-o3/cpu": ("build_tvm", "run_tvm"),
 }
-"""The scripts that bring each environment to its labels, in order: what a run takes that asks for nothing."""
+"""The scripts that bring each environment to its labels, in order: one or more environments of each engine."""
 PROGRESS = re.compile(r"envrobust +([\d.]+) s  (.+)")
 
 CONFTEST = """

@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -170,7 +171,7 @@ class _Session(base.Session):
         sample = probe(self.input)
         facts = process_facts()
         facts["device"] = self._device_name()
-        facts["operators"] = counted(Counter({name: n for name, n in self._profile().items() if "::" in name}))
+        facts["operators"] = counted(Counter({name: n for name, n in self._profile.items() if "::" in name}))
         facts.update(library_kernels(lambda: self._call(sample.clone().to(self._place))))
         return facts
 
@@ -191,6 +192,7 @@ class _Session(base.Session):
         single_output(to_host(self._call(sample)))
         return not torch.equal(sample, before)
 
+    @cached_property
     def _profile(self) -> Counter[str]:
         sample = probe(self.input).to(self._place)
         return profiled(lambda: self._call(sample))
@@ -259,7 +261,7 @@ class _InductorSession(_Session):
         import torch
 
         with torch.compiler.set_stance("fail_on_recompile"):  # a call that is not compiled already raises
-            profile = self._profile()
+            profile = self._profile
             facts = super().evidence()
         facts["compiled_graphs_run"] = str(sum(n for name, n in profile.items() if "CompiledFxGraph" in name))
         facts["graph_breaks"] = str(self._breaks)
