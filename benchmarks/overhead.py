@@ -25,11 +25,12 @@ SCRIPTS = {
     "torch/eager/cpu": ("run_eager",),
     "torch/script/cpu": ("run_script",),
     "torch/inductor/cpu": ("run_inductor",),
+    "torch/aotinductor/cpu": ("build_aotinductor", "run_aotinductor"),
     "torch/ort-all/cpu": ("build_onnx", "run_ort"),
     "torch/openvino/cpu": ("build_onnx", "build_openvino", "run_openvino"),
     "torch/tvm-o3/cpu": ("build_tvm", "run_tvm"),
 }
-"""The scripts that bring each environment to its labels, in order: one or more environments of each engine."""
+"""The scripts that bring each environment to its labels, in order: torch's compilers, the default of other engines."""
 PROGRESS = re.compile(r"envrobust +([\d.]+) s  (.+)")
 
 CONFTEST = """
