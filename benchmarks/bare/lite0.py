@@ -23,7 +23,7 @@ def images():
     """The first photographs as a batch, (N, 3, 224, 224); the script's argument says how many."""
     folder = Path(find_spec("foolbox").origin).parent / "data"
     files = sorted(folder.glob("imagenet_*.jpg"))[: int(sys.argv[1])]
-    return np.stack([prepared(Image.open(file).convert("RGB")) for file in files])
+    return np.ascontiguousarray([prepared(Image.open(file).convert("RGB")) for file in files])
 
 
 def prepared(picture):
