@@ -84,10 +84,6 @@ class Store:
         """Say that the artifact has run and given the right shape: from now on it counts."""
         (artifact.path.parent.parent / "proven").touch()
 
-    def discard(self, artifact: Artifact) -> None:
-        """Forget an artifact that turned out to be unusable."""
-        (artifact.path.parent.parent / "proven").unlink(missing_ok=True)
-
     def clear(self) -> None:
         """Remove every artifact."""
         shutil.rmtree(self._objects, ignore_errors=True)

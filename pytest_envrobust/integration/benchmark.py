@@ -64,7 +64,7 @@ class _WithBenchmark:
                 "route": list(cell.route),
                 "clock": "wall time of the call inside the worker",
             }
-            cell.call()
+            cell.predict()
             benchmark(CLOCK.run, cell)
 
         return record

@@ -49,11 +49,6 @@ class Memo:
             raise found
         return found
 
-    def heed(self, key: object) -> None:
-        """Raise the error with which making that failed, if it did."""
-        if isinstance(failed := self._made.get(key), EnvrobustError):
-            raise failed
-
     def done(self, key: object) -> Any:
         """What was made under that key; ``None`` where it was not made, or failed."""
         made = self._made.get(key)
@@ -186,13 +181,11 @@ class CellRun:
         return self.session.sample(self._handle, first, calls)
 
     def timed_with(self, reference: CellRun) -> Paired:
-        """Times in interleaved pairs with the reference, once a run. What could not run before is not tried again."""
-        self._memo.heed("predictions")
+        """Times in interleaved pairs with the reference, once a run."""
         return self._memo(("paired", reference.environment), lambda: self._pairs(reference))
 
     def timed_alone(self) -> Timing:
-        """Times by itself, once a run. What could not run before is not tried again."""
-        self._memo.heed("predictions")
+        """Times by itself, once a run."""
         return self._memo("alone", self._alone)
 
     def noise(self) -> float:
@@ -234,13 +227,17 @@ class CellRun:
 
     def _pairs(self, reference: CellRun) -> Paired:
         budget = self._laboratory.settings.time_budget
+        self._get_ready()
         reference.session.pin()
-        self.session  # noqa: B018 - preparing must not happen under the lock
         with self._laboratory.alone_on(self.environment.device):
             return interleaved(self.sample, reference.sample, budget=budget)
 
+    def _get_ready(self) -> None:
+        """Run all inputs before one is timed: nothing is prepared under the lock, what gives no scores is not timed."""
+        self._memo("predictions", self._predict)
+
     def _alone(self) -> Timing:
-        self.session  # noqa: B018 - preparing must not happen under the lock
+        self._get_ready()
         with self._laboratory.alone_on(self.environment.device):
             return alone(self.sample, budget=self._laboratory.settings.time_budget)
 

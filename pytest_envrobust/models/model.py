@@ -99,10 +99,6 @@ class Model:
             object.__setattr__(self, "inputs", inputs_at(self.inputs))
 
     @property
-    def first_framework(self) -> str:
-        return next(iter(self.sources))
-
-    @property
     def input_set(self) -> Inputs:
         assert isinstance(self.inputs, Inputs)
         return self.inputs

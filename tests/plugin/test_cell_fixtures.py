@@ -31,7 +31,7 @@ def test_the_cell_and_its_parts(project) -> None:
             assert repr(envrobust) == "<Cell colors in onnx/ort-all/cpu>"
 
         def test_each_alone(envrobust_model):
-            assert envrobust_model.first_framework == "onnx"
+            assert list(envrobust_model.sources) == ["onnx"]
 
         def test_environment_alone(envrobust_environment):
             assert envrobust_environment.id == "onnx/ort-all/cpu"

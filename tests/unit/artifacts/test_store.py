@@ -56,15 +56,6 @@ def test_an_unproven_artifact_is_made_again(store: Store) -> None:
     assert leftovers(store) == []
 
 
-def test_a_discarded_artifact_is_made_again(store: Store) -> None:
-    make = Maker()
-    artifact = store.get_or_make(RECIPE, "model", make)
-    store.prove(artifact)
-    store.discard(artifact)
-    store.discard(artifact)
-    assert store.get_or_make(RECIPE, "model", make).made
-
-
 @pytest.mark.parametrize("damage", ["changed", "cut short", "removed", "beside", "manifest", "no manifest"])
 def test_a_damaged_artifact_is_made_again(store: Store, damage: str) -> None:
     make = Maker()

@@ -66,7 +66,7 @@ def test_label_offsets(offset: Any) -> None:
 
 def test_a_model_wraps_sources_and_inputs() -> None:
     model = Model("signs", sources={"keras": "net.keras", "torch": Source("p.m:f", label_offset=1)}, inputs="images")
-    assert model.first_framework == "keras"
+    assert list(model.sources) == ["keras", "torch"]
     assert model.source("torch").label_offset == 1
     assert isinstance(model.inputs, ImageFolder)
     assert isinstance(Model("a", sources={"onnx": "a.onnx"}, inputs="a.npy").inputs, Arrays)
