@@ -141,3 +141,14 @@ def _properties(path: object, name: str) -> dict[str, str]:
     tree = ElementTree.parse(str(path))
     (case,) = [case for case in tree.iter("testcase") if case.get("name") == name]
     return {item.get("name", ""): item.get("value", "") for item in case.iter("property")}
+
+
+def test_an_artifact_that_was_only_timed_counts_for_the_next_run(project) -> None:
+    project.declare_colors()
+    project.write("test_it.py", "def test_latency(envrobust):\n    envrobust.assert_latency()\n")
+    result = project.run("--envrobust-env=onnx/openvino/cpu", "--envrobust-cache-dir=own")
+    result.assert_outcomes(passed=1)
+    (cell,) = project.cells().values()
+    assert cell["latency"]["from"] == "pairs"
+    (manifest,) = project.pytester.path.glob("own/v1/*/*/manifest.json")
+    assert manifest.with_name("proven").exists()
