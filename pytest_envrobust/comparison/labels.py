@@ -31,7 +31,7 @@ class Flip:
 
     ``input`` is its name (``#7`` where inputs have none), ``expected`` the reference's label and ``actual`` the
     cell's; -1 stands for no label (NaN). ``margin`` is the reference's best score less its second best, NaN where
-    the reference has no label.
+    the reference has no label. ``actual_margin`` is the cell's own, NaN where the cell has none.
     """
 
     index: int
@@ -40,6 +40,7 @@ class Flip:
     actual: int
     margin: float
     kind: FlipKind
+    actual_margin: float
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def top1(scores: NDArray[Any]) -> NDArray[np.int64]:
     """
     array = _checked(scores, "scores")
     labels = np.empty(len(array), dtype=np.int64)
-    for rows in _blocks(array):
+    for rows in row_blocks(array):
         labels[rows] = _top1(array[rows])
     return labels
 
@@ -85,7 +86,7 @@ def margins(scores: NDArray[Any]) -> NDArray[np.float64]:
     """
     array = _checked(scores, "scores")
     found = np.empty(len(array), dtype=np.float64)
-    for rows in _blocks(array):
+    for rows in row_blocks(array):
         found[rows] = _margins(array[rows])
     return found
 
@@ -111,12 +112,12 @@ def compare_labels(
     band = _tie_band(noise)
     labels = np.empty((2, len(mine)), dtype=np.int64)
     largest = math.nan
-    for rows in _blocks(mine):
+    for rows in row_blocks(mine):
         one, other = mine[rows], theirs[rows]
         labels[0, rows], labels[1, rows] = _top1(one), _top1(other)
-        largest = float(np.fmax(largest, _largest_difference(one, other)))
+        largest = float(np.fmax(largest, largest_difference(one, other)))
     flipped = np.flatnonzero((labels[0] != labels[1]) | (labels[1] == UNDEFINED))
-    flips = tuple(_flips(flipped, labels, theirs, band, inputs))
+    flips = tuple(_flips(flipped, labels, mine, theirs, band, inputs))
     counts = dict.fromkeys(("real", "tie", "undefined"), 0)
     for flip in flips:
         counts[flip.kind] += 1
@@ -133,6 +134,34 @@ def compare_labels(
         distinct_labels=int(np.count_nonzero(seen != UNDEFINED)),
         **counts,
     )
+
+
+def largest_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """The largest absolute difference of two arrays of one shape, where both are finite; NaN where that is nowhere.
+
+    Makes arrays of that size: give it blocks.
+    """
+    # float64 for integers and doubles; halves and singles need no more than a single holds, unless they overflow
+    narrow = all(block.dtype.kind == "f" and block.dtype.itemsize <= 4 for block in (one, other))
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.subtract(one, other, dtype=np.float32 if narrow else np.float64)
+        largest = max(float(difference.max()), -float(difference.min()))
+        if math.isfinite(largest):
+            return largest
+        finite = np.isfinite(one) & np.isfinite(other)
+        if not finite.any():
+            return math.nan
+        largest = float(np.abs(difference[finite]).max())  # in the same precision: blocks must not show
+        if math.isfinite(largest):
+            return largest
+        return float(np.abs(one[finite].astype(np.float64) - other[finite].astype(np.float64)).max())
+
+
+def row_blocks(array: NDArray[Any]) -> Iterator[slice]:
+    """Slices over the rows of an array (N, classes), each of a size that fits a processor's cache."""
+    step = max(1, _BLOCK_ELEMENTS // array.shape[1])
+    for start in range(0, len(array), step):
+        yield slice(start, start + step)
 
 
 def _checked(scores: NDArray[Any], what: str) -> NDArray[Any]:
@@ -190,12 +219,6 @@ def _tie_band(noise: float | None) -> float:
     return 2.0 * noise
 
 
-def _blocks(array: NDArray[Any]) -> Iterator[slice]:
-    step = max(1, _BLOCK_ELEMENTS // array.shape[1])
-    for start in range(0, len(array), step):
-        yield slice(start, start + step)
-
-
 def _top1(block: NDArray[Any]) -> NDArray[np.int64]:
     # argmax stops at a row's first NaN, so that the score it points to tells whether there is one
     labels: NDArray[np.int64] = block.argmax(axis=1).astype(np.int64, copy=False)
@@ -217,24 +240,10 @@ def _margins(block: NDArray[Any]) -> NDArray[np.float64]:
         return np.where(best == second, 0.0, best - second)
 
 
-def _largest_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """Largest absolute difference where both are finite; NaN where that is nowhere."""
-    # float64 for integers and doubles; halves and singles need no more than a single holds, unless they overflow
-    narrow = all(block.dtype.kind == "f" and block.dtype.itemsize <= 4 for block in (one, other))
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = np.subtract(one, other, dtype=np.float32 if narrow else np.float64)
-        largest = max(float(difference.max()), -float(difference.min()))
-        if math.isfinite(largest):
-            return largest
-        finite = np.isfinite(one) & np.isfinite(other)
-        if not finite.any():
-            return math.nan
-        return float(np.abs(one[finite].astype(np.float64) - other[finite].astype(np.float64)).max())
-
-
 def _flips(
     flipped: NDArray[np.intp],
     labels: NDArray[np.int64],
+    cell: NDArray[Any],
     reference: NDArray[Any],
     band: float,
     inputs: Sequence[str] | None,
@@ -242,10 +251,11 @@ def _flips(
     step = max(1, _BLOCK_ELEMENTS // reference.shape[1])
     for start in range(0, len(flipped), step):
         some = flipped[start : start + step]
-        for index, margin in zip(some.tolist(), _margins(reference[some]).tolist()):
+        own = _margins(cell[some]).tolist()
+        for index, margin, actual_margin in zip(some.tolist(), _margins(reference[some]).tolist(), own):
             actual, expected = int(labels[0, index]), int(labels[1, index])
             name = f"#{index}" if inputs is None else str(inputs[index])
-            yield Flip(index, name, expected, actual, margin, _kind(actual, expected, margin, band))
+            yield Flip(index, name, expected, actual, margin, _kind(actual, expected, margin, band), actual_margin)
 
 
 def _kind(actual: int, expected: int, margin: float, band: float) -> FlipKind:

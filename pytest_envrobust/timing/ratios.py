@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ CONFIDENCE = 0.95
 P90_CALLS = 20
 P99_CALLS = 200
 """A tail is told only where at least two calls lie beyond it: the 90th percentile from 20 calls, the 99th from 200."""
+
+KEPT_SAMPLES = 100
+"""Single calls that the record keeps of a cell."""
 
 _FEWEST_PAIRS = 6
 _RESAMPLES = 2000
@@ -111,14 +115,23 @@ def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE) ->
     return float(ordered[rank - 1]), float(ordered[n - rank])
 
 
-def summary(timing: Timing) -> dict[str, dict[str, float]]:
+def summary(timing: Timing) -> dict[str, dict[str, Any]]:
     """Medians and tails for the record: ``wall_ms`` and ``cpu_ms``, each ``{"median", "n"}``, in milliseconds.
 
-    ``p90`` is there from 20 calls and ``p99`` from 200, so that two calls at least lie beyond it. A clock that was
-    not read is left out.
+    ``interval`` is that of the median, from 6 calls on; ``p90`` is there from 20 calls and ``p99`` from 200, so that
+    two calls at least lie beyond it. A clock that was not read is left out.
     """
     clocks = {"wall_ms": timing.wall_ns, "cpu_ms": timing.cpu_ns}
     return {name: _summary(times) for name, times in clocks.items() if times}
+
+
+def samples(timing: Timing) -> dict[str, list[float]]:
+    """Times of single calls for the record, ``wall`` and ``cpu``, in milliseconds, in the order of the calls.
+
+    Of more than 100 calls every so many is taken, from the first to the last. A clock that was not read is left out.
+    """
+    clocks = {"wall": timing.wall_ns, "cpu": timing.cpu_ns}
+    return {name: _thinned(times) for name, times in clocks.items() if times}
 
 
 def smallest_visible(ratio: Ratio) -> float:
@@ -205,9 +218,17 @@ def _median_rank(n: int, confidence: float) -> int:
     return rank
 
 
-def _summary(times: Sequence[int]) -> dict[str, float]:
+def _thinned(times: Sequence[int]) -> list[float]:
+    count = min(len(times), KEPT_SAMPLES)
+    places = np.linspace(0, len(times) - 1, count).round().astype(int)
+    return [times[place] / 1e6 for place in places.tolist()]
+
+
+def _summary(times: Sequence[int]) -> dict[str, Any]:
     milliseconds = np.asarray(times, dtype=np.float64) / 1e6
-    found: dict[str, float] = {"median": float(np.median(milliseconds)), "n": len(times)}
+    found: dict[str, Any] = {"median": float(np.median(milliseconds)), "n": len(times)}
+    if interval := median_interval(milliseconds.tolist()):
+        found["interval"] = list(interval)
     if len(times) >= P90_CALLS:
         found["p90"] = float(np.quantile(milliseconds, 0.9))
     if len(times) >= P99_CALLS:

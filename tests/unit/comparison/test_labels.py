@@ -64,6 +64,7 @@ def test_flips_are_classed_by_hand() -> None:
     ]
     assert [flip.index for flip in found.flips] == [1, 2, 3, 4, 5]
     np.testing.assert_array_equal([flip.margin for flip in found.flips], [0.25, 0.125, 1.0, NAN, NAN])
+    np.testing.assert_array_equal([flip.actual_margin for flip in found.flips], [0.5, 0.5, NAN, NAN, 1.0])
     assert (found.n, found.agreeing, found.agreement) == (6, 1, 1 / 6)
     assert (found.real, found.tie, found.undefined, found.distinct_labels) == (1, 1, 3, 1)
     assert found.largest_difference == 1.0
@@ -89,6 +90,13 @@ def test_largest_difference_of_singles_that_overflow() -> None:
     top = float(np.finfo(np.float32).max)
     one = np.array([[top, 0]], dtype=np.float32)
     assert compare_labels(one, -one).largest_difference == 2 * top
+
+
+def test_a_nan_elsewhere_does_not_change_the_largest_difference() -> None:
+    one, other = np.array([[1.6123587, 0]], dtype=np.float32), np.array([[-1, 0]], dtype=np.float32)
+    plain = compare_labels(one, other).largest_difference
+    broken = np.vstack([one, [[NAN, 0]]]).astype(np.float32)
+    assert compare_labels(broken, np.vstack([other, other])).largest_difference == plain
 
 
 def test_agreement_counts_every_input_and_has_its_bound() -> None:
@@ -140,6 +148,15 @@ def test_a_set_of_scores_agrees_with_itself_but_for_nan(scores: np.ndarray) -> N
     undefined = np.isnan(scores).any(axis=1)
     assert found.undefined == len(found.flips) == undefined.sum()
     assert (top1(scores) == UNDEFINED).tolist() == undefined.tolist()
+
+
+@settings(deadline=None)
+@given(pairs())
+def test_margins_of_a_flip_are_those_of_its_two_rows(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    flips = compare_labels(*pair).flips
+    rows = [flip.index for flip in flips]
+    np.testing.assert_array_equal([flip.actual_margin for flip in flips], margins(pair[0])[rows])
+    np.testing.assert_array_equal([flip.margin for flip in flips], margins(pair[1])[rows])
 
 
 @settings(max_examples=30, deadline=None)

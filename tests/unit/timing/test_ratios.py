@@ -16,6 +16,7 @@ from pytest_envrobust.timing.ratios import (
     block_length,
     median_interval,
     paired_ratio,
+    samples,
     smallest_visible,
     summary,
 )
@@ -153,16 +154,27 @@ def test_median_interval_covers() -> None:
     ("calls", "keys"),
     [
         (1, {"median", "n"}),
-        (19, {"median", "n"}),
-        (20, {"median", "n", "p90"}),
-        (199, {"median", "n", "p90"}),
-        (200, {"median", "n", "p90", "p99"}),
+        (5, {"median", "n"}),
+        (6, {"median", "n", "interval"}),
+        (19, {"median", "n", "interval"}),
+        (20, {"median", "n", "interval", "p90"}),
+        (199, {"median", "n", "interval", "p90"}),
+        (200, {"median", "n", "interval", "p90", "p99"}),
     ],
 )
 def test_tails_need_calls_behind_them(calls: int, keys: set[str]) -> None:
     found = summary(Timing.of([2_000_000] * calls, [1_000_000] * calls))
     assert set(found["wall_ms"]) == set(found["cpu_ms"]) == keys
     assert (found["wall_ms"]["median"], found["cpu_ms"]["median"], found["wall_ms"]["n"]) == (2.0, 1.0, calls)
+
+
+def test_the_record_keeps_single_calls_in_their_order() -> None:
+    assert samples(Timing((3_000_000, 1_000_000), (2_000_000, 500_000))) == {"wall": [3.0, 1.0], "cpu": [2.0, 0.5]}
+    many = samples(Timing.of([call * 1_000_000 for call in range(1000)], []))
+    assert list(many) == ["wall"]
+    assert len(many["wall"]) == 100
+    assert (many["wall"][0], many["wall"][-1]) == (0.0, 999.0)
+    assert many["wall"] == sorted(many["wall"])
 
 
 def test_what_was_not_measured_is_absent() -> None:

@@ -1,0 +1,79 @@
+"""Accuracy against truth, and McNemar's test."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_envrobust.comparison.accuracy import McNemar, accuracy, mcnemar
+from pytest_envrobust.core.errors import DeclarationError
+
+NAN, INF = math.nan, math.inf
+
+
+def test_accuracy_by_hand() -> None:
+    descending = np.tile(np.arange(7.0, 0.0, -1.0), (5, 1))
+    found = accuracy(descending, [0, 4, 5, 0, -1])
+    assert (found.n, found.top1, found.top5) == (4, 0.5, 0.75)
+    assert found.correct.tolist() == [True, False, False, True]
+
+
+def test_an_input_without_a_label_is_wrong() -> None:
+    scores = np.array([[NAN, 1, 1, 1, 1, 9], [0, 1, 2, 3, 4, 5.0]])
+    found = accuracy(scores, [5, 5])
+    assert (found.n, found.top1, found.top5) == (2, 0.5, 0.5)
+
+
+def test_a_class_that_the_model_does_not_have_is_never_right() -> None:
+    assert accuracy(np.eye(3), [0, 1, 99]).top1 == pytest.approx(2 / 3)
+
+
+def test_labels_alone_have_no_top5() -> None:
+    found = accuracy(np.where(np.eye(8, dtype=bool), 0.0, -INF), list(range(8)))
+    assert (found.top1, found.top5) == (1.0, None)
+
+
+def test_unknown_scores_of_inputs_without_truth_do_not_matter() -> None:
+    scores = np.arange(12.0).reshape(2, 6)
+    scores[1, :3] = -INF
+    assert accuracy(scores, [5, -1]).top5 == 1.0
+    assert accuracy(scores, [5, 5]).top5 is None
+
+
+def test_truth_must_fit() -> None:
+    with pytest.raises(DeclarationError, match="2 true classes cannot stand for 3 rows"):
+        accuracy(np.eye(3), [0, 1])
+    with pytest.raises(DeclarationError, match="no input is known"):
+        accuracy(np.eye(3), [-1, -1, -1])
+
+
+def split(only_here: int, only_there: int, both: int = 3, neither: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    here = [True] * only_here + [False] * only_there + [True] * both + [False] * neither
+    there = [False] * only_here + [True] * only_there + [True] * both + [False] * neither
+    return np.array(here, dtype=bool), np.array(there, dtype=bool)
+
+
+@pytest.mark.parametrize(
+    ("only_here", "only_there", "p"),
+    [(0, 0, 1.0), (1, 0, 1.0), (3, 3, 1.0), (5, 0, 2 / 32), (0, 10, 2 / 1024), (8, 2, 112 / 1024)],
+)
+def test_mcnemar_is_the_exact_binomial_test(only_here: int, only_there: int, p: float) -> None:
+    found = mcnemar(*split(only_here, only_there))
+    assert found == McNemar(only_here, only_there, pytest.approx(p))
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 9), st.integers(0, 9))
+def test_mcnemar_is_symmetric_and_blind_to_what_both_share(a: int, b: int, both: int, neither: int) -> None:
+    found, turned = mcnemar(*split(a, b, both, neither)), mcnemar(*split(b, a))
+    assert (found.only_here, found.only_there) == (turned.only_there, turned.only_here)
+    assert found.p == pytest.approx(turned.p)
+    assert 0 < found.p <= 1
+
+
+def test_mcnemar_needs_the_same_inputs() -> None:
+    with pytest.raises(DeclarationError, match="the same inputs"):
+        mcnemar(np.zeros(3, dtype=bool), np.zeros(4, dtype=bool))
