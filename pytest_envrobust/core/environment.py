@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pytest_envrobust.core.errors import DeclarationError
 
 CONVERTED = "-to-"
+RECORDED, ELSEWHERE = "recorded", "elsewhere"
+"""Compiler and device of predictions that were recorded elsewhere: nothing runs here."""
 
 
 @dataclass(frozen=True, order=True)
@@ -38,6 +40,16 @@ class Environment:
     @property
     def is_converted(self) -> bool:
         return CONVERTED in self.framework
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether its predictions were recorded elsewhere."""
+        return self.compiler == RECORDED
+
+    @classmethod
+    def recorded(cls, framework: str) -> Environment:
+        """The environment of predictions that some engine of that framework gave elsewhere."""
+        return cls(framework, RECORDED, ELSEWHERE)
 
     def __str__(self) -> str:
         return self.id

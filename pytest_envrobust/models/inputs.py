@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.models.preprocess import Layout, Preprocess
+from pytest_envrobust.models.truth import TruthSource, check_truth, resolved_truth
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -30,6 +33,12 @@ class LoadedInputs:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """16 hexadecimal digits for each input, over its shape, dtype and decoded values."""
+        items: Iterable[NDArray[Any]] = () if self.array is None else self.array
+        return tuple(_digest(item) for item in (items if self.images is None else self.images))
 
     def batch(self, preprocess: Preprocess | None, layout: Layout) -> NDArray[Any]:
         """The batch for a source whose framework usually takes ``layout``, C-contiguous, shape (N, ...)."""
@@ -49,6 +58,7 @@ class Inputs(ABC):
     """What can be given as a model's inputs."""
 
     preprocess: Preprocess | None
+    truth: TruthSource | None
 
     @abstractmethod
     def resolved(self, base: Path) -> Inputs:
@@ -67,27 +77,32 @@ class Inputs(ABC):
 class ImageFolder(Inputs):
     """The images of a folder and its subfolders, sorted by name.
 
-    ``pattern`` takes only files whose name matches the glob, ``limit`` only the first so many.
+    ``pattern`` takes only files whose name matches the glob, ``limit`` only the first so many. ``truth`` says where
+    the true classes are: ``"folders"`` (the first folder below ``path`` is the class), a ``.csv`` file of lines
+    ``input,class``, or a regular expression with one group that finds the class in a name, such as ``"^([0-9]+)_"``.
     """
 
     path: str | Path
     preprocess: Preprocess | None = None
     limit: int | None = None
     pattern: str = "*"
+    truth: TruthSource | None = None
 
     def resolved(self, base: Path) -> ImageFolder:
-        return replace(self, path=base / self.path)
+        return replace(self, path=base / self.path, truth=resolved_truth(self.truth, base))
 
     def check(self) -> None:
-        self._files()
+        self.files()
+        check_truth(self.truth)
 
     def load(self) -> LoadedInputs:
         folder = Path(self.path)
-        files = self._files()
+        files = self.files()
         names = tuple(file.relative_to(folder).as_posix() for file in files)
-        return LoadedInputs(names, images=tuple(_decoded(file) for file in files))
+        return LoadedInputs(names, images=tuple(decoded(file) for file in files))
 
-    def _files(self) -> list[Path]:
+    def files(self) -> list[Path]:
+        """The images' files in order. Raises `DeclarationError` where there are none."""
         folder = Path(self.path)
         if not folder.is_dir():
             cause = "it is a file, not a folder" if folder.exists() else "there is no such folder"
@@ -108,18 +123,22 @@ class Arrays(Inputs):
     """Inputs as one array, shape (N, ...): in memory, or in a ``.npy`` or ``.npz`` file (its only array).
 
     With a ``preprocess`` the array holds RGB uint8 images, (N, H, W, 3). Without, it is fed as it is; where
-    ``layout`` says how it is laid out, it is transposed for sources whose layout is the other one.
+    ``layout`` says how it is laid out, it is transposed for sources whose layout is the other one. ``truth`` is a
+    class index for each input, -1 where it is unknown, or as for `ImageFolder`.
     """
 
     array: NDArray[Any] | str | Path
     preprocess: Preprocess | None = None
     layout: Layout | None = None
     names: Sequence[str] = field(default=())
+    truth: TruthSource | None = None
 
     def resolved(self, base: Path) -> Arrays:
-        return replace(self, array=base / self.array) if isinstance(self.array, (str, Path)) else self
+        array = base / self.array if isinstance(self.array, (str, Path)) else self.array
+        return replace(self, array=array, truth=resolved_truth(self.truth, base))
 
     def check(self) -> None:
+        check_truth(self.truth)
         if isinstance(self.array, (str, Path)) and not Path(self.array).is_file():
             raise DeclarationError(f"inputs {str(self.array)!r}", cause="there is no such file")
 
@@ -143,14 +162,23 @@ class Arrays(Inputs):
         return LoadedInputs(names, images=tuple(array))
 
 
-def inputs_at(path: str | Path, preprocess: Preprocess | None = None) -> Inputs:
+def inputs_at(
+    path: str | Path, preprocess: Preprocess | None = None, truth: TruthSource | None = None
+) -> ImageFolder | Arrays:
     """The inputs at a path: a ``.npy`` or ``.npz`` file is an array, anything else an image folder."""
     if Path(path).suffix in (".npy", ".npz"):
-        return Arrays(path, preprocess)
-    return ImageFolder(path, preprocess)
+        return Arrays(path, preprocess, truth=truth)
+    return ImageFolder(path, preprocess, truth=truth)
 
 
-def _decoded(file: Path) -> NDArray[np.uint8]:
+def _digest(item: NDArray[Any]) -> str:
+    digest = hashlib.sha256(f"{item.shape}{item.dtype.str}".encode())
+    digest.update(np.ascontiguousarray(item).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()[:16]
+
+
+def decoded(file: Path) -> NDArray[np.uint8]:
+    """The image of a file as RGB, upright, shape (height, width, 3). Raises `DeclarationError` where there is none."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:

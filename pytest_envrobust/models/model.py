@@ -14,6 +14,7 @@ from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.models.inputs import Inputs, inputs_at
 from pytest_envrobust.models.preprocess import Preprocess
+from pytest_envrobust.models.recorded import RecordedInputs, RecordedPredictions
 
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -25,12 +26,13 @@ class Source:
     ``target`` is a file (a SavedModel: a directory), an import path ``package.module:attribute`` of a model or of a
     function that returns one, or such a function or model itself. ``preprocess`` replaces that of the inputs.
     ``label_offset`` is how many leading classes this source has that the model has not (1 for the background class of
-    1001-class models).
+    1001-class models). ``weights`` says in words which weights it has, for the record.
     """
 
     target: Any
     preprocess: Preprocess | None = None
     label_offset: int = 0
+    weights: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.label_offset, int) or self.label_offset < 0:
@@ -41,16 +43,29 @@ class Source:
         return isinstance(self.target, str) and bool(_IMPORT_PATH.fullmatch(self.target))
 
     @property
+    def recorded(self) -> RecordedPredictions | None:
+        """The predictions that stand in a model's place, where the source is no model."""
+        return self.target if isinstance(self.target, RecordedPredictions) else None
+
+    @property
     def path(self) -> Path | None:
         """The file or directory, where the source is one."""
         return Path(self.target) if isinstance(self.target, (str, Path)) and not self.is_factory else None
 
     def resolved(self, base: Path) -> Source:
-        """The same source with a relative path taken from ``base``."""
-        return replace(self, target=base / self.path) if self.path is not None else self
+        """The same source with relative paths taken from ``base``: its own, or those of a target that has some."""
+        if self.path is not None:
+            return replace(self, target=base / self.path)
+        resolve = getattr(self.target, "resolved", None)
+        return self if resolve is None else replace(self, target=resolve(base))
 
     def check(self, framework: str) -> None:
         """Raise `DeclarationError` where a file is named that is not there."""
+        if self.recorded is not None:
+            self.recorded.check()
+        check_files = getattr(self.target, "check_files", None)
+        if check_files is not None:
+            check_files()
         if self.path is not None and not self.path.exists():
             raise DeclarationError(f"{framework} source {str(self.path)!r}", cause="there is no such file or directory")
 
@@ -68,15 +83,16 @@ class Model:
     """A named classifier: native sources, inputs, and (for the reports) the names of its classes.
 
     ``sources`` maps a framework to a `Source` or to what `Source` takes as its target; the first is the reference's
-    unless ``reference``, an environment's id, says otherwise. ``inputs`` are `ImageFolder` or `Arrays`, or a path.
-    ``labels`` are class names: a sequence, or a text file with one a line.
+    unless ``reference``, an environment's id, says otherwise. ``inputs`` are `ImageFolder` or `Arrays`, or a path; a
+    model whose sources are all `RecordedPredictions` needs none. ``labels`` are class names: a sequence, or a text
+    file with one a line.
 
     Raises `DeclarationError` for an unknown framework, no source at all, or a name that cannot be selected.
     """
 
     name: str
     sources: Mapping[str, Any]
-    inputs: Inputs | str | Path
+    inputs: Inputs | str | Path | None = None
     labels: Sequence[str] | str | Path | None = None
     reference: str | None = None
 
@@ -97,11 +113,23 @@ class Model:
         object.__setattr__(self, "sources", sources)
         if isinstance(self.inputs, (str, Path)):
             object.__setattr__(self, "inputs", inputs_at(self.inputs))
+        elif self.inputs is None:
+            object.__setattr__(self, "inputs", self._recorded_inputs())
 
     @property
     def input_set(self) -> Inputs:
         assert isinstance(self.inputs, Inputs)
         return self.inputs
+
+    @property
+    def native(self) -> tuple[str, ...]:
+        """The frameworks in which there is a source that can run."""
+        return tuple(name for name, source in self.sources.items() if source.recorded is None)
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The frameworks whose predictions were recorded elsewhere."""
+        return tuple(name for name, source in self.sources.items() if source.recorded is not None)
 
     def source(self, framework: str) -> Source:
         """The source in that framework."""
@@ -117,6 +145,14 @@ class Model:
         sources = {name: source.resolved(base) for name, source in self.sources.items()}
         labels = base / self.labels if isinstance(self.labels, (str, Path)) else self.labels
         return replace(self, sources=sources, inputs=self.input_set.resolved(base), labels=labels)
+
+    def _recorded_inputs(self) -> RecordedInputs:
+        recorded = [source.recorded for source in self.sources.values() if source.recorded is not None]
+        if len(recorded) < len(self.sources):
+            raise DeclarationError(
+                f"model {self.name!r} has no inputs", remedy="give them: inputs=er.ImageFolder('tests/images', ...)"
+            )
+        return RecordedInputs(recorded[0])
 
     def check(self) -> None:
         """Raise `DeclarationError` for what can be seen to be wrong before anything is loaded."""

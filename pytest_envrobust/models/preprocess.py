@@ -54,6 +54,21 @@ class Preprocess:
         if not all(self.std):
             raise DeclarationError(f"preprocess std={self.std!r}", cause="a standard deviation of 0 divides by zero")
 
+    def __str__(self) -> str:
+        """In words, each step that does something."""
+        crop = self.crop if self.crop is None or isinstance(self.crop, tuple) else (self.crop, self.crop)
+        parts = [
+            _resize_text(self.resize, self.filter),
+            f"crop {crop[0]}×{crop[1]}" if crop else "",
+            self.channels,
+            f"× {self.scale:.6g}" if self.scale != 1.0 else "",
+            f"- {_numbers(self.mean)}" if any(self.mean) else "",
+            f"/ {_numbers(self.std)}" if any(value != 1.0 for value in self.std) else "",
+            self.dtype,
+            self.layout or "",
+        ]
+        return ", ".join(part for part in parts if part)
+
     @classmethod
     def imagenet(cls, size: int = 224, **changes: Any) -> Preprocess:
         """What torchvision's classifiers take: shorter side to size × 8/7, center crop, ImageNet mean and std."""
@@ -131,6 +146,18 @@ def _one_of(name: str, value: object, valid: Sequence[object]) -> None:
         raise DeclarationError(
             f"preprocess {name}={value!r}", cause=f"it is one of {', '.join(str(item) for item in valid)}"
         )
+
+
+def _resize_text(size: Size | None, resampling: str) -> str:
+    if size is None:
+        return ""
+    sides = f"shorter side to {size}" if isinstance(size, int) else f"to {size[0]}×{size[1]}"
+    return f"resize {sides} ({resampling})"
+
+
+def _numbers(values: Sequence[float]) -> str:
+    shown = [f"{value:.6g}" for value in values]
+    return shown[0] if len(set(shown)) == 1 else f"({', '.join(shown)})"
 
 
 def _is_sequence(value: object, length: int) -> TypeGuard[Sequence[object]]:
