@@ -18,6 +18,10 @@ FRAMEWORKS = frozenset(
     (
         "torch",
         "torchvision",
+        "timm",
+        "safetensors",
+        "huggingface_hub",
+        "h5py",
         "tensorflow",
         "keras",
         "onnx",
