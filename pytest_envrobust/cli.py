@@ -1,34 +1,60 @@
-"""The `envrobust` command: doctor, report."""
+"""The `envrobust` command: doctor, report, compare."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_envrobust.core.errors import EnvrobustError
 
+if TYPE_CHECKING:
+    from pytest_envrobust.reports.predictions import Predictions
+    from pytest_envrobust.reports.record import Record
+    from pytest_envrobust.verdicts.limits import Limit
+
+_LIMITS = {
+    "min_label_agreement": "share of the inputs whose top-1 label must be the reference's",
+    "max_latency_ms": "largest median wall time of a call, in milliseconds",
+    "max_latency_ratio": "largest time of a call as a multiple of the reference's",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; returns the exit status: 0, 1 where a cell fails or is worse, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="envrobust", description="Consistency of a model across environments.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     doctor = commands.add_parser("doctor", help="list every environment, and say what is missing for it here")
     doctor.set_defaults(run=_doctor)
-    report = commands.add_parser("report", help="draw the table of a record again")
+    report = commands.add_parser("report", help="draw the reports of a record again, under other limits if you like")
     report.add_argument("record", type=Path, help="what --envrobust-json wrote")
+    report.add_argument("--html", type=Path, metavar="PATH", help="write the HTML report there")
+    report.add_argument("--markdown", type=Path, metavar="PATH", help="write the Markdown report there")
+    report.add_argument("--json", type=Path, metavar="PATH", help="write the record, as it is judged now, there")
+    for name, meaning in _LIMITS.items():
+        report.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=f"judge every cell again: {meaning}")
     report.set_defaults(run=_report)
+    compare = commands.add_parser("compare", help="say what differs between two runs")
+    compare.add_argument("before", type=Path, metavar="A.json", help="a record")
+    compare.add_argument("after", type=Path, metavar="B.json", help="another")
+    compare.add_argument("--html", type=Path, metavar="PATH", help="write the comparison as a page there, too")
+    compare.add_argument(
+        "--strict", action="store_true", help="exit status 1 where a cell was lost, is graver or gives other labels"
+    )
+    compare.set_defaults(run=_compare)
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        status: int = options.run(options)
     except EnvrobustError as error:
         print(f"envrobust: {error}", file=sys.stderr)
         return 2
-    return 0
+    return status
 
 
-def _doctor(options: argparse.Namespace) -> None:
+def _doctor(options: argparse.Namespace) -> int:
     from pytest_envrobust.planning.catalogue import Catalogue
 
     catalogue = Catalogue()
@@ -36,10 +62,83 @@ def _doctor(options: argparse.Namespace) -> None:
     for environment in catalogue.environments(native):
         absent = catalogue.plan(environment, native).absent
         print(f"{environment.id:40} {'here' if absent is None else absent.headline}")
+    return 0
 
 
-def _report(options: argparse.Namespace) -> None:
+def _report(options: argparse.Namespace) -> int:
+    from pytest_envrobust.reports.predictions import Predictions
     from pytest_envrobust.reports.record import read_record
+    from pytest_envrobust.reports.rejudging import judged_again
     from pytest_envrobust.reports.terminal import terminal_lines
+    from pytest_envrobust.reports.view import model_views
 
-    print("\n".join(terminal_lines(read_record(options.record))))
+    limits = _limits(options)
+    record = read_record(options.record)
+    predictions = Predictions.beside(options.record)
+    if limits:
+        record = judged_again(record, predictions, limits)
+    written = _written(options, record, predictions)
+    print("\n".join(written or terminal_lines(record)))
+    if not limits:
+        return 0
+    rows = [(view.name, row) for view in model_views(record) for row in view.rows]
+    for name, row in rows:
+        if row.has_failed or row.status == "inconclusive":
+            print(f"{row.status}: {_named(name, row.environment, row.reason)}")
+    return int(any(row.has_failed for _, row in rows))
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from pytest_envrobust.reports.changes import Run, changes_between
+    from pytest_envrobust.reports.changes_views import changes_lines, changes_page
+    from pytest_envrobust.reports.files import write_text
+    from pytest_envrobust.reports.predictions import Predictions
+    from pytest_envrobust.reports.record import read_record
+
+    runs = [Run(str(path), read_record(path), Predictions.beside(path)) for path in (options.before, options.after)]
+    changes = changes_between(*runs)
+    print("\n".join(changes_lines(changes)))
+    if options.html is not None:
+        write_text(options.html, changes_page(changes), "page")
+        print(f"\npage: {options.html}")
+    return int(options.strict and changes.is_worse)
+
+
+def _limits(options: argparse.Namespace) -> dict[str, Limit]:
+    """The limits that were given. Raises `DeclarationError` for a value that cannot be one."""
+    from pytest_envrobust.reports.rejudging import ORIGIN
+    from pytest_envrobust.verdicts.limits import parse_limit
+
+    given = {name: getattr(options, name) for name in _LIMITS}
+    return {name: parse_limit(text, name, ORIGIN) for name, text in given.items() if text is not None}
+
+
+def _written(options: argparse.Namespace, record: Record, predictions: Predictions) -> list[str]:
+    """Write what was asked for, and say where."""
+    lines = []
+    if options.html is not None:
+        from pytest_envrobust.reports.html import write_html
+
+        write_html(record, predictions, options.html)
+        lines.append(f"report: {options.html}")
+    if options.markdown is not None:
+        from pytest_envrobust.reports.markdown import write_markdown
+
+        write_markdown(record, options.markdown)
+        lines.append(f"summary: {options.markdown}")
+    if options.json is not None:
+        from pytest_envrobust.reports.predictions import predictions_path
+        from pytest_envrobust.reports.record import write_record
+
+        write_record(record, options.json)
+        copy = predictions_path(options.json)
+        if predictions.names and copy.resolve() != predictions.path.resolve():
+            shutil.copyfile(predictions.path, copy)
+        lines.append(f"record: {options.json}")
+    return lines
+
+
+def _named(model: str, environment: str, reason: str) -> str:
+    """The reason, with the cell's name before it unless it stands there."""
+    subject = f"{model} in {environment}" if environment else model
+    return reason if reason.startswith(subject) else f"{subject}: {reason}"

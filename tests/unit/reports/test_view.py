@@ -75,6 +75,14 @@ def test_absent_environments_are_counted_by_reason() -> None:
     assert view.absent == {"tvm is not installed": 2, "no route": 1}
 
 
+@pytest.mark.parametrize("status", [status.value for status in Status])
+@pytest.mark.parametrize("required", [False, True])
+def test_what_pytest_shows_as_a_failure_has_failed(status: str, required: bool) -> None:
+    (row,) = view_of(cell("a/b/cpu", status, required=required)).rows
+    harmless = {"passed", "inconclusive", "limited"} | (set() if required else {"unavailable", "no-route"})
+    assert row.has_failed == (status not in harmless)
+
+
 def test_guesses_are_noted_once() -> None:
     models = [{"name": "signs", "guesses": {"torch": "guessed 224", "onnx": "guessed 224", "keras": "guessed 299"}}]
     assert view_of(cell("a/b/c"), models=models).notes == ("guessed 224", "guessed 299")

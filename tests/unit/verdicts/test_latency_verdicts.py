@@ -10,7 +10,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.timing.ratios import Ratio
-from pytest_envrobust.verdicts.latency import LatencyEvidence, default_clock, judge_latency
+from pytest_envrobust.verdicts.latency import LatencyEvidence, LatencyFigures, default_clock, judge_latency
 from pytest_envrobust.verdicts.limits import Limit
 from pytest_envrobust.verdicts.verdict import Verdict
 
@@ -93,6 +93,19 @@ def test_the_clock_is_the_devices(environment: str, clock: str) -> None:
     evidence = LatencyEvidence(TIMING, Ratio(1, 1, 1), Ratio(9, 9, 9))
     expected = Status.PASSED if clock == "wall" else Status.FAILED
     assert judged(evidence, "max_latency_ratio", 1.5, environment).status is expected
+
+
+@pytest.mark.parametrize("limit", [("max_latency_ms", 11.0), ("max_latency_ms", 10.4), ("max_latency_ratio", 1.5)])
+@pytest.mark.parametrize("timing", [TIMING, Timing.of([1], [1]), Timing.of([], [])], ids=["20 calls", "1", "0"])
+def test_figures_are_judged_as_what_was_measured_is(timing: Timing, limit: tuple[str, float]) -> None:
+    evidence = LatencyEvidence(timing, Ratio(1, 1, 1), Ratio(1.7, 1.8, 1.9))
+    figures = LatencyFigures.of(evidence)
+    verdicts = [
+        judge_latency(each, Limit(*limit, "ini"), model="signs", environment="torch/tvm-o3/cpu", reference="reference")
+        for each in (evidence, figures)
+    ]
+    assert verdicts[0] == verdicts[1]
+    assert figures.calls == timing.calls
 
 
 def test_another_limit_is_refused() -> None:

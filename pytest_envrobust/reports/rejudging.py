@@ -1,0 +1,254 @@
+"""Other limits on a run that is over: its cells judged again from what its record and predictions have."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.status import Status
+from pytest_envrobust.reports.figures import labels_figures, recorded_comparison, recorded_times
+from pytest_envrobust.reports.predictions import HasPredictions
+from pytest_envrobust.reports.record import Record
+from pytest_envrobust.verdicts.labels import judge_labels
+from pytest_envrobust.verdicts.latency import judge_latency
+from pytest_envrobust.verdicts.limits import MAX_LATENCY_RATIO, MIN_LABEL_AGREEMENT, Limit
+from pytest_envrobust.verdicts.verdict import Verdict, gravest
+
+ORIGIN = "envrobust report"
+"""Where these limits come from, in messages and in the record."""
+
+_JUDGED = (Status.PASSED.value, Status.FAILED.value, Status.INCONCLUSIVE.value)
+_MEASURED = ("pairs", "alone")
+
+Entry = dict[str, Any]
+
+
+def judged_again(record: Mapping[str, Any], predictions: HasPredictions, limits: Mapping[str, Limit]) -> Record:
+    """A new record in which ``limits``, by name, are held against every cell that ran; nothing is run.
+
+    Labels are compared anew where the arrays of cell and reference are kept; where the reference is in no cell of this
+    record, the recorded counts are judged. Time is judged on the recorded intervals. A limit that is not among
+    ``limits`` stands as it was. What cannot be judged becomes inconclusive. Entries of cells that never ran, of known
+    limitations, and those that failed for a reason that is no limit keep their status. Raises `DeclarationError`
+    where the reference's predictions are missing from those that are kept.
+    """
+    run = _Run(record, predictions)
+    cells: list[Entry] = copy.deepcopy(record["cells"])
+    by_cell: dict[tuple[str, str], list[Entry]] = {}
+    for entry in cells:
+        if "environment" in entry:
+            by_cell.setdefault((entry["model"], entry["environment"]), []).append(entry)
+    for entries in by_cell.values():
+        for entry, applying in _assigned(entries, limits):
+            _judge_again(entry, applying, run)
+    return {**record, "cells": cells}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A record with its predictions, and what is looked up in them."""
+
+    record: Mapping[str, Any]
+    predictions: HasPredictions
+    _last: dict[str, NDArray[Any] | None] = field(default_factory=dict)
+
+    def expected(self, digest: str) -> NDArray[Any] | None:
+        """The scores of a reference. The last ones stay at hand: the next cell is compared with the same."""
+        if digest not in self._last:
+            self._last.clear()
+            self._last[digest] = self.predictions.scores(digest)
+        return self._last[digest]
+
+    @cached_property
+    def models(self) -> dict[str, Mapping[str, Any]]:
+        return {model["name"]: model for model in self.record["models"]}
+
+    @cached_property
+    def digests(self) -> dict[tuple[str, str], str]:
+        """Digests of the outputs, by model and environment."""
+        cells = self.record["cells"]
+        return {
+            (cell["model"], cell["environment"]): cell["output_digest"] for cell in cells if "output_digest" in cell
+        }
+
+    def reference_digest(self, entry: Entry) -> str | None:
+        """Of the output that the cell is compared with; ``None`` where that is none of this run's."""
+        if "reference_run" in self.record["run"]:
+            return None
+        return self.digests.get((entry["model"], entry["reference"]))
+
+    def noise(self, entry: Entry) -> float | None:
+        """The noise of the reference, which any cell's comparison may have measured."""
+        for cell in (entry, *self.record["cells"]):
+            same = cell.get("model") == entry["model"] and cell.get("reference") == entry["reference"]
+            if same and (found := cell.get("labels", {}).get("noise")) is not None:
+                noise: float = found
+                return noise
+        return None
+
+
+def _assigned(entries: list[Entry], limits: Mapping[str, Limit]) -> Iterable[tuple[Entry, dict[str, Limit]]]:
+    """Each entry of a cell that is judged again, with the limits that it is held against.
+
+    A limit goes to the entries whose test was about labels, or about time; where no test of the cell was, to the first.
+    """
+    open_to_judge = [entry for entry in entries if entry["status"] in _JUDGED and "stage" not in entry]
+    # a known limitation or a stage's failure may be about these very labels
+    first = [entry for entry in open_to_judge if "output_digest" in entry][:1] if open_to_judge == entries else []
+    about_labels = [entry for entry in open_to_judge if "labels" in entry] or first
+    about_time = [entry for entry in open_to_judge if _was_timed(entry)] or first
+    for entry in open_to_judge:
+        applying = {
+            name: limit
+            for name, limit in limits.items()
+            if any(entry is other for other in (about_labels if name == MIN_LABEL_AGREEMENT else about_time))
+            and not (name == MAX_LATENCY_RATIO and _is_reference(entry))
+        }
+        if applying:
+            yield entry, applying
+
+
+def _judge_again(entry: Entry, limits: Mapping[str, Limit], run: _Run) -> None:
+    """Put the verdicts on these limits, and on recorded ones that stand, into the entry."""
+    failed_by_itself = entry["status"] == Status.FAILED.value and not _missed_a_limit(entry)
+    labels, times = [], []
+    for name, limit in (_recorded_limits(entry) | dict(limits)).items():
+        if name not in limits and name == MIN_LABEL_AGREEMENT:
+            labels.append(_label_verdict(recorded_comparison(entry["labels"]), entry, limit, run))
+        elif name == MIN_LABEL_AGREEMENT:
+            labels.append(_judge_labels(entry, limit, run))
+        else:
+            times.append(_judge_time(entry, limit))
+    if (time := gravest(times)) is not None:
+        assert time.limit is not None
+        entry["latency"] = entry.get("latency", {}) | {
+            "limit": time.limit.value,
+            "limit_name": time.limit.name,
+            "limit_from": time.limit.origin,
+            "verdict": time.status.value,
+        }
+    verdict = gravest([*labels, *times])
+    if verdict is None or failed_by_itself:
+        return
+    entry["status"] = verdict.status.value
+    entry.pop("reason", None)
+    if verdict.status is not Status.PASSED:
+        entry["reason"] = verdict.message.split("\n", 1)[0]
+
+
+def _judge_labels(entry: Entry, limit: Limit, run: _Run) -> Verdict:
+    """The verdict on the labels; the entry's figures become those that it rests on."""
+    recorded = entry.get("labels", {})
+    limited = {"limit": limit.value, "limit_from": limit.origin}
+    try:
+        comparison, trouble = _compared(entry, run)
+    except _Incomparable as error:
+        return Verdict(Status.FAILED, f"{_subject(entry)}: {error}", limit)
+    if comparison is None:
+        if recorded:
+            entry["labels"] = recorded | limited
+        return _inconclusive(entry, trouble, limit)
+    figures = recorded if run.reference_digest(entry) is None else labels_figures(comparison, run.noise(entry))
+    entry["labels"] = {**figures, **limited}
+    return _label_verdict(comparison, entry, limit, run)
+
+
+def _label_verdict(comparison: LabelComparison, entry: Entry, limit: Limit, run: _Run) -> Verdict:
+    return judge_labels(
+        comparison,
+        limit,
+        model=entry["model"],
+        environment=entry["environment"],
+        reference=entry["labels"].get("reference", entry["reference"]),
+        route=entry.get("route", ()),
+        class_names=run.models.get(entry["model"], {}).get("class_names"),
+    )
+
+
+class _Incomparable(Exception):
+    """Scores that no labels can be read from side by side: the cell fails."""
+
+
+def _compared(entry: Entry, run: _Run) -> tuple[LabelComparison | None, str]:
+    """The comparison with the reference or, where there can be none, ``None`` and why."""
+    expected_digest = run.reference_digest(entry)
+    if expected_digest is None:
+        if "labels" in entry:
+            return recorded_comparison(entry["labels"]), ""
+        return None, f"it was not compared, and its reference {entry['reference']} gave no predictions in this run"
+    actual = run.predictions.scores(entry.get("output_digest", ""))
+    if actual is None:
+        return None, "its predictions were not kept"
+    expected = run.expected(expected_digest)
+    if expected is None:
+        raise DeclarationError(
+            f"the predictions of {entry['model']} in {entry['reference']}, the reference, are missing",
+            cause=f"there is no {expected_digest[:16]}... in the file beside the record",
+            remedy="run again with --envrobust-json",
+        )
+    try:
+        return compare_labels(actual, expected, noise=run.noise(entry), inputs=_input_names(entry, actual, run)), ""
+    except DeclarationError as error:
+        raise _Incomparable(error.headline) from None
+
+
+def _input_names(entry: Entry, scores: NDArray[Any], run: _Run) -> list[str] | None:
+    names: list[str] = run.models.get(entry["model"], {}).get("inputs", [])
+    return names if len(names) == len(scores) else None
+
+
+def _judge_time(entry: Entry, limit: Limit) -> Verdict:
+    if not _was_timed(entry):
+        unasked = ", only the calls that gave the predictions, first ones included" if "latency" in entry else ""
+        return _inconclusive(entry, f"no time was measured{unasked}", limit)
+    return judge_latency(
+        recorded_times(entry["latency"]),
+        limit,
+        model=entry["model"],
+        environment=entry["environment"],
+        reference=entry["reference"],
+        route=entry.get("route", ()),
+    )
+
+
+def _inconclusive(entry: Entry, why: str, limit: Limit) -> Verdict:
+    message = f"{_subject(entry)}: inconclusive, {why} (limit {limit.value:g} from {limit.origin})"
+    return Verdict(Status.INCONCLUSIVE, message, limit)
+
+
+def _subject(entry: Entry) -> str:
+    return f"{entry['model']} in {entry['environment']}"
+
+
+def _recorded_limits(entry: Entry) -> dict[str, Limit]:
+    """The limits that the entry was held against, as far as the record has them."""
+    found = {}
+    labels, latency = entry.get("labels", {}), entry.get("latency", {})
+    if "limit" in labels:
+        found[MIN_LABEL_AGREEMENT] = Limit(MIN_LABEL_AGREEMENT, labels["limit"], labels["limit_from"])
+    if "limit" in latency:
+        name = latency["limit_name"]
+        found[name] = Limit(name, latency["limit"], latency["limit_from"])
+    return found
+
+
+def _missed_a_limit(entry: Entry) -> bool:
+    """Whether a recorded limit was not kept, or not surely: that is what the test failed for then."""
+    labels = entry.get("labels", {})
+    flipped = "limit" in labels and (labels["agreement"] < labels["limit"] or labels["flips"]["undefined"] > 0)
+    return bool(flipped or entry.get("latency", {}).get("verdict", Status.PASSED.value) != Status.PASSED.value)
+
+
+def _was_timed(entry: Entry) -> bool:
+    return entry.get("latency", {}).get("from") in _MEASURED
+
+
+def _is_reference(entry: Entry) -> bool:
+    return bool(entry["environment"] == entry["reference"])

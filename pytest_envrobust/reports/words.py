@@ -1,0 +1,97 @@
+"""Figures and statuses as words: how the pages write them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+SIGNS = {"passed": "✓", "inconclusive": "?", "limited": "○", "unavailable": "–", "no-route": "–"}
+"""A sign for each status that is no failure."""
+FAILURE = "✕"
+NO_LABEL = "no label (NaN)"
+
+
+def sign(status: str) -> str:
+    """The status's sign, so that color is never the only carrier."""
+    return SIGNS.get(status, FAILURE)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """``1 cell``, ``2 cells``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def percent(share: float) -> str:
+    """A share as percent, to one place; what is not all is never written as 100, what is something never as 0."""
+    if share in (0.0, 1.0):
+        return f"{share:.0%}".replace("%", " %")
+    places = next((places for places in range(1, 6) if 0 < round(100 * share, places) < 100), 6)
+    return f"{100 * share:.{places}f} %"
+
+
+def milliseconds(value: float) -> str:
+    """Milliseconds to about three figures."""
+    if value >= 1000:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return significant(value)
+
+
+def ratio(value: float) -> str:
+    """A ratio of times to about three figures."""
+    return significant(value)
+
+
+def significant(value: float) -> str:
+    """About three figures, two decimals between 0.1 and 100."""
+    size = abs(value)
+    if size >= 100:
+        return f"{value:.0f}"
+    if size >= 0.1 or size == 0:
+        return f"{value:.2f}"
+    return f"{value:.2g}"
+
+
+def probability(value: float) -> str:
+    """A p value; small ones as less than .001."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def score(value: float) -> str:
+    """A margin or a difference of scores, to three figures."""
+    return f"{value:.3g}"
+
+
+def span(values: Sequence[float]) -> str:
+    """``0.31`` for one value, ``0.31 to 0.4`` for several."""
+    low, high = score(min(values)), score(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def compact(value: float) -> str:
+    """A number of any size in at most five characters, for narrow columns."""
+    if value == 0:
+        return "0"
+    if not 0.0095 <= abs(value) < 9999.5:
+        mantissa, _, exponent = f"{value:.0e}".partition("e")
+        return f"{mantissa}e{int(exponent)}"
+    places = max(0, 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{min(places, 2)}f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.{places}f}"
+
+
+def label(number: int, class_names: Sequence[str]) -> str:
+    """A class by name and index; -1 is none."""
+    if number < 0:
+        return NO_LABEL
+    return f"{class_names[number]} ({number})" if number < len(class_names) else f"class {number}"
+
+
+def listed(parts: Sequence[str], word: str = "and") -> str:
+    """``a, b and c``."""
+    return f"{', '.join(parts[:-1])} {word} {parts[-1]}" if len(parts) > 1 else "".join(parts)
+
+
+def kinds(flips: Mapping[str, int]) -> str:
+    """``3 real, 1 tie``: the kinds of flips that there are."""
+    plural = {"tie": "ties"}
+    found = {kind: count for kind, count in flips.items() if count}
+    return ", ".join(f"{count} {plural.get(kind, kind) if count > 1 else kind}" for kind, count in found.items())

@@ -1,0 +1,244 @@
+"""Synthetic records: seeded scores of a few classifiers in many environments, and the record that a run would write.
+
+The scores are real arrays, what the record says of labels and outputs is computed from them, and the thumbnails are
+real JPEGs. Nothing is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.comparison.digest import output_digest
+from pytest_envrobust.comparison.labels import compare_labels, margins
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.reports.analysis import analyse
+from pytest_envrobust.reports.predictions import Kept, encode_thumbnail
+from pytest_envrobust.reports.record import Record, new_record, write_record
+
+Array = NDArray[Any]
+
+ENVIRONMENTS = (
+    "torch/eager/cpu", "torch/ort-all/cpu", "keras/eager/cpu", "keras/graph/cpu", "keras/litert/cpu",
+    "keras/ort-all/cpu", "torch/ort-off/cpu", "torch/ort-basic/cpu", "torch/ort-extended/cpu",
+    "torch/eager/cpu+avx2", "torch/eager/cpu+sse41", "torch/script/cpu", "torch/script/cpu+sse41",
+    "torch/inductor/cpu", "torch/aotinductor/cpu", "torch/openvino/cpu", "torch/openvino/cpu+sse41",
+    "torch/tvm-o0/cpu", "torch/tvm-o3/cpu", "torch/tvm-o4/cpu", "keras/eager/cpu+sse41", "keras/graph/cpu+sse41",
+    "keras/xla/cpu", "keras/litert-ref/cpu", "keras/openvino/cpu", "keras/tvm-o3/cpu", "keras-to-torch/eager/cpu",
+    "tflite/litert/cpu", "tflite/litert-ref/cpu", "onnx/ort-all/cpu",
+)  # fmt: skip
+"""The first six are enough for most tests; all 30 are what a large study has."""
+ALIASES = {"torch/ort-basic/cpu": "torch/ort-off/cpu", "torch/ort-extended/cpu": "torch/ort-off/cpu",
+           "torch/aotinductor/cpu": "torch/inductor/cpu", "torch/eager/cpu+avx2": "torch/eager/cpu"}  # fmt: skip
+"""Environments that give the bits of another."""
+SLOWNESS = {"eager": 1.0, "ort-all": 0.35, "graph": 0.3, "litert": 0.25, "script": 0.8, "inductor": 0.6,
+            "openvino": 0.3, "tvm-o0": 40.0, "tvm-o3": 6.0, "tvm-o4": 4.5, "litert-ref": 9.0, "xla": 2.4}  # fmt: skip
+WORDS = ("tench", "hen", "ostrich", "brambling", "goldfinch", "newt", "bullfrog", "terrapin", "gecko", "iguana")
+MEDIAN_MS = 18.0
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """A record with its predictions; it has the two methods that reports read arrays by."""
+
+    record: Record
+    arrays: dict[str, Array] = field(default_factory=dict)
+    thumbnails: dict[str, bytes] = field(default_factory=dict)
+
+    def scores(self, digest: str) -> Array | None:
+        """The scores under that digest."""
+        return self.arrays.get(digest)
+
+    def thumbnail(self, input_digest: str) -> bytes | None:
+        """The JPEG under that digest."""
+        return self.thumbnails.get(input_digest)
+
+    def write(self, folder: Path, name: str = "run") -> Path:
+        """Write ``name.json`` and ``name.npz``; the record's path."""
+        path = folder / f"{name}.json"
+        write_record(self.record, path)
+        kept = Kept.beside(path)
+        for digest, array in self.arrays.items():
+            kept.keep(digest, array)
+        for digest, content in self.thumbnails.items():
+            (kept.folder / f"thumbnail-{digest}.jpg").write_bytes(content)
+        kept.gather(path)
+        kept.remove()
+        return path
+
+
+def synthetic(
+    *,
+    models: int = 1,
+    environments: int = 6,
+    inputs: int = 20,
+    classes: int = 10,
+    seed: int = 0,
+    disagreement: float = 1.0,
+    extras: bool = True,
+) -> Synthetic:
+    """A run of so many models, named ``model-0`` and so on, on one set of inputs, reference ``torch/eager/cpu``.
+
+    ``disagreement`` scales how far scores lie apart: 0 makes all labels equal, bits apart. With ``extras`` each model
+    has an environment that is unavailable and one that crashed besides.
+    """
+    random = np.random.default_rng(seed)
+    images = _images(random, inputs)
+    digests = [hashlib.sha256(image.tobytes()).hexdigest()[:16] for image in images]
+    thumbnails = {digest: encode_thumbnail(image) for digest, image in zip(digests, images)}
+    truth = random.integers(0, classes, inputs)
+    whole = Synthetic(new_record(_run(), [], []), {}, thumbnails)
+    for number in range(models):
+        name = f"model-{number}"
+        scores = _scores(random, ENVIRONMENTS[:environments], truth, classes, disagreement)
+        cells = [cell for environment in scores for cell in _cells(random, name, environment, scores, inputs)]
+        model = _model(name, inputs, digests, classes, truth)
+        model["analysis"] = analyse(model, cells, {output_digest(array): array for array in scores.values()}.get)
+        whole.record["models"].append(model)
+        whole.record["cells"].extend(cells + (_failures(name) if extras else []))
+        whole.arrays.update({output_digest(array): array for array in scores.values()})
+    return whole
+
+
+def large() -> Synthetic:
+    """4 models × 30 environments × 200 inputs of 1000 classes."""
+    return synthetic(models=4, environments=30, inputs=200, classes=1000)
+
+
+def _images(random: np.random.Generator, count: int) -> list[NDArray[np.uint8]]:
+    from PIL import Image
+
+    found = []
+    for _ in range(count):
+        patches = Image.fromarray(random.integers(0, 256, (5, 6, 3), dtype=np.uint8)).resize((128, 96), Image.BICUBIC)
+        grain = random.integers(-12, 13, (96, 128, 1))
+        found.append(np.clip(np.asarray(patches, dtype=np.int64) + grain, 0, 255).astype(np.uint8))
+    return found
+
+
+def _scores(
+    random: np.random.Generator, environments: tuple[str, ...], truth: Array, classes: int, disagreement: float
+) -> dict[str, Array]:
+    """Logits, float32 (N, classes), by environment: far apart by framework, less by compiler, least by device."""
+    shape = (len(truth), classes)
+    base = random.standard_normal(shape)
+    lead = 0.45 * np.sqrt(2 * np.log(classes)) * random.uniform(0.7, 3.0, len(truth))
+    base[np.arange(len(truth)), truth] += 0.5 + lead
+    parts: dict[str, Array] = {}
+    found: dict[str, Array] = {}
+    for text in environments:
+        if text in ALIASES:
+            found[text] = found[ALIASES[text]]
+            continue
+        environment = Environment.parse(text)
+        scores = base.copy()
+        far = max(disagreement, 1e-4)  # bits differ in any case
+        for part, scale in ((environment.source_framework, 0.25), (environment.compiler, 0.02), (text, 0.004)):
+            parts.setdefault(part, random.standard_normal(shape))
+            scores += far * scale * parts[part]
+        found[text] = (2.0 * scores).astype(np.float32)
+    return found
+
+
+def _cells(
+    random: np.random.Generator, model: str, text: str, scores: dict[str, Array], inputs: int
+) -> Iterator[dict[str, Any]]:
+    """The entries of a labels and of a latency item."""
+    environment, reference = Environment.parse(text), next(iter(scores))
+    source, native = environment.source_framework, environment.compiler in ("eager", "script", "inductor", "graph")
+    compared = compare_labels(scores[text], scores[reference], noise=0.002, inputs=_input_names(inputs))
+    own = margins(scores[text])
+    common = {
+        "model": model, "environment": text, "framework": environment.framework, "compiler": environment.compiler,
+        "device": environment.device, "reference": reference, "required": False, "compared": text != reference,
+        "route": [source, *([] if native else [f"onnx_from_{source}"]), environment.compiler],
+        "output_digest": output_digest(scores[text]), "artifact": _digest(text),
+        "engine_evidence": {"threads": "1", "precision": "float32"},
+        "peak_memory_bytes": 400 * 2**20,
+    }  # fmt: skip
+    latency = _latency(random, environment, text == reference)
+    predicted = {"wall_ms": latency["wall_ms"], "cpu_ms": latency["cpu_ms"], "from": "predictions"}
+    failed = compared.agreement < 0.9
+    reason = {"reason": f"{len(compared.flips)} of {inputs} top-1 labels differ from {reference}"} if failed else {}
+    labels = {
+        "n": compared.n, "agreement": compared.agreement, "bound": compared.bound, "limit": 0.9, "limit_from": "ini",
+        "flips": {"real": compared.real, "tie": compared.tie, "undefined": compared.undefined}, "noise": 0.002,
+        "largest_difference": compared.largest_difference, "distinct_labels": compared.distinct_labels,
+        "flipped": [
+            {"input": flip.input, "expected": flip.expected, "actual": flip.actual, "margin": flip.margin,
+             "actual_margin": float(own[flip.index]), "kind": flip.kind}
+            for flip in compared.flips
+        ],
+    }  # fmt: skip
+    yield {"nodeid": f"test_labels[{model}-{text}]", "status": "failed" if failed else "passed", **reason, **common,
+           "labels": labels, "latency": predicted}  # fmt: skip
+    yield {"nodeid": f"test_time[{model}-{text}]", "status": "passed", **common, "latency": latency}
+
+
+def _latency(random: np.random.Generator, environment: Environment, is_reference: bool) -> dict[str, Any]:
+    slow = SLOWNESS.get(environment.compiler, 0.9) * {"cpu+sse41": 1.9, "cpu+avx2": 1.1}.get(environment.device, 1.0)
+    cpu = MEDIAN_MS * slow * np.exp(0.05 * random.standard_normal(60))
+    wall = cpu * (1.0 + np.abs(0.05 * random.standard_normal(60)) + (random.random(60) > 0.95))
+    found: dict[str, Any] = {"from": "alone" if is_reference else "pairs"}
+    for clock, values in (("wall", wall), ("cpu", cpu)):
+        ordered = np.sort(values)
+        found[f"{clock}_ms"] = {"median": float(np.median(values)), "n": 60, "p90": float(ordered[54]),
+                                "interval": [float(ordered[21]), float(ordered[38])]}  # fmt: skip
+    found["samples_ms"] = {"wall": [round(value, 4) for value in wall], "cpu": [round(value, 4) for value in cpu]}
+    if not is_reference:
+        wide = 1.02 + 0.1 * random.random()
+        found["ratio"] = {clock: [mid / wide, mid, mid * wide] for clock, mid in (("wall", 1.03 * slow), ("cpu", slow))}
+        found["smallest_visible"] = wide
+    return found
+
+
+def _failures(model: str) -> list[dict[str, Any]]:
+    def entry(text: str, status: str, reason: str, **more: Any) -> dict[str, Any]:
+        parts = Environment.parse(text)
+        return {"nodeid": f"test_labels[{model}-{text}]", "status": status, "reason": reason, "model": model,
+                "environment": text, "framework": parts.framework, "compiler": parts.compiler, "device": parts.device,
+                "reference": ENVIRONMENTS[0], "required": False, "compared": False, **more}  # fmt: skip
+
+    return [
+        entry("torch/eager/cuda:0", "unavailable", "cuda:0 is not here (no NVIDIA driver)"),
+        entry("keras/eager/cuda:0", "unavailable", "cuda:0 is not here (no NVIDIA driver)"),
+        entry("torch/tvm-o2/cpu", "crashed", "crashed at stage compile: the worker died (signal 11)", stage="compile",
+              route=["torch", "onnx_from_torch", "tvm-o2"]),
+    ]  # fmt: skip
+
+
+def _run() -> dict[str, Any]:
+    return {
+        "started": "2026-03-14T09:26:53+0100", "seconds": 318.2, "threads": 1, "preprocess_from": "native",
+        "machine": {"system": "Linux 6.1", "architecture": "x86_64", "processor": "Example 9000", "cores": 8,
+                    "features": ["avx", "avx2", "sse4_1"], "memory_bytes": 2**35, "python": "3.11.7"},
+        "versions": {"pytest_envrobust": "0.1.0", "pytest": "9.2.0", "torch": "2.13.0", "onnxruntime": "1.32.0"},
+        "command": ["pytest", "--envrobust", "--envrobust-json=run.json"], "left_out": "",
+    }  # fmt: skip
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _input_names(count: int) -> list[str]:
+    return [f"{number:04d}_{WORDS[number % len(WORDS)]}.jpg" for number in range(count)]
+
+
+def _model(name: str, inputs: int, digests: list[str], classes: int, truth: Array) -> dict[str, Any]:
+    return {
+        "name": name, "inputs": _input_names(inputs), "input_digests": digests,
+        "class_names": [f"{WORDS[number % len(WORDS)]} {number}" for number in range(classes)],
+        "truth": [int(label) for label in truth], "truth_from": "the files' names", "guesses": {},
+        "sources": {
+            framework: {"target": f"nets:{name}", "label_offset": 0, "digest": _digest(f"{name}{framework}"),
+                        "weights": "seeded (seed 0)", "preprocess": "size 224, scale 1/255, mean 0.5, deviation 0.5"}
+            for framework in ("torch", "keras")
+        },
+    }  # fmt: skip

@@ -1,0 +1,222 @@
+"""The report for a CI job's summary."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from support.records import synthetic
+
+from pytest_envrobust.reports.markdown import escaped, markdown_lines
+from pytest_envrobust.reports.record import new_record
+
+REFERENCE = "torch/eager/cpu"
+
+
+def cell(environment: str, status: str = "passed", **more: Any) -> dict[str, Any]:
+    return {"model": "signs", "environment": environment, "status": status, "reference": REFERENCE, **more}
+
+
+def labels(agreement: float = 1.0, **flips: int) -> dict[str, Any]:
+    return {"n": 8, "agreement": agreement, "flips": {"real": 0, "tie": 0, "undefined": 0, **flips}}
+
+
+def ratio(*interval: float) -> dict[str, Any]:
+    return {"from": "pairs", "ratio": {"cpu": list(interval), "wall": [7.0, 7.0, 7.0]}}
+
+
+def lines_of(*cells: dict[str, Any], model: dict[str, Any] | None = None, **run: Any) -> list[str]:
+    models = [] if model is None else [{"name": "signs", **model}]
+    return markdown_lines(new_record(run, models, list(cells)))
+
+
+def rows_of(lines: list[str]) -> list[str]:
+    """The rows of the first table."""
+    start = next(index for index, line in enumerate(lines) if line.startswith("| ---"))
+    return lines[start + 1 : lines.index("", start)]
+
+
+def columns(line: str) -> int:
+    return len(re.findall(r"(?<!\\)\|", line)) - 1
+
+
+def test_the_whole_report() -> None:
+    found = lines_of(
+        cell(REFERENCE, labels=labels(), output_digest="x"),
+        cell("torch/script/cpu", labels=labels(), latency=ratio(0.79, 0.8, 0.82), output_digest="x"),
+        cell(
+            "onnx/ort-all/cpu", "failed", reason="signs in onnx/ort-all/cpu: 2 of 8 differ", labels=labels(0.75, real=2)
+        ),
+        cell("torch/tvm-o3/cpu", "crashed", reason="boom"),
+        cell("torch/openvino/cpu", "unavailable", reason="openvino is not installed"),
+    )
+    assert found == [
+        "### ❌ envrobust: 2 failed, 2 passed, 1 skipped of 5 cells",
+        "",
+        "#### signs: reference torch/eager/cpu, 8 inputs, 2 environments ran, 1 distinct output",
+        "",
+        "| status | environment | agreement | flips | time ratio | why |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| ❌ crashed | torch/tvm-o3/cpu |  |  |  | boom |",
+        "| ❌ failed | onnx/ort-all/cpu | 0.750 (6/8) | 2 real |  | 2 of 8 differ |",
+        "| ✅ passed | torch/eager/cpu (reference)<br>torch/script/cpu | 1.000 (8/8) |  "
+        "| <br>0.80 [0.79, 0.82] CPU |  |",
+        "",
+        "<details><summary>⏭️ 1 skipped</summary>",
+        "",
+        "- torch/openvino/cpu: openvino is not installed",
+        "",
+        "</details>",
+        "",
+    ]
+
+
+def test_thirty_environments_stay_under_sixty_lines() -> None:
+    whole = synthetic(environments=30, extras=False)
+    distinct = [f"{line['environment']}{line['output_digest']}" for line in whole.record["cells"]]
+    assert len(set(distinct)) == 30
+    assert len(markdown_lines(whole.record)) < 60
+
+
+@pytest.mark.parametrize("status", ["passed", "failed", "inconclusive", "unavailable"])
+def test_thirty_environments_that_share_nothing_stay_under_sixty_lines_too(status: str) -> None:
+    model = {
+        "guesses": {"torch": "guessed 224", "keras": "guessed 299"},
+        "analysis": {
+            "notices": ["one", "two", "three"],
+            "sensitivity": [{"factor": f"factor {number}", "pairs": 1} for number in range(5)],
+        },
+    }
+    cells = [
+        cell(
+            f"torch/{number}/cpu",
+            status,
+            reason=f"reason {number}",
+            **({} if status == "unavailable" else {"output_digest": f"{number}"}),
+        )
+        for number in range(30)
+    ]
+    found = lines_of(*cells, model=model, preprocess_from="reference")
+    assert len(found) < 60
+    assert sum("reason " in line for line in found) == 30
+
+
+def test_every_row_of_a_table_has_as_many_columns_as_its_head() -> None:
+    lines = markdown_lines(synthetic(models=2, environments=12).record)
+    tables = "\n".join(lines).split("\n\n")
+    counts = [{columns(line) for line in table.splitlines()} for table in tables if table.startswith("| ")]
+    assert len(counts) == 3
+    assert all(len(found) == 1 for found in counts)
+
+
+def test_failures_come_first_then_what_is_inconclusive() -> None:
+    statuses = ["passed", "limited", "inconclusive", "failed", "crashed"]
+    rows = rows_of(lines_of(*(cell(f"e/{status}/cpu", status, reason="so") for status in statuses)))
+    assert [row.split("|")[2].strip() for row in rows] == [f"e/{status}/cpu" for status in reversed(statuses)]
+
+
+def test_a_required_environment_that_is_absent_is_a_failure() -> None:
+    found = lines_of(cell("torch/tvm-o3/cpu", "unavailable", reason="tvm is not installed", required=True))
+    assert found[0] == "### ❌ envrobust: 1 failed of 1 cell"
+    assert rows_of(found) == ["| ❌ unavailable | torch/tvm-o3/cpu | tvm is not installed |"]
+
+
+def test_equal_outputs_that_ended_otherwise_have_lines_of_their_own() -> None:
+    rows = rows_of(
+        lines_of(cell("a/b/cpu", output_digest="x"), cell("c/d/cpu", "failed", output_digest="x", reason="slow"))
+    )
+    assert len(rows) == 2
+
+
+def test_a_ratio_is_that_of_the_devices_clock() -> None:
+    assert (
+        "7.00 [7.00, 7.00] wall" in rows_of(lines_of(cell("a/b/cuda:0", output_digest="x", latency=ratio(1, 2, 3))))[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("`rm`", r"\`rm\`"),
+        ("<script>&", "&lt;script&gt;&amp;"),
+        ("two\nlines\t", "two lines"),
+        ("mobilenet_v2 __init__ *", r"mobilenet_v2 \_\_init\_\_ \*"),
+        ("[text](link) [text][link]", r"[text\](link) [text\][link]"),
+        ("1.00 [0.90, 1.10]", "1.00 [0.90, 1.10]"),
+        ("back\\slash", r"back\\slash"),
+    ],
+)
+def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+def test_names_and_reasons_are_escaped_everywhere() -> None:
+    nasty = "<b>|`x`"
+    cells = [
+        {**cell("a/b/cpu", "failed", reason=nasty, output_digest="x"), "model": nasty},
+        {**cell("a/c/cpu", "unavailable", reason=nasty), "model": nasty},
+    ]
+    entry = {
+        "factor": nasty,
+        "labels": {"mean": 0.5, "largest": 0.5, "pair": [nasty, nasty]},
+        "time": {"largest": 2.0, "pair": [nasty]},
+    }
+    model = {"name": nasty, "guesses": {"torch": nasty}, "analysis": {"notices": [nasty], "sensitivity": [entry]}}
+    run = {"reference_run": {"path": nasty, "machine": {"processor": nasty}, "started": nasty}}
+    text = "\n".join(markdown_lines(new_record(run, [model], cells)))
+    assert text.count("&lt;b&gt;\\|\\`x\\`") >= 11
+    assert "<b>" not in text
+    assert "`x`" not in text.replace("\\`", "")
+
+
+def test_a_long_reason_is_cut() -> None:
+    (row,) = rows_of(lines_of(cell("a/b/cpu", "failed", reason="x" * 1000)))
+    assert len(row) < 400
+    assert "xxx ..." in row
+
+
+def test_the_sensitivity_of_all_models_is_one_table() -> None:
+    entry = {
+        "factor": "framework", "part": "conversions", "pairs": 6,
+        "labels": {"mean": 0.12, "largest": 0.15, "pair": ["torch/eager/cpu", "keras/eager/cpu"]},
+        "time": {"largest": 2.3, "interval": [2.1, 2.5], "pair": ["a/b/cpu", "c/b/cpu"], "clock": "cpu"},
+    }  # fmt: skip
+    models = [{"name": name, "analysis": {"sensitivity": [entry]}} for name in ("signs", "faces")]
+    found = markdown_lines(new_record({}, models, [cell("a/b/cpu"), {**cell("a/b/cpu"), "model": "faces"}]))
+    head = found.index("#### What makes labels and time differ")
+    assert found[head + 4 :] == [
+        f"| {name} | framework (conversions) | 6 | 12.0 % | 15.0 % | torch/eager/cpu and keras/eager/cpu "
+        "| 2.30 [2.10, 2.50] CPU | a/b/cpu / c/b/cpu |"
+        for name in ("signs", "faces")
+    ] + [""]
+
+
+def test_what_the_run_was_compared_with_is_said() -> None:
+    earlier = {"path": "x86.json", "started": "2026-03-14", "machine": {"processor": "Example 9000"}}
+    found = lines_of(cell("a/b/cpu"), reference_run=earlier, preprocess_from="reference")
+    assert found[2] == (
+        "Labels are compared with those of an earlier run: x86.json (Example 9000, 2026-03-14). "
+        "All sources get the preprocessing of the reference."
+    )
+
+
+def test_guesses_notices_and_weights_are_noted_once() -> None:
+    model = {
+        "guesses": {"torch": "guessed 224", "onnx": "guessed 224"},
+        "analysis": {"notices": ["a softmax of a softmax"]},
+        "sources": {"torch": {"weights": "seeded"}, "keras": {"weights": "seeded"}, "onnx": {}},
+    }
+    assert "guessed 224<br>no trained weights in torch and keras: seeded<br>a softmax of a softmax" in lines_of(
+        cell("a/b/cpu"), model=model
+    )
+
+
+def test_a_faulty_declaration_has_a_row() -> None:
+    found = lines_of({"model": "signs", "status": "failed", "reason": "no such file"})
+    assert rows_of(found) == ["| ❌ failed | (declaration) | no such file |"]
+
+
+def test_a_run_of_nothing_says_so() -> None:
+    assert lines_of() == ["### ⚠️ envrobust: no cell was recorded", ""]

@@ -1,0 +1,74 @@
+"""Figures and statuses as words."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_envrobust.core.status import Status
+from pytest_envrobust.reports import words
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0.0, "0 %"), (1.0, "100 %"), (0.985, "98.5 %"), (0.9, "90.0 %"), (0.9999, "99.99 %"), (0.00004, "0.004 %")],
+)
+def test_percent_never_rounds_to_all_or_nothing(share: float, expected: str) -> None:
+    assert words.percent(share) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.0123, "0.012"), (0.35, "0.35"), (18.926, "18.93"), (745.3, "745"), (2176.3, "2\u202f176")],
+)
+def test_milliseconds_have_about_three_figures(value: float, expected: str) -> None:
+    assert words.milliseconds(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, "0"),
+        (0.31, ".31"),
+        (0.05, ".05"),
+        (2.94, "2.9"),
+        (13.7, "14"),
+        (1234.0, "1234"),
+        (1.2e-5, "1e-5"),
+        (2e7, "2e7"),
+    ],
+)
+def test_a_compact_number_has_at_most_five_characters(value: float, expected: str) -> None:
+    assert words.compact(value) == expected
+    assert len(expected) <= 5
+
+
+def test_every_failure_has_one_sign_and_no_other_status_has_it() -> None:
+    mild = {"passed", "inconclusive", "limited", "unavailable", "no-route"}
+    for status in Status:
+        assert (words.sign(status.value) == words.FAILURE) == (status.value not in mild)
+
+
+def test_a_label_has_its_name_and_index() -> None:
+    assert words.label(1, ["cat", "dog"]) == "dog (1)"
+    assert words.label(7, ["cat", "dog"]) == "class 7"
+    assert words.label(-1, ["cat", "dog"]) == words.NO_LABEL
+
+
+def test_lists_and_counts_read_as_english() -> None:
+    assert words.listed([]) == ""
+    assert words.listed(["a"]) == "a"
+    assert words.listed(["a", "b", "c"]) == "a, b and c"
+    assert words.counted(1, "cell") == "1 cell"
+    assert words.counted(0, "cell") == "0 cells"
+    assert words.kinds({"real": 3, "tie": 1, "undefined": 0}) == "3 real, 1 tie"
+    assert words.kinds({"real": 0, "tie": 2}) == "2 ties"
+
+
+def test_a_span_of_one_value_is_that_value() -> None:
+    assert words.span([0.25, 0.25]) == "0.25"
+    assert words.span([0.4, 0.25]) == "0.25 to 0.4"
+
+
+def test_a_small_probability_is_a_bound() -> None:
+    assert words.probability(1e-9) == "< 0.001"
+    assert words.probability(0.25) == "0.250"

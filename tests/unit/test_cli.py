@@ -1,0 +1,205 @@
+"""The command line: reports drawn again, limits judged again, runs compared."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.records import synthetic
+
+from pytest_envrobust.cli import main
+from pytest_envrobust.reports.predictions import Predictions
+from pytest_envrobust.reports.record import SCHEMA_VERSION, read_record
+from pytest_envrobust.reports.terminal import terminal_lines
+
+PAGE = Path(__file__).parents[2] / "docs" / "runs.md"
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The path of a record with predictions, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return synthetic(environments=6, inputs=20).write(Path(), "run")
+
+
+def changed(path: Path, change: Callable[[dict[str, Any]], object], name: str) -> Path:
+    """A copy of a record under that name, with a change and without predictions."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    change(record)
+    other = path.with_name(name)
+    other.write_text(json.dumps(record), encoding="utf-8")
+    return other
+
+
+def test_report_draws_the_table_of_the_terminal(run: Path, capsys: Output) -> None:
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out.splitlines() == terminal_lines(read_record(run))
+
+
+def test_report_without_limits_judges_nothing(run: Path, capsys: Output) -> None:
+    assert any(cell["status"] == "crashed" for cell in read_record(run)["cells"])
+    assert main(["report", str(run), "--json", "again.json"]) == 0
+    assert read_record(Path("again.json")) == read_record(run)
+
+
+def test_report_writes_what_is_asked_for_and_says_where(run: Path, capsys: Output) -> None:
+    assert main(["report", str(run), "--html", "new/r.html", "--markdown", "r.md", "--json", "new/r.json"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["report: new/r.html", "summary: r.md", "record: new/r.json"]
+    assert Path("new/r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert Path("r.md").read_text(encoding="utf-8").startswith("### ")
+    assert read_record(Path("new/r.json")) == read_record(run)
+
+
+def test_predictions_go_along_with_a_new_record(run: Path) -> None:
+    assert main(["report", str(run), "--json", "new/judged.json"]) == 0
+    before, after = Predictions.beside(run), Predictions.beside(Path("new/judged.json"))
+    assert before.names
+    assert after.names == before.names
+    assert main(["report", "new/judged.json", "--json", "new/judged.json"]) == 0
+    assert Predictions.beside(Path("new/judged.json")).names == before.names
+
+
+def test_report_judges_again_and_fails_where_a_cell_does(run: Path, capsys: Output) -> None:
+    changed(run, lambda record: record["cells"].pop(), "run.json")  # the one that crashed
+    assert main(["report", str(run), "--min-label-agreement", "0.5", "--max-latency-ms", "1000"]) == 0
+    assert main(["report", str(run), "--max-latency-ratio", "0.5", "--json", "judged.json"]) == 1
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("failed: model-0 in keras/eager/cpu: too slow, 1.00 times the CPU time of torch/eager/cpu")
+    assert "limit 0.5 from envrobust report" in said
+    judged = {cell["nodeid"]: cell for cell in read_record(Path("judged.json"))["cells"]}
+    assert judged["test_time[model-0-keras/eager/cpu]"]["latency"]["verdict"] == "failed"
+
+
+def test_what_never_ran_is_a_failure_of_the_judged_run_too(run: Path, capsys: Output) -> None:
+    assert main(["report", str(run), "--min-label-agreement", "0"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "crashed: model-0 in torch/tvm-o2/cpu: crashed at stage compile: the worker died (signal 11)"
+    )
+
+
+def test_without_predictions_labels_are_inconclusive_and_that_is_no_failure(run: Path, capsys: Output) -> None:
+    bare = changed(run, lambda record: record["cells"].pop(), "bare.json")
+    assert main(["report", str(bare), "--min-label-agreement", "1"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("inconclusive: ")]
+    assert len(lines) == 6
+    assert all("its predictions were not kept" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--min-label-agreement", "98"], "min_label_agreement=98.0 (from envrobust report) is not a limit"),
+        (["--max-latency-ms", "fast"], "max_latency_ms='fast' (from envrobust report) is not a limit"),
+        (["--markdown", "run.npz/r.md"], "summary 'run.npz/r.md' cannot be written: "),
+        (["--html", "run.npz/r.html"], "report 'run.npz/r.html' cannot be written: "),
+        (["--json", "run.npz/r.json"], "record 'run.npz/r.json' cannot be written: "),
+    ],
+)
+def test_report_refuses_what_cannot_be(run: Path, capsys: Output, arguments: list[str], message: str) -> None:
+    assert main(["report", str(run), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"envrobust: {message}")
+    assert error.count("\n") == 1
+
+
+def test_predictions_without_the_reference_are_an_error(run: Path, capsys: Output) -> None:
+    def lose(record: dict[str, Any]) -> None:
+        for cell in record["cells"]:
+            if cell.get("environment") == "torch/eager/cpu":
+                cell["output_digest"] = "0" * 64
+
+    changed(run, lose, "run.json")
+    # the reference itself is judged first, and is inconclusive; the next one cannot be compared
+    assert main(["report", str(run), "--min-label-agreement", "1"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("envrobust: the predictions of model-0 in torch/eager/cpu, the reference, are missing: ")
+
+
+def test_comparing_a_run_with_itself_finds_nothing(run: Path, capsys: Output) -> None:
+    assert main(["compare", str(run), str(run), "--strict"]) == 0
+    assert "model-0: 7 cells in both runs, no status, label or bit changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "strict"),
+    [
+        (lambda record: record["cells"].pop(), 1),  # lost
+        (lambda record: record["cells"][2].update(status="crashed"), 1),
+        (lambda record: record["cells"][2]["labels"]["flips"].update(real=9), 1),
+        (lambda record: record["run"]["machine"].update(cores=2), 0),
+        (lambda record: record["cells"][-1].update(status="passed"), 0),
+    ],
+    ids=["lost", "graver", "flips", "machine", "better"],
+)
+def test_only_strict_fails_for_what_is_worse(
+    run: Path, change: Callable[[dict[str, Any]], object], strict: int
+) -> None:
+    def bits(record: dict[str, Any]) -> None:
+        change(record)
+        record["cells"][2]["output_digest"] = "f" * 64
+
+    after = changed(run, bits, "after.json")
+    assert main(["compare", str(run), str(after)]) == 0
+    assert main(["compare", str(run), str(after), "--strict"]) == strict
+
+
+def test_compare_writes_a_page(run: Path, capsys: Output) -> None:
+    assert main(["compare", str(run), str(run), "--html", "new/c.html"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "page: new/c.html"
+    assert "No cell was lost" in Path("new/c.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (None, "No such file"),
+        ("not json", "Expecting value"),
+        ("[]", "list indices"),
+        ('{"schema_version": %d}', "it has no run"),
+        ('{"schema_version": %d, "run": {}, "models": {}, "cells": []}', "it has no models"),
+        ('{"schema_version": %d, "run": {}, "models": [{}], "cells": []}', "one of its models has no name"),
+        ('{"schema_version": %d, "run": {}, "models": [], "cells": [{"status": "odd"}]}', "cell 0 has no status"),
+        (
+            '{"schema_version": %d, "run": {}, "models": [], "cells": [{"status": "passed", "environment": "a/b/c"}]}',
+            "cell 0 has no model or no reference",
+        ),
+        ('{"schema_version": 99}', "has schema version 99: this release reads"),
+    ],
+)
+@pytest.mark.parametrize("command", [["report"], ["compare", "run.json"]], ids=lambda command: command[0])
+def test_a_file_that_is_no_record_is_refused_in_one_line(
+    run: Path, capsys: Output, command: list[str], text: str | None, cause: str
+) -> None:
+    if text is not None:
+        Path("odd.json").write_text(text.replace("%d", str(SCHEMA_VERSION)), encoding="utf-8")
+    assert main([*command, "odd.json"]) == 2
+    error = capsys.readouterr().err
+    assert "'odd.json'" in error
+    assert cause in error
+    assert error.count("\n") == 1
+
+
+def test_broken_predictions_are_refused_in_one_line(run: Path, capsys: Output) -> None:
+    run.with_suffix(".npz").write_bytes(b"PK of a sort")
+    assert main(["compare", str(run), str(run)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("envrobust: predictions 'run.npz' cannot be read: ")
+    assert error.count("\n") == 1
+
+
+def test_the_commands_of_the_page_on_runs_work(run: Path, capsys: Output) -> None:
+    commands = re.findall(r"^ *(?:\$|- run:) (envrobust .+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(commands) >= 4
+    for command in commands:
+        for name in re.findall(r"[\w-]+\.json", command):
+            for suffix in (".json", ".npz"):
+                Path(name).with_suffix(suffix).write_bytes(run.with_suffix(suffix).read_bytes())
+        assert main(shlex.split(command)[1:]) in (0, 1), command
+        assert capsys.readouterr().err == ""
