@@ -19,6 +19,10 @@ class Step:
     read what certain other steps write names them in ``not_after``. Between routes of the same length the one with
     the lower sum of ``rank`` is taken. Every step keeps its source's input
     signature: the converted model takes the very batches that its source takes.
+
+    ``interpreter`` names the Python that the step runs in, one of `INTERPRETERS`, where its packages cannot stand
+    beside the others; its source is then a file. ``requires`` is what it needs here, be it to run what came of it.
+    ``alone``: it can take gigabytes, and no other such step may run on the machine meanwhile.
     """
 
     name: str
@@ -29,6 +33,8 @@ class Step:
     rank: int = 0
     not_after: tuple[str, ...] = ()
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
+    interpreter: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -33,3 +33,42 @@ LITERT = Requirement("ai_edge_litert", "tflite", ("ai-edge-litert",))
 ONNXRUNTIME = Requirement("onnxruntime", "onnxruntime", ("onnxruntime", "onnxruntime-gpu"))
 OPENVINO = Requirement("openvino", "openvino")
 TVM = Requirement("tvm", "tvm", ("apache-tvm",))
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python of its own for conversion steps whose packages cannot be installed beside those of the engines.
+
+    ``commands`` make one in a folder ``NAME``; ``{torch}`` in them stands for the version of torch that is here.
+    """
+
+    name: str
+    requires: tuple[Requirement, ...]
+    commands: tuple[str, ...]
+
+    @property
+    def option(self) -> str:
+        """The option that says where it is."""
+        return f"--envrobust-interpreter {self.name}={self.name}/bin/python"
+
+
+NUMPY = Requirement("numpy", "")
+LITERT_TORCH = Requirement("litert_torch", "", ("litert-torch",))
+ONNX2TF = Requirement("onnx2tf", "")
+
+INTERPRETERS = {
+    "litert-torch": Interpreter(
+        "litert-torch",
+        requires=(NUMPY, TORCH, LITERT_TORCH),
+        commands=(
+            "python3.11 -m venv litert-torch",
+            "litert-torch/bin/pip install torch=={torch} litert-torch==0.10.0",
+        ),
+    ),
+    "onnx2tf": Interpreter(
+        "onnx2tf",
+        requires=(NUMPY, ONNX, TENSORFLOW, ONNX2TF),
+        commands=("python3.12 -m venv onnx2tf", "onnx2tf/bin/pip install 'onnx2tf[tensorflow]==2.6.9'"),
+    ),
+}
+"""Those that steps can name, by name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pytest_envrobust.backends import engines
@@ -13,8 +13,9 @@ from pytest_envrobust.conversion.routes import Route, shortest
 from pytest_envrobust.conversion.steps import steps
 from pytest_envrobust.core.environment import CONVERTED, Environment
 from pytest_envrobust.core.errors import DeclarationError, NoRoute, Unavailable
-from pytest_envrobust.core.requirements import Requirement
+from pytest_envrobust.core.requirements import INTERPRETERS, Requirement
 from pytest_envrobust.environments.availability import has_cuda_driver, missing
+from pytest_envrobust.environments.interpreters import GivenInterpreter, remedy
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.frameworks.base import BaseFramework
 
@@ -26,7 +27,8 @@ DEVICES = ("cpu", "cpu+sse41", "cpu+avx2", "cuda:0")
 class Plan:
     """How an environment is reached: the route's steps, then this compiler of this engine.
 
-    ``absent`` says why it cannot run here, where that is known without starting anything.
+    ``absent`` says why it cannot run here, where that is known without starting anything; ``interpreters`` are those
+    that steps on the way may run in.
     """
 
     environment: Environment
@@ -34,6 +36,7 @@ class Plan:
     compiler: Compiler
     route: Route
     absent: Unavailable | None = None
+    interpreters: Mapping[str, GivenInterpreter] = field(default_factory=dict)
 
     @property
     def requires(self) -> tuple[Requirement, ...]:
@@ -56,10 +59,12 @@ class Catalogue:
         backends: Mapping[str, Backend] | None = None,
         definitions: Mapping[str, BaseFramework] | None = None,
         conversions: Mapping[str, Step] | None = None,
+        interpreters: Mapping[str, GivenInterpreter] | None = None,
     ) -> None:
         self.backends = engines() if backends is None else backends
         self.frameworks = frameworks() if definitions is None else definitions
         self.steps = steps() if conversions is None else conversions
+        self.interpreters: Mapping[str, GivenInterpreter] = interpreters or {}
 
     @cached_property
     def named_only(self) -> frozenset[str]:
@@ -80,15 +85,21 @@ class Catalogue:
 
     @cached_property
     def everything(self) -> tuple[Environment, ...]:
-        """Every environment that any model could have."""
-        return self.environments(tuple(self.frameworks))
+        """Every environment that any model could have, those recorded elsewhere among them."""
+        return (*self.environments(tuple(self.frameworks)), *map(Environment.recorded, self.frameworks))
 
     def defaults(self, native: Sequence[str]) -> tuple[Environment, ...]:
-        """Each engine's own default level on the CPU, for each native framework."""
+        """Each engine's own default level on the CPU, for each native framework.
+
+        One whose route needs an interpreter of its own is among them once that is given.
+        """
         return tuple(
             environment
             for environment in self.environments(native)
-            if environment.device == "cpu" and not environment.is_converted and self._entry(environment)[1].default
+            if environment.device == "cpu"
+            and not environment.is_converted
+            and self._entry(environment)[1].default
+            and not _lacking(self.plan(environment, native))
         )
 
     def reference(self, native: Sequence[str]) -> Environment:
@@ -99,7 +110,8 @@ class Catalogue:
     def plan(self, environment: Environment, native: Sequence[str]) -> Plan:
         """How to reach that environment from sources in these frameworks.
 
-        Of routes of different steps, one whose packages are installed is preferred to a shorter one whose are not.
+        Of routes of different steps, one whose packages and interpreters are here is preferred to a shorter one whose
+        are not.
         Raises `DeclarationError` where no engine has that compiler, `NoRoute` where no steps lead there.
         """
         backend, compiler = self._entry(environment)
@@ -111,8 +123,8 @@ class Catalogue:
                 f"{compiler.name} loads ({', '.join(compiler.forms)})",
                 remedy="give the model a source in that framework",
             )
-        plan = Plan(environment, backend, compiler, route)
-        return Plan(environment, backend, compiler, route, _absence(plan))
+        plan = Plan(environment, backend, compiler, route, interpreters=self.interpreters)
+        return replace(plan, absent=_absence(plan))
 
     def _compilers(self) -> Iterator[tuple[Backend, Compiler]]:
         for backend in self.backends.values():
@@ -154,11 +166,19 @@ class Catalogue:
     def _reaches(self, framework: str, compiler: Compiler, native: tuple[str, ...]) -> bool:
         return self._route(Environment(framework, compiler.name, "cpu"), compiler, native) is not None
 
+    def _is_here(self, step: Step) -> bool:
+        return not missing(step.requires) and (not step.interpreter or step.interpreter in self.interpreters)
+
     def _route(self, environment: Environment, compiler: Compiler, native: tuple[str, ...]) -> Route | None:
         if environment.source_framework not in native:
             return None
-        installed = [step for step in self.steps.values() if not missing(step.requires)]
+        installed = [step for step in self.steps.values() if self._is_here(step)]
         return _through(environment, compiler, installed) or _through(environment, compiler, self.steps.values())
+
+
+def _lacking(plan: Plan) -> list[Step]:
+    """The steps on the way whose interpreter was not given."""
+    return [step for step in plan.route.steps if step.interpreter and step.interpreter not in plan.interpreters]
 
 
 def _through(environment: Environment, compiler: Compiler, usable: Iterable[Step]) -> Route | None:
@@ -180,6 +200,13 @@ def _absence(plan: Plan) -> Unavailable | None:
         extras = ",".join(dict.fromkeys(item.extra for item in lacking))
         verb = "is" if len(lacking) == 1 else "are"
         return Unavailable(f"{names} {verb} not installed", remedy=f"pip install 'pytest-envrobust[{extras}]'")
+    if alone := _lacking(plan):
+        name = alone[0].interpreter
+        return Unavailable(
+            f"{alone[0].name} needs an interpreter of its own, {name}",
+            cause="its packages cannot be installed beside the others",
+            remedy=remedy(INTERPRETERS[name]),
+        )
     device = backend.devices.get(environment.device)
     if device is None:
         reason = backend.no_ceiling or f"{backend.engine} has no way to hold to it"

@@ -49,6 +49,7 @@ class Bench:
             "start": self.start,
             "inspect": self.inspect,
             "convert": self.convert,
+            "prove": self.prove,
             "build": self.build,
             "open": self.open,
             "run": self.run,
@@ -74,17 +75,22 @@ class Bench:
             framework.save_state(native, Path(state))
         return encode_inspection(framework.inspect(native))
 
-    def convert(self, step: str, source: Message, target: str, input: Message, options: Message) -> Message:
-        """Run a conversion step, and run what came of it once where its format is a framework's."""
+    def convert(
+        self, step: str, source: Message, target: str, input: Message, options: Message, prove: bool
+    ) -> Message:
+        """Run a conversion step, and ``prove`` it by running what came of it once, here, where it can be run."""
         spec, path, reference = decode_spec(input), Path(target), decode_source(source)
         self._verify(reference)
         convert(step, ConversionJob(reference, path, spec, options))
         if not path.exists():
             raise DeclarationError(f"{step} wrote nothing", cause=f"{path.name} is missing")
-        form = steps()[step].target
+        return self.prove(steps()[step].target, target, input) if prove else {"proven": False}
+
+    def prove(self, form: str, target: str, input: Message) -> Message:
+        """Run what a conversion wrote once, where its format is a framework's."""
         if form not in frameworks():
             return {"proven": False}
-        _prove(SourceRef(form, "file", target=target), spec)
+        _prove(SourceRef(form, "file", target=target), decode_spec(input))
         return {"proven": True}
 
     def build(self, job: Message, target: str) -> Message:

@@ -61,8 +61,10 @@ def _die_with_parent() -> None:
 
 def _end_with(parent: int) -> None:
     """End this process and its children when the host is gone, however it went."""
-    import psutil
-
+    try:
+        import psutil
+    except ImportError:  # in another interpreter
+        return _end_group_with(parent)
     while psutil.pid_exists(parent):
         time.sleep(1.0)
     for child in psutil.Process().children(recursive=True):
@@ -71,3 +73,12 @@ def _end_with(parent: int) -> None:
         except psutil.Error:
             continue
     os._exit(1)
+
+
+def _end_group_with(parent: int) -> None:
+    """The same by means of the system alone, where it has process groups: this process leads one."""
+    if not hasattr(os, "killpg"):
+        return
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -19,7 +20,20 @@ _BOOTSTRAP = """
 import os, sys
 first = channel.receive()
 os.environ.update(first["environ"])
-sys.path[:] = first["path"]
+sys.dont_write_bytecode = first["no_bytecode"]
+if first["package"]:
+    # Another interpreter keeps its own path and packages; of ours it finds this one alone.
+    import importlib.util
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == "pytest_envrobust":
+                folder = first["package"]
+                file = os.path.join(folder, "__init__.py")
+                return importlib.util.spec_from_file_location(name, file, submodule_search_locations=[folder])
+    sys.meta_path.insert(0, Finder)
+else:
+    sys.path[:] = first["path"]
 from pytest_envrobust.workers.entry import serve
 serve(channel, first["scratch"], first["log"], first["parent"], first["tied"])
 """
@@ -42,17 +56,23 @@ class Worker(Protocol):
 
 
 class ProcessWorker:
-    """A worker process behind an execnet gateway."""
+    """A worker process behind an execnet gateway; of another interpreter where ``python`` names one.
 
-    def __init__(self, group: Any, name: str, scratch: Path, environ: Mapping[str, str]) -> None:
+    Another interpreter needs nothing of ours but numpy. It runs isolated from this process's Python variables.
+    """
+
+    def __init__(self, group: Any, name: str, scratch: Path, environ: Mapping[str, str], python: str = "") -> None:
         self.alive = True
         self._name = name
         self._log = scratch / f"{name}.log"
         self._group = group
-        self._gateway = group.makegateway(f"popen//python={sys.executable}//id={name}")
+        command = f"{shlex.quote(python)} -I" if python else sys.executable
+        self._gateway = group.makegateway(f"popen//python={command}//id={name}")
         self._channel = self._gateway.remote_exec(_BOOTSTRAP)
         first = {
             "environ": dict(environ),
+            "no_bytecode": sys.dont_write_bytecode,
+            "package": str(Path(__file__).resolve().parents[1]) if python else "",
             "path": [entry or os.getcwd() for entry in sys.path],
             "scratch": str(scratch),
             "log": str(self._log),

@@ -67,10 +67,13 @@ class Pool:
         return self._isolated
 
     @contextmanager
-    def temporary(self, variables: Mapping[str, str]) -> Iterator[Worker]:
-        """A worker for one conversion, closed after it: some take gigabytes that only the process's end gives back."""
+    def temporary(self, variables: Mapping[str, str], python: str = "") -> Iterator[Worker]:
+        """A worker for one conversion, closed after it: some take gigabytes that only the process's end gives back.
+
+        ``python`` is another interpreter to run it in: a process of its own, even where workers are not isolated.
+        """
         self._make_room()
-        worker = self._start(variables, "cpu", 1)
+        worker = self._start(variables, "cpu", 1, python)
         try:
             yield worker
         finally:
@@ -88,15 +91,15 @@ class Pool:
         if self._group is not None:
             self._group.terminate(timeout=1)
 
-    def _start(self, variables: Mapping[str, str], device: str, threads: int) -> Worker:
-        if not self._isolated:
+    def _start(self, variables: Mapping[str, str], device: str, threads: int, python: str = "") -> Worker:
+        if not (self._isolated or python):
             return InlineWorker(self.scratch.path)
         if self._group is None:
             import execnet
 
             self._group = execnet.Group()
         environ = {**common_variables(device, threads), **self._environ, **variables}
-        return ProcessWorker(self._group, f"w{next(self._numbers)}", self.scratch.path, environ)
+        return ProcessWorker(self._group, f"w{next(self._numbers)}", self.scratch.path, environ, python)
 
     def _make_room(self) -> None:
         idle = [key for key in self._workers if key not in self._pinned]

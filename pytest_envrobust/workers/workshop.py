@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -28,11 +28,13 @@ from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.environments.availability import missing, versions
+from pytest_envrobust.environments.interpreters import GivenInterpreter
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.planning.catalogue import Plan
 from pytest_envrobust.workers import transport
 from pytest_envrobust.workers.host import Worker
+from pytest_envrobust.workers.locks import machine_lock
 from pytest_envrobust.workers.pool import Pool
 from pytest_envrobust.workers.protocol import (
     Message,
@@ -111,7 +113,7 @@ class Workshop:
         made: list[Artifact] = []
         current = replace(source, digest=self.inspect(source).digest, state=self._states[source])
         for step in plan.route.steps:
-            artifact = self._converted(step, current, spec)
+            artifact = self._converted(step, current, spec, plan.interpreters.get(step.interpreter))
             made.append(artifact)
             current = SourceRef(step.target, "file", target=str(artifact.path), digest=artifact.key)
         options = self.options.get(plan.compiler.name, {})
@@ -156,13 +158,15 @@ class Workshop:
         else:
             yield self.pool.worker(backend, "cpu", self.threads, self.limits[Stage.IMPORT])
 
-    def _converted(self, step: Step, source: SourceRef, spec: TensorSpec) -> Artifact:
+    def _converted(
+        self, step: Step, source: SourceRef, spec: TensorSpec, interpreter: GivenInterpreter | None
+    ) -> Artifact:
         recipe = {
             "step": step.name,
             "source": source.digest,
             "input": encode_spec(spec),
             "options": dict(step.options),
-            **_made_with(step.requires, module_of(step.name)),
+            **_made_with(step.requires, module_of(step.name), interpreter),
         }
 
         def make(target: Path) -> bool:
@@ -173,14 +177,22 @@ class Workshop:
                 "target": str(target),
                 "input": encode_spec(spec),
                 "options": dict(step.options),
+                "prove": interpreter is None,
             }
-            with self.pool.temporary(self._source_variables(step.source)) as worker:
-                answer = worker.ask(
-                    "convert", message, stage=Stage.CONVERT, what=step.name, limit=self.limits[Stage.CONVERT]
-                )
+            python = interpreter.python if interpreter else ""
+            with _alone(step), self.pool.temporary(self._source_variables(step.source), python) as worker:
+                answer = self._ask_to_convert(worker, "convert", message, step)
+            if interpreter is not None:  # it is to run here, in this interpreter's packages
+                message = {"form": step.target, "target": str(target), "input": encode_spec(spec)}
+                with self.pool.temporary(self._source_variables(step.target)) as worker:
+                    answer = self._ask_to_convert(worker, "prove", message, step)
             return bool(answer["proven"])
 
         return self._once(recipe, step.file, make)
+
+    def _ask_to_convert(self, worker: Worker, operation: str, message: Message, step: Step) -> Message:
+        limit = self.limits[Stage.CONVERT]
+        return worker.ask(operation, message, stage=Stage.CONVERT, what=step.name, limit=limit)
 
     def _built(self, plan: Plan, job: Job) -> Artifact:
         backend = plan.backend
@@ -361,17 +373,29 @@ def input_spec(batch: NDArray[Any], inspection: Inspection) -> TensorSpec:
     return spec
 
 
-def _made_with(requirements: tuple[Requirement, ...], maker: str) -> dict[str, Any]:
-    """The packages an artifact is made with, and the code of ours that makes it: the module ``maker``."""
+def _alone(step: Step) -> AbstractContextManager[None]:
+    """Conversions that can take gigabytes run one at a time on a machine, whatever runs and processes ask for them."""
+    return machine_lock("conversion") if step.alone else nullcontext()
+
+
+def _made_with(
+    requirements: tuple[Requirement, ...], maker: str, interpreter: GivenInterpreter | None = None
+) -> dict[str, Any]:
+    """The packages an artifact is made with, and the code of ours that makes it: the module ``maker``.
+
+    Of another interpreter it is all packages: nobody here knows which of them its converter uses.
+    """
     return {
-        "versions": versions(requirements),
-        "python": ".".join(platform.python_version_tuple()[:2]),
+        "versions": dict(interpreter.packages) if interpreter else versions(requirements),
+        "python": interpreter.version if interpreter else ".".join(platform.python_version_tuple()[:2]),
         "code": _module_digest(maker),
     }
 
 
 @cache
 def _module_digest(name: str) -> str:
+    """Digest of a module's file and, in a package of steps or engines, of the private modules that they share."""
     origin = import_module(name).__file__
     assert origin is not None
-    return file_digest(Path(origin))
+    shared = sorted(Path(origin).parent.glob("_[a-z]*.py"))
+    return "".join(file_digest(file)[:32] for file in (Path(origin), *shared))

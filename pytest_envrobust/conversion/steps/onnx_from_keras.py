@@ -15,6 +15,7 @@ STEP = Step(
     file="model.onnx",
     requires=(KERAS, TENSORFLOW, TF2ONNX, ONNX),
     options={"opset": 17},  # the newest whose reductions onnx2torch reads: torch_from_onnx may come next
+    alone=True,
 )
 
 

@@ -14,6 +14,7 @@ STEP = Step(
     file="model.onnx",
     requires=(TORCH, ONNX, ONNXSCRIPT),
     options={"opset": 20},
+    alone=True,
 )
 
 

@@ -5,7 +5,7 @@ import pytest
 from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.conversion.routes import Route, shortest
 from pytest_envrobust.conversion.steps import steps
-from pytest_envrobust.core.requirements import Requirement
+from pytest_envrobust.core.requirements import INTERPRETERS, Requirement
 
 NEED = Requirement("numpy", "x")
 
@@ -90,8 +90,17 @@ def test_routes_join() -> None:
         ("keras", "torch", ("onnx_from_keras", "torch_from_onnx")),
         ("tflite", "onnx", ("onnx_from_tflite",)),
         ("tensorflow", "onnx", ("onnx_from_tensorflow",)),
-        ("torch", "tflite", None),
+        ("tensorflow", "tflite", ("tflite_from_tensorflow",)),
+        ("torch", "tflite", ("pt2_from_torch", "tflite_from_pt2")),
+        ("torch", "tensorflow", ("onnx_from_torch", "tensorflow_from_onnx")),
+        ("onnx", "tflite", ("tflite_from_onnx",)),
+        ("onnx", "tensorflow", ("tensorflow_from_onnx",)),
+        ("tflite", "tensorflow", ("onnx_from_tflite", "tensorflow_from_onnx")),
+        ("keras", "tensorflow", ("tensorflow_from_keras",)),
         ("onnx", "keras", None),
+        ("torch", "keras", None),
+        ("tensorflow", "keras", None),
+        ("tflite", "keras", None),
     ],
 )
 def test_routes_of_the_real_steps(source: str, target: str, expected: tuple[str, ...] | None) -> None:
@@ -110,3 +119,4 @@ def test_real_steps_are_named_for_what_they_do() -> None:
         assert name.startswith(f"{found.target}_from_{found.source}")
         assert found.requires
         assert set(found.not_after) <= set(steps())
+        assert found.interpreter in ("", *INTERPRETERS)

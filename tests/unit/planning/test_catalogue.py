@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.environments.availability import has_cuda_driver
+from pytest_envrobust.environments.interpreters import GivenInterpreter
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
 
@@ -56,9 +58,10 @@ def step(source: str, target: str, requires: Requirement = HERE, rank: int = 0, 
     return Step(f"{target}_from_{source}{suffix}", source, target, "f", (requires,), rank=rank)
 
 
-def catalogue(*conversions: Step) -> Catalogue:
+def catalogue(*conversions: Step, given: str = "") -> Catalogue:
     by_name = {each.name: each for each in conversions}
-    return Catalogue({"plain": Plain(), "lacking": Lacking()}, None, by_name)
+    interpreters = {given: GivenInterpreter(given, "/python", "3.12", {})} if given else {}
+    return Catalogue({"plain": Plain(), "lacking": Lacking()}, None, by_name, interpreters)
 
 
 def ids(found: tuple[Environment, ...]) -> list[str]:
@@ -133,6 +136,40 @@ def test_a_missing_package_of_a_step_makes_the_cell_unavailable() -> None:
     )
 
 
+def alone(made: Step, name: str = "onnx2tf") -> Step:
+    """The step in an interpreter of its own."""
+    return replace(made, interpreter=name)
+
+
+def test_an_interpreter_that_was_not_given_makes_the_cell_unavailable() -> None:
+    environment = Environment.parse("torch/fast/cpu")
+    absent = catalogue(alone(step("torch", "onnx"))).plan(environment, ["torch"]).absent
+    assert absent is not None
+    assert absent.thing == "onnx_from_torch needs an interpreter of its own, onnx2tf"
+    assert "onnx2tf/bin/pip install" in absent.remedy
+    assert "--envrobust-interpreter onnx2tf=" in absent.remedy
+    given = catalogue(alone(step("torch", "onnx")), given="onnx2tf").plan(environment, ["torch"])
+    assert given.absent is None
+    assert given.interpreters["onnx2tf"].python == "/python"
+    other = catalogue(alone(step("torch", "onnx")), given="litert-torch").plan(environment, ["torch"])
+    assert other.absent is not None
+
+
+def test_a_step_whose_interpreter_was_not_given_counts_as_not_installed() -> None:
+    steps_ = (alone(step("torch", "onnx")), step("torch", "middle"), step("middle", "onnx"))
+    environment = Environment.parse("torch/fast/cpu")
+    plan = catalogue(*steps_).plan(environment, ["torch"])
+    assert (plan.route.names, plan.absent) == (("middle_from_torch", "onnx_from_middle"), None)
+    assert catalogue(*steps_, given="onnx2tf").plan(environment, ["torch"]).route.names == ("onnx_from_torch",)
+
+
+def test_what_needs_an_interpreter_is_a_default_once_that_is_given() -> None:
+    made = alone(step("torch", "onnx"))
+    assert ids(catalogue(made).defaults(["torch"])) == ["torch/eager/cpu"]
+    assert "torch/fast/cpu" in ids(catalogue(made).environments(["torch"]))
+    assert ids(catalogue(made, given="onnx2tf").defaults(["torch"])) == ["torch/eager/cpu", "torch/fast/cpu"]
+
+
 def test_all_missing_packages_are_named_together() -> None:
     plan = catalogue().plan(Environment.parse("onnx/other/cpu"), ["onnx"])
     assert plan.absent is not None
@@ -177,12 +214,19 @@ def test_the_real_catalogue() -> None:
     assert len(found) == len(set(found))
     assert "keras/litert-ref/cpu" in ids(real.environments(["keras"]))
     assert {"keras-to-torch/eager/cpu", "keras-to-tensorflow/graph/cpu"} < set(ids(real.environments(["keras"])))
+    assert {"torch/litert/cpu", "torch-to-tensorflow/graph/cpu", "torch-to-tensorflow/xla/cpu"} < set(found)
+    assert {"onnx/litert/cpu", "onnx-to-tensorflow/graph/cpu"} < set(ids(real.environments(["onnx"])))
+    assert "tflite-to-tensorflow/graph/cpu" in ids(real.environments(["tflite"]))
+    assert "tensorflow/litert/cpu" in ids(real.defaults(["tensorflow"]))
+    # What would repeat a native framework's own environments: torch/litert/cpu is torch converted to tflite.
+    assert not {"torch-to-tflite", "torch-to-onnx", "keras-to-tflite"} & {each.framework for each in real.everything}
+    assert not [each for each in real.everything if each.framework.endswith("-to-keras")]
     assert real.named_only == {"tvm-tuned"}
 
 
 def test_everything_can_be_planned() -> None:
     real = Catalogue()
-    for environment in real.everything:
+    for environment in real.environments(tuple(real.frameworks)):
         plan = real.plan(environment, [environment.source_framework])
         assert plan.environment == environment
         assert plan.route.target in plan.compiler.forms
