@@ -1,4 +1,5 @@
 # make demo   a real classifier on real photographs in every environment that is here
+# make study  the four models of the study, and the report of it
 # make test   the tests
 # Both set up what they need in $(VENV) first.
 
@@ -7,7 +8,7 @@ VENV ?= .venv
 BIN = $(abspath $(VENV))/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test check install clean
+.PHONY: demo study test check install clean
 
 install: $(INSTALLED)
 
@@ -25,6 +26,11 @@ demo: install
 	@echo "==> running two models in some thirty-five environments (up to ten minutes the first time)"
 	cd examples/demo && $(BIN)/python -m pytest --envrobust -v --envrobust-json=build/demo.json
 
+study: install
+	@echo "==> running four models in twenty environments (up to forty-five minutes the first time)"
+	cd examples/study && $(BIN)/python -m pytest --envrobust -v --envrobust-json=build/study.json \
+		--envrobust-html=build/study.html --envrobust-markdown=build/study.md
+
 test: install
 	$(BIN)/python -m pytest
 
@@ -35,4 +41,4 @@ check: install
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) build dist examples/demo/build
+	rm -rf $(VENV) build dist examples/demo/build examples/study/build

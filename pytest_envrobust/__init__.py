@@ -16,9 +16,11 @@ if TYPE_CHECKING:
         StageFailure,
         Unavailable,
     )
+    from pytest_envrobust.models import zoo
     from pytest_envrobust.models.inputs import Arrays, ImageFolder
     from pytest_envrobust.models.model import Model, Source
     from pytest_envrobust.models.preprocess import Preprocess
+    from pytest_envrobust.models.recorded import RecordedPredictions
     from pytest_envrobust.verdicts.assertions import EnvironmentMismatch, assert_labels_agree, assert_latency
     from pytest_envrobust.verdicts.limits import Thresholds
 
@@ -32,12 +34,14 @@ __all__ = [
     "Model",
     "NoRoute",
     "Preprocess",
+    "RecordedPredictions",
     "Source",
     "StageFailure",
     "Thresholds",
     "Unavailable",
     "assert_labels_agree",
     "assert_latency",
+    "zoo",
 ]
 
 _HOMES = {
@@ -50,12 +54,14 @@ _HOMES = {
     "Model": "models.model",
     "NoRoute": "core.errors",
     "Preprocess": "models.preprocess",
+    "RecordedPredictions": "models.recorded",
     "Source": "models.model",
     "StageFailure": "core.errors",
     "Thresholds": "verdicts.limits",
     "Unavailable": "core.errors",
     "assert_labels_agree": "verdicts.assertions",
     "assert_latency": "verdicts.assertions",
+    "zoo": "models.zoo",
 }
 
 
@@ -64,7 +70,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = import_module(f"{__name__}.{_HOMES[name]}")
+    value = home if home.__name__.endswith(f".{name}") else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -41,7 +41,13 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         action="append",
         metavar="MODEL",
         help="check this model without any test code: a .onnx, .tflite, .keras, .pt2 file, a SavedModel directory, "
-        "or [FRAMEWORK=]package.module:factory (repeatable)",
+        "[FRAMEWORK=]package.module:factory, or a built-in one, zoo:mobilenet_v2, zoo:all (repeatable)",
+    )
+    add(
+        "--envrobust-weights",
+        action="append",
+        metavar="WEIGHTS",
+        help="weights of zoo: models: seeded (default), imagenet, or FRAMEWORK=FILE (repeatable)",
     )
     add("--envrobust-inputs", metavar="PATH", help="inputs for --envrobust-model: an image folder, .npy or .npz")
     add(
@@ -50,9 +56,27 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         help="how images are prepared for --envrobust-model: imagenet, inception, caffe, raw; guessed if not given",
     )
     add("--envrobust-size", metavar="PIXELS", help="side of the prepared images, HEIGHTxWIDTH or one number")
+    add(
+        "--envrobust-truth",
+        metavar="HOW",
+        help="where the true classes of --envrobust-inputs are: folders, a .csv file of input,class, or a regular "
+        "expression whose group finds the class number in an input's name",
+    )
+    add(
+        "--envrobust-preprocess-from",
+        choices=("native", "reference"),
+        help="native (default): each source's own preprocessing; reference: the reference's for all of them",
+    )
     add("--envrobust-reference", metavar="ENV", help="the environment that all others are compared with")
+    add(
+        "--envrobust-reference-run",
+        metavar="RECORD",
+        help="compare labels with the reference's predictions of that earlier run, which --envrobust-json wrote",
+    )
     add("--envrobust-strict", action="store_true", default=None, help="an inconclusive verdict fails the test")
     add("--envrobust-json", metavar="PATH", help="write the record of this run there, and the predictions beside it")
+    add("--envrobust-html", metavar="PATH", help="write a report of this run there, one self-contained page")
+    add("--envrobust-markdown", metavar="PATH", help="write a short report of this run there, for a CI job's summary")
     add("--envrobust-cache-dir", metavar="DIR", help="where converted and compiled files are kept")
     add("--envrobust-cache-clear", action="store_true", help="remove all converted and compiled files first")
     add(
@@ -75,16 +99,24 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         metavar="COMPILER.OPTION=VALUE",
         help="an option of a compiler, such as tvm-tuned.trials=200 (repeatable)",
     )
+    add(
+        "--envrobust-interpreter",
+        action="append",
+        metavar="NAME=PYTHON",
+        help="another Python that conversion steps run in whose packages cannot be installed beside the others: "
+        "litert-torch, onnx2tf (repeatable)",
+    )
     for name, text in _LIMITS.items():
         add(f"--envrobust-{name.replace('_', '-')}", metavar="LIMIT", help=text)
         parser.addini(f"envrobust_{name}", text)
     parser.addini("envrobust", "run envrobust's tests without --envrobust", type="bool", default=False)
     parser.addini("envrobust_environments", "like --envrobust-env, one a line", type="linelist")
-    for name in ("reference", "cache_dir", "threads", "time_budget"):
+    for name in ("reference", "preprocess_from", "cache_dir", "threads", "time_budget"):
         parser.addini(f"envrobust_{name}", f"like --envrobust-{name.replace('_', '-')}")
     parser.addini("envrobust_strict", "like --envrobust-strict", type="bool", default=False)
     parser.addini("envrobust_timeout", "like --envrobust-timeout, one a line", type="linelist")
     parser.addini("envrobust_set", "like --envrobust-set, one a line", type="linelist")
+    parser.addini("envrobust_interpreters", "like --envrobust-interpreter, one a line", type="linelist")
 
 
 _LIMITS = {

@@ -7,6 +7,7 @@ import pytest
 
 def register(config: pytest.Config) -> None:
     """Read the settings and register the rest of the plugin."""
+    from pytest_envrobust.core.errors import EnvrobustError
     from pytest_envrobust.integration import benchmark, collection, fixtures, outcomes, parametrization
     from pytest_envrobust.integration.laboratory import Laboratory
     from pytest_envrobust.integration.recording import Recorder, WorkerRecorder
@@ -15,6 +16,10 @@ def register(config: pytest.Config) -> None:
 
     catalogue = Catalogue()
     laboratory = Laboratory(config, catalogue, read_settings(config, catalogue))
+    try:
+        _ = laboratory.earlier  # a run that cannot be read ends this one before it begins
+    except EnvrobustError as error:
+        raise pytest.UsageError(str(error)) from None
     manager = config.pluginmanager
     manager.register(laboratory, "envrobust-laboratory")
     manager.register(parametrization.Parametrization(laboratory), "envrobust-parametrization")

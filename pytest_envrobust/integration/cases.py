@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, NoRoute
 from pytest_envrobust.environments.selection import check_patterns, select
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
@@ -83,17 +83,36 @@ class Choice:
 
 def cases_of(model: Model, catalogue: Catalogue, choice: Choice, left_out: LeftOut) -> list[Case | Fault]:
     """All cases of a model under that choice, in the catalogue's order; a `Fault` where the declaration is at fault."""
-    native = tuple(model.sources)
     try:
         model.check()
         check_patterns(choice.marker, catalogue.everything, "marker")
-        reference = _reference(model, catalogue, choice)
+        reference = reference_of(model, catalogue, choice.reference)
     except DeclarationError as error:
         return [Fault(model.name, error)]
-    everything = catalogue.environments(native)
-    chosen, required = _chosen(catalogue, choice, native, everything)
+    everything = environments_of(model, catalogue)
+    chosen, required = _chosen(catalogue, choice, model, everything)
     left_out.note(model.name, everything, chosen)
     return [_case(model, environment, reference, environment in required, catalogue) for environment in chosen]
+
+
+def environments_of(model: Model, catalogue: Catalogue) -> tuple[Environment, ...]:
+    """Every environment that a model can have: those its sources lead to, and those recorded elsewhere."""
+    recorded = (Environment.recorded(framework) for framework in model.recorded)
+    return (*recorded, *catalogue.environments(model.native))
+
+
+def reference_of(model: Model, catalogue: Catalogue, chosen: Environment | None) -> Environment:
+    """The environment that a model's others are compared with: the chosen one, the model's own, or its first source's.
+
+    Raises `DeclarationError` where the model names one that there cannot be.
+    """
+    if chosen is not None:
+        return chosen
+    if model.reference is not None:
+        check_patterns([model.reference], catalogue.everything, f"reference of model {model.name!r}")
+        return Environment.parse(model.reference)
+    first = next(iter(model.sources))
+    return Environment.recorded(first) if first in model.recorded else catalogue.reference((first,))
 
 
 def find_models(names: Sequence[str], models: Iterable[Model]) -> list[Model | Fault]:
@@ -111,21 +130,13 @@ def _unknown_model(name: str, known: list[str]) -> Fault:
     return Fault(name, DeclarationError(f"there is no model {name!r}", cause=cause, remedy=remedy))
 
 
-def _reference(model: Model, catalogue: Catalogue, choice: Choice) -> Environment:
-    if choice.reference is not None:
-        return choice.reference
-    if model.reference is not None:
-        check_patterns([model.reference], catalogue.everything, f"reference of model {model.name!r}")
-        return Environment.parse(model.reference)
-    return catalogue.reference(tuple(model.sources))
-
-
 def _chosen(
-    catalogue: Catalogue, choice: Choice, native: tuple[str, ...], everything: tuple[Environment, ...]
+    catalogue: Catalogue, choice: Choice, model: Model, everything: tuple[Environment, ...]
 ) -> tuple[list[Environment], frozenset[Environment]]:
     first = choice.marker or choice.patterns
     if not first:
-        return list(catalogue.defaults(native)), frozenset()
+        recorded = [environment for environment in everything if environment.is_recorded]
+        return [*recorded, *catalogue.defaults(model.native)], frozenset()
     selection = select(first, _with_named(first, everything), catalogue.named_only)
     chosen, required = list(selection.chosen), selection.required
     if not choice.marker:
@@ -144,9 +155,20 @@ def _with_named(patterns: Sequence[str], everything: tuple[Environment, ...]) ->
     return [*everything, *(Environment.parse(text) for text in named)]
 
 
+def _nothing_recorded(model: Model, environment: Environment) -> NoRoute:
+    return NoRoute(
+        f"no route to {environment.id}",
+        cause=f"the {environment.framework} source of {model.name!r} is no recorded predictions",
+        remedy="declare them: sources={...: er.RecordedPredictions(path)}",
+    )
+
+
 def _case(model: Model, environment: Environment, reference: Environment, required: bool, catalogue: Catalogue) -> Case:
+    if environment.is_recorded:
+        fault = None if environment.framework in model.recorded else _nothing_recorded(model, environment)
+        return Case(model, environment, reference, required, fault=fault)
     try:
-        plan = catalogue.plan(environment, tuple(model.sources))
+        plan = catalogue.plan(environment, model.native)
     except EnvrobustError as error:
         return Case(model, environment, reference, required, fault=error)
     return Case(model, environment, reference, required, plan, plan.absent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, Stage
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.integration.cases import Case
+from pytest_envrobust.integration.earlier import EarlierReference
 from pytest_envrobust.integration.runs import CellRun
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
@@ -35,6 +36,9 @@ from pytest_envrobust.verdicts.verdict import Verdict
 if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
 
+KEPT_THUMBNAILS = 60
+"""Flipped inputs of a cell that the report can show a picture of."""
+
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -44,7 +48,7 @@ class Subject(TypedDict):
 
     model: str
     environment: Environment
-    reference: Environment
+    reference: Environment | str
     route: tuple[str, ...]
     rerun: str
 
@@ -116,6 +120,7 @@ class Cell(Runner):
         self.case = case
         self.verdicts: list[Verdict] = []
         self.comparison: LabelComparison | None = None
+        self.noise: float | None = None
         self.latency: LatencyEvidence | None = None
         self.used = False
         self._laboratory, self._layers, self._rerun = laboratory, layers, rerun
@@ -158,9 +163,12 @@ class Cell(Runner):
         one of both environments cannot run.
         """
         limit = self._limit(MIN_LABEL_AGREEMENT, min_agreement)
-        self.comparison = self._compare()
-        self.used = self.used or not self.is_reference
-        self._take(judge_labels(self.comparison, limit, class_names=self._run.model_run.class_names, **self._subject))
+        earlier = self._earlier
+        self.comparison = self._compare() if earlier is None else self._compare_with(earlier.scores, earlier.noise)
+        self.used = self.used or earlier is not None or not self.is_reference
+        subject = self._subject if earlier is None else {**self._subject, "reference": earlier.name}
+        self._take(judge_labels(self.comparison, limit, class_names=self._run.model_run.class_names, **subject))
+        self._keep_thumbnails(self.comparison)
         return self.comparison
 
     @plainly
@@ -199,22 +207,43 @@ class Cell(Runner):
         layers: list[Layer] = [Thresholds.of(call, CALL_ARGUMENT), *self._layers]
         return resolve(name, self.environment.id, layers)
 
+    @property
+    def label_reference(self) -> str | None:
+        """What the labels are compared with, where that is an earlier run's reference."""
+        return None if self._earlier is None else self._earlier.name
+
+    @cached_property
+    def _earlier(self) -> EarlierReference | None:
+        laboratory = self._laboratory
+        if laboratory.earlier is None:
+            return None
+        return laboratory.earlier.reference(self.model.name, self.inputs, laboratory.settings.reference)
+
     def _compare(self) -> LabelComparison:
         reference = self._reference_run
+        comparison = self._compare_with(self._expected(reference))
+        if comparison.real and not self.is_reference and (noise := reference.noise()) is not None:
+            comparison = self._compare_with(self._expected(reference), noise)
+        return comparison
+
+    def _compare_with(self, expected: NDArray[Any], noise: float | None = None) -> LabelComparison:
         actual = self._run.predictions.scores
-        expected = self._expected(reference)
-        names = self.inputs.names
         if actual.shape[1:] != expected.shape[1:]:
             raise DeclarationError(
                 f"{self.model.name} has {actual.shape[1]} classes in {self.environment.id} "
-                f"and {expected.shape[1]} in {self.case.reference.id}",
+                f"and {expected.shape[1]} in {self.label_reference or self.case.reference.id}",
                 cause="their labels cannot be compared",
                 remedy="declare the extra leading classes: Source(..., label_offset=1)",
             )
-        comparison = compare_labels(actual, expected, inputs=names)
-        if comparison.real and not self.is_reference:
-            comparison = compare_labels(actual, expected, inputs=names, noise=reference.noise())
-        return comparison
+        self.noise = noise
+        return compare_labels(actual, expected, inputs=self.inputs.names, noise=noise)
+
+    def _keep_thumbnails(self, comparison: LabelComparison) -> None:
+        """Keep a small picture of inputs that flipped, for the report."""
+        inputs = self.inputs
+        if inputs.images is not None:
+            for flip in comparison.flips[:KEPT_THUMBNAILS]:
+                self._laboratory.kept.keep_thumbnail(inputs.digests[flip.index], inputs.images[flip.index])
 
     def _expected(self, reference: CellRun) -> NDArray[Any]:
         subject = f"the reference {reference.environment.id}"
@@ -232,7 +261,7 @@ class Cell(Runner):
             ) from None
 
     def _measure(self) -> LatencyEvidence:
-        if self.is_reference:
+        if self.is_reference or self._reference_run.is_recorded:
             return LatencyEvidence(self._run.timed_alone())
         self._expected(self._reference_run)
         paired = self._run.timed_with(self._reference_run)

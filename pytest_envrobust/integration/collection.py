@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.integration.cases import Case, Fault, cases_of
 from pytest_envrobust.integration.cell import Cell
 from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
+from pytest_envrobust.models import zoo
 from pytest_envrobust.models.detection import framework_of
 from pytest_envrobust.models.inputs import Arrays, Inputs, inputs_at
 from pytest_envrobust.models.model import Model
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.integration.settings import Settings
 
 CHECKS = ("labels", "latency")
 _SELECTED = "envrobust_selected"
@@ -30,9 +33,14 @@ class ModelCollection:
 
     def __init__(self, laboratory: Laboratory) -> None:
         self._laboratory = laboratory
-        config, models = laboratory.config, laboratory.settings.models
-        if models and not hasattr(config, "workerinput"):
-            _set_selected_apart(config, models)
+        config = laboratory.config
+        self._models = zoo.expanded(laboratory.settings.models)
+        try:
+            _check_zoo(self._models, laboratory.settings)
+        except DeclarationError as error:
+            raise pytest.UsageError(str(error)) from None
+        if self._models and not hasattr(config, "workerinput"):
+            _set_selected_apart(config, self._models)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
@@ -45,7 +53,7 @@ class ModelCollection:
         return report
 
     def _collectors(self, session: pytest.Session) -> Iterator[ModelCollector]:
-        for name in self._laboratory.settings.models:
+        for name in self._models:
             yield ModelCollector.from_parent(session, name=name, nodeid=name, laboratory=self._laboratory)
 
 
@@ -59,12 +67,12 @@ class ModelCollector(pytest.Collector):
     def collect(self) -> list[CheckItem]:
         """The checks of one environment stand together, so that its worker is used while it is there.
 
-        Where node ids of this model's items were given, only those.
+        Where node ids of models' items were given, only those.
         """
         found = list(self._items())
         selected: list[str] = getattr(self.config.option, _SELECTED, [])
         asked = [nodeid for nodeid in selected if nodeid.partition("::")[0] == self.name]
-        if not asked or self.name in asked:
+        if not selected or self.name in asked:
             return found
         if unknown := sorted(set(asked) - {item.nodeid for item in found}):
             raise self.CollectError(f"not found: {unknown[0]} (there are {len(found)} items of {self.name})")
@@ -133,20 +141,47 @@ class CheckItem(pytest.Item):
 
 def declared_model(text: str, laboratory: Laboratory) -> Model:
     """The model that a command line declares. Raises `DeclarationError`."""
-    framework, target = framework_of(text)
-    model = Model(text, sources={framework: target}, inputs=_inputs(laboratory))
+    inputs = _inputs(laboratory)
+    if text.startswith(zoo.PREFIX):
+        model = zoo.named(text, inputs, zoo.parsed_weights(laboratory.settings.weights))
+    else:
+        framework, target = framework_of(text)
+        model = Model(text, sources={framework: target}, inputs=inputs)
     return model.resolved(laboratory.config.invocation_params.dir)
+
+
+def _check_zoo(models: tuple[str, ...], settings: Settings) -> None:
+    """Raise `DeclarationError` for options of built-in models that cannot be meant so."""
+    built_in = [text for text in models if text.startswith(zoo.PREFIX)]
+    if settings.weights and not built_in:
+        raise DeclarationError("--envrobust-weights without a built-in model", remedy="add --envrobust-model zoo:NAME")
+    try:
+        weights = zoo.parsed_weights(settings.weights)
+    except DeclarationError as error:
+        raise DeclarationError(f"--envrobust-weights: {error.thing}", cause=error.cause, remedy=error.remedy) from None
+    if len(built_in) > 1 and not isinstance(weights, str):
+        raise DeclarationError(
+            f"--envrobust-weights {' '.join(settings.weights)} for {len(built_in)} models",
+            cause="a file fits one model",
+            remedy="name one --envrobust-model zoo:NAME",
+        )
+    if built_in and len(built_in) == len(models) and (settings.preprocess or settings.size):
+        raise DeclarationError(
+            "--envrobust-preprocess and --envrobust-size do nothing here",
+            cause="each source of a built-in model has its native preprocessing",
+            remedy="--envrobust-preprocess-from=reference gives all of them the reference's",
+        )
 
 
 def _inputs(laboratory: Laboratory) -> Inputs:
     settings = laboratory.settings
     assert settings.inputs is not None
-    if settings.preprocess is None or settings.size is None:
-        return inputs_at(settings.inputs)
+    inputs = inputs_at(settings.inputs, truth=settings.truth)
+    if settings.preprocess is None or settings.size is None or isinstance(inputs, Arrays):
+        return inputs
     height, width = settings.size
     changes = {} if height == width else {"resize": settings.size, "crop": None}
-    inputs = inputs_at(settings.inputs, NAMED[settings.preprocess](height, **changes))
-    return Arrays(settings.inputs) if isinstance(inputs, Arrays) else inputs
+    return replace(inputs, preprocess=NAMED[settings.preprocess](height, **changes))
 
 
 def _set_selected_apart(config: pytest.Config, models: tuple[str, ...]) -> None:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_envrobust.comparison.labels import Flip, LabelComparison
+from pytest_envrobust.comparison.labels import LabelComparison
 from pytest_envrobust.core.errors import EnvrobustError, NoRoute, StageFailure, Unavailable
 from pytest_envrobust.core.status import Status
+from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.integration.cases import Case, Fault
 from pytest_envrobust.integration.cell import Cell
-from pytest_envrobust.timing.ratios import Ratio, smallest_visible, summary
+from pytest_envrobust.reports.figures import labels_figures
+from pytest_envrobust.timing.ratios import Ratio, samples, smallest_visible, summary
 from pytest_envrobust.verdicts.latency import default_clock
 from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT
-from pytest_envrobust.verdicts.verdict import Verdict, gravest
+from pytest_envrobust.verdicts.verdict import gravest
 
 if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
@@ -113,50 +115,34 @@ def _measured(cell: Cell, laboratory: Laboratory) -> Entry:
     run = laboratory.cell_run(cell.model, cell.environment)
     found: Entry = {"compared": cell.used}
     if cell.comparison is not None:
-        found["labels"] = _labels(cell.comparison, cell.verdicts)
+        found["labels"] = _labels(cell.comparison, cell)
     if cell.latency is not None:
         found["latency"] = _latency(cell)
     if run.has_predictions:
         predictions = run.predictions
-        found.setdefault("latency", {**summary(predictions.timing), "from": "predictions"})
-        found |= {
-            "output_digest": run.digest,
-            "engine_evidence": dict(predictions.evidence),
-            "artifact": run.session.artifact,
-            "peak_memory_bytes": run.session.peak_bytes,
-        }
+        if predictions.timing.calls:
+            found.setdefault("latency", {**_times(predictions.timing), "from": "predictions"})
+        found |= {"output_digest": run.digest, "engine_evidence": dict(predictions.evidence)}
+        if not run.is_recorded:
+            found |= {"artifact": run.session.artifact, "peak_memory_bytes": run.session.peak_bytes}
     return found
 
 
-def _labels(comparison: LabelComparison, verdicts: list[Verdict]) -> Entry:
-    limit = next((item.limit for item in verdicts if item.limit and item.limit.name == MIN_LABEL_AGREEMENT), None)
+def _labels(comparison: LabelComparison, cell: Cell) -> Entry:
+    limits = (item.limit for item in cell.verdicts)
+    limit = next((limit for limit in limits if limit and limit.name == MIN_LABEL_AGREEMENT), None)
     return {
-        "n": comparison.n,
-        "agreement": comparison.agreement,
-        "bound": comparison.bound,
-        "flips": {"real": comparison.real, "tie": comparison.tie, "undefined": comparison.undefined},
-        "largest_difference": comparison.largest_difference,
-        "distinct_labels": comparison.distinct_labels,
+        "reference": cell.label_reference,
+        **labels_figures(comparison, cell.noise),
         "limit": limit.value if limit else None,
         "limit_from": limit.origin if limit else None,
-        "flipped": [_flip(flip) for flip in comparison.flips],
-    }
-
-
-def _flip(flip: Flip) -> Entry:
-    return {
-        "input": flip.input,
-        "expected": flip.expected,
-        "actual": flip.actual,
-        "margin": flip.margin,
-        "kind": flip.kind,
     }
 
 
 def _latency(cell: Cell) -> Entry:
     evidence = cell.latency
     assert evidence is not None
-    found: Entry = {**summary(evidence.timing), "from": "alone" if evidence.wall_ratio is None else "pairs"}
+    found: Entry = {**_times(evidence.timing), "from": "alone" if evidence.wall_ratio is None else "pairs"}
     ratios = {"wall": evidence.wall_ratio, "cpu": evidence.cpu_ratio}
     if any(ratios.values()):
         found["ratio"] = {clock: _interval(ratio) for clock, ratio in ratios.items() if ratio is not None}
@@ -172,6 +158,10 @@ def _latency(cell: Cell) -> Entry:
             "verdict": verdict.status.value,
         }
     return found
+
+
+def _times(timing: Timing) -> Entry:
+    return {**summary(timing), "samples_ms": samples(timing)}
 
 
 def _interval(ratio: Ratio) -> list[float] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,13 @@ import pytest
 from pytest_envrobust.artifacts.store import Store
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
-from pytest_envrobust.integration.cases import Case, Choice, LeftOut
+from pytest_envrobust.integration.cases import Case, Choice, LeftOut, reference_of
+from pytest_envrobust.integration.earlier import EarlierRun
 from pytest_envrobust.integration.runs import CellRun, ModelRun
+from pytest_envrobust.integration.settings import NATIVE
 from pytest_envrobust.models.model import Model
+from pytest_envrobust.reports.predictions import Kept
+from pytest_envrobust.workers.locks import machine_lock
 from pytest_envrobust.workers.pool import Pool
 from pytest_envrobust.workers.transport import Scratch
 from pytest_envrobust.workers.workshop import Workshop
@@ -26,6 +32,9 @@ if TYPE_CHECKING:
     from pytest_envrobust.integration.settings import Settings
     from pytest_envrobust.planning.catalogue import Catalogue
     from pytest_envrobust.verdicts.limits import Limit
+
+KEPT = "envrobust_kept"
+"""Key under which an xdist worker learns where the run keeps its predictions."""
 
 
 class Laboratory:
@@ -81,6 +90,25 @@ class Laboratory:
         """The run that a case is compared with."""
         return self.cell_run(case.model, case.reference)
 
+    @cached_property
+    def earlier(self) -> EarlierRun | None:
+        """The earlier run whose reference's labels are the reference here, where the user named one."""
+        path = self.settings.reference_run
+        return None if path is None else EarlierRun.read(path)
+
+    def preprocess_of(self, model: Model, framework: str) -> str:
+        """The framework whose source says how inputs are prepared for that framework's source."""
+        if self.settings.preprocess_from == NATIVE:
+            return framework
+        reference = reference_of(model, self.catalogue, self.settings.reference).source_framework
+        return reference if reference in model.native else framework
+
+    @cached_property
+    def kept(self) -> Kept:
+        """Where all processes of the run keep predictions and thumbnails."""
+        shared = getattr(self.config, "workerinput", {}).get(KEPT)
+        return Kept(Path(shared or tempfile.mkdtemp(prefix="envrobust-")))
+
     def described_models(self) -> list[dict[str, Any]]:
         """What the record says of the models that were used, as plain data."""
         return [run.described() for run in self._models.values()]
@@ -112,12 +140,8 @@ class Laboratory:
     @contextmanager
     def alone_on(self, device: str) -> Iterator[None]:
         """Hold the device's lock: no other run on this machine that keeps to it times anything there meanwhile."""
-        import tempfile
-
-        from filelock import FileLock
-
         kind = device.partition("+")[0].replace(":", "-")
-        with FileLock(Path(tempfile.gettempdir()) / f"envrobust-timing-{kind}.lock", mode=0o666):
+        with machine_lock(f"timing-{kind}"):
             yield
 
     def say(self, text: str) -> None:
@@ -187,8 +211,10 @@ class Laboratory:
         return f"envrobust: {line}" if line else ""
 
     def pytest_unconfigure(self) -> None:
-        """End every worker and remove the scratch directory."""
+        """End every worker; remove the scratch directory and what the run kept."""
         self.close()
+        if "kept" in vars(self) and not hasattr(self.config, "workerinput"):
+            self.kept.remove()
 
     def close(self) -> None:
         """End every worker and remove the scratch directory. Closing twice is fine."""

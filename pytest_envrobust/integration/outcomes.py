@@ -25,7 +25,7 @@ _MALFORMED: pytest.StashKey[DeclarationError] = pytest.StashKey()
 """What is wrong with an item's limitation."""
 
 _FLAGS = ("--envrobust", "--envrobust-strict", "--envrobust-cache-clear")
-_NOT_RERUN = ("--envrobust-cache-clear", "--envrobust-json")
+_NOT_RERUN = ("--envrobust-cache-clear", "--envrobust-json", "--envrobust-html", "--envrobust-markdown")
 
 
 def refuse(error: EnvrobustError) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,9 @@ import pytest_envrobust
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.environments.availability import versions
 from pytest_envrobust.environments.machine import this_machine
-from pytest_envrobust.reports.record import gather_predictions, new_record, write_record
+from pytest_envrobust.integration.laboratory import KEPT
+from pytest_envrobust.reports.analysis import analyse
+from pytest_envrobust.reports.record import new_record, write_record
 from pytest_envrobust.reports.terminal import terminal_lines
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Recorder:
         self._laboratory = laboratory
         self._entries: list[dict[str, Any]] = []
         self._models: dict[str, dict[str, Any]] = {}
+        self._record: Record | None = None
         self._trouble = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -41,15 +43,24 @@ class Recorder:
             self._entries.append(entry)
 
     @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell an xdist worker where the run keeps its predictions."""
+        node.workerinput[KEPT] = str(self._laboratory.kept.folder)
+
+    @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what an xdist worker knows of the models."""
         self._learn(getattr(node, "workeroutput", {}).get(MODELS, []))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the record; a run in which nothing was compared fails."""
+        """Write the record and the reports; a run in which nothing was compared fails."""
         self._learn(self._laboratory.described_models())
-        self._write()
+        self._record = self._made()
+        try:
+            self._write(self._record)
+        except EnvrobustError as error:
+            self._trouble = str(error)
         if self._is_empty(exitstatus) and not session.config.getoption("collectonly"):
             self._trouble = self._trouble or NOTHING_COMPARED
         if self._trouble and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
@@ -57,12 +68,14 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Draw the table, and say what is wrong with the run."""
-        if self._entries:
+        if self._entries and self._record is not None:
             terminalreporter.section("envrobust")
-            for line in terminal_lines(self._record()):
+            for line in terminal_lines(self._record):
                 terminalreporter.write_line(line)
-        if path := self._laboratory.settings.json:
-            terminalreporter.write_line(f"record: {path}")
+        settings = self._laboratory.settings
+        for name, path in (("record", settings.json), ("report", settings.html), ("summary", settings.markdown)):
+            if path is not None:
+                terminalreporter.write_line(f"{name}: {path}")
         if self._trouble:
             terminalreporter.write_line(f"envrobust: {self._trouble}", red=True, bold=True)
 
@@ -77,17 +90,22 @@ class Recorder:
         usual = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.TESTS_FAILED)
         return usual and (asked or bool(self._entries))
 
-    def _write(self) -> None:
-        path = self._laboratory.settings.json
-        if path is None:
-            return
-        try:
-            write_record(self._record(), path)
-            gather_predictions(path)
-        except EnvrobustError as error:
-            self._trouble = str(error)
+    def _write(self, record: Record) -> None:
+        """Whatever the user asked for. Raises `DeclarationError` where a place cannot be written."""
+        settings, kept = self._laboratory.settings, self._laboratory.kept
+        if settings.json is not None:
+            write_record(record, settings.json)
+            kept.gather(settings.json)
+        if settings.html is not None:
+            from pytest_envrobust.reports.html import write_html
 
-    def _record(self) -> Record:
+            write_html(record, kept, settings.html)
+        if settings.markdown is not None:
+            from pytest_envrobust.reports.markdown import write_markdown
+
+            write_markdown(record, settings.markdown)
+
+    def _made(self) -> Record:
         laboratory = self._laboratory
         machine = asdict(this_machine())
         run = {
@@ -99,11 +117,24 @@ class Recorder:
                 "pytest": pytest.__version__,
                 **versions(laboratory.catalogue.requirements),
             },
-            "command": [sys.argv[0].rpartition("/")[2], *laboratory.config.invocation_params.args],
+            "command": ["pytest", *laboratory.config.invocation_params.args],
             "threads": laboratory.settings.threads,
+            "preprocess_from": laboratory.settings.preprocess_from,
             "left_out": laboratory.left_out.line(),
         }
-        return new_record(run, list(self._models.values()), self._entries)
+        if laboratory.settings.interpreters:
+            run["interpreters"] = {
+                name: {"python": given.python, "version": given.version, "packages": dict(given.packages)}
+                for name, given in laboratory.settings.interpreters.items()
+            }
+        if laboratory.earlier is not None:
+            run["reference_run"] = laboratory.earlier.described()
+        return new_record(run, [self._analysed(model) for model in self._models.values()], self._entries)
+
+    def _analysed(self, model: dict[str, Any]) -> dict[str, Any]:
+        cells = [entry for entry in self._entries if entry.get("model") == model["name"]]
+        analysis = analyse(model, cells, self._laboratory.kept.scores)
+        return model if analysis is None else {**model, "analysis": analysis}
 
 
 class WorkerRecorder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.digest import output_digest
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.core.errors import EnvrobustError, StageFailure
+from pytest_envrobust.core.errors import EnvrobustError, StageFailure, Unavailable
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.timing import Timing
@@ -20,8 +21,9 @@ from pytest_envrobust.models.guessing import guessed_preprocess
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.preprocess import Preprocess
+from pytest_envrobust.models.recorded import LoadedPredictions
+from pytest_envrobust.models.truth import Truth, truth_of
 from pytest_envrobust.planning.catalogue import Plan
-from pytest_envrobust.reports.record import keep_predictions
 from pytest_envrobust.timing.sampling import Paired, alone, interleaved
 from pytest_envrobust.workers.transport import Handle
 from pytest_envrobust.workers.workshop import LiveSession, Predictions, input_spec
@@ -73,6 +75,21 @@ class ModelRun:
     def class_names(self) -> tuple[str, ...]:
         return self.model.class_names()
 
+    @property
+    def truth(self) -> Truth | None:
+        """The inputs' true classes, where the declaration says how to find them."""
+        how = self.model.input_set.truth
+        return None if how is None else self._memo("truth", lambda: truth_of(how, self.inputs.names, self.class_names))
+
+    def recorded(self, framework: str) -> tuple[str, LoadedPredictions]:
+        """Path and content of the predictions recorded for that framework, as wide as the widest of the model's."""
+        sources = {name: self.model.source(name).recorded for name in self.model.recorded}
+        found = {
+            name: self._memo(("recorded", name), source.load) for name, source in sources.items() if source is not None
+        }
+        classes = max(loaded.scores.shape[1] for loaded in found.values())
+        return str(self.model.source(framework).target.path), found[framework].widened(classes)
+
     def source(self, framework: str) -> SourceRef:
         """What a worker needs to load that source."""
         return self._memo(("source", framework), lambda: self.model.source(framework).reference(framework))
@@ -98,29 +115,57 @@ class ModelRun:
 
     def described(self) -> dict[str, Any]:
         """What the record says of the model: sources with their digests, inputs, guesses."""
-        sources = {}
-        for framework, source in self.model.sources.items():
-            inspection = self._memo.done(("inspection", framework))
-            preprocess = self._memo.done(("preprocess", framework)) or self.model.preprocess(framework)
-            sources[framework] = {
-                "target": str(source.target),
-                "label_offset": source.label_offset,
-                **({"digest": inspection.digest} if inspection else {}),
-                **({"preprocess": repr(preprocess)} if preprocess else {}),
-            }
-        inputs = self._memo.done("inputs")
-        described: dict[str, Any] = {"name": self.model.name, "sources": sources}
+        described: dict[str, Any] = {
+            "name": self.model.name,
+            "sources": {framework: self._described_source(framework) for framework in self.model.sources},
+        }
+        inputs: LoadedInputs | None = self._memo.done("inputs")
         if inputs is not None:
             described["inputs"] = list(inputs.names)
+            if inputs.digests:
+                described["input_digests"] = list(inputs.digests)
+        if self.class_names:
+            described["class_names"] = list(self.class_names)
+        truth: Truth | None = self._memo.done("truth")
+        if truth is not None:
+            described |= {"truth": list(truth.classes), "truth_from": truth.origin}
         if self.guesses:
             described["guesses"] = self.guesses
         return described
 
+    def _described_source(self, framework: str) -> dict[str, Any]:
+        source = self.model.source(framework)
+        recorded = source.recorded
+        described: dict[str, Any] = {
+            "target": str(source.target if recorded is None else recorded.path),
+            "label_offset": source.label_offset if recorded is None else recorded.label_offset,
+        }
+        if inspection := self._memo.done(("inspection", framework)):
+            described["digest"] = inspection.digest
+        if preprocess := self._memo.done(("preprocess", framework)):
+            described["preprocess"] = str(preprocess)
+        if source.weights:
+            described["weights"] = source.weights
+        return described
+
     def _batch(self, framework: str, inputs: LoadedInputs) -> NDArray[Any]:
-        preprocess = self.model.preprocess(framework)
-        if preprocess is None and inputs.images is not None:
-            preprocess = self._guess(framework)
-        return inputs.batch(preprocess, frameworks()[framework].layout)  # type: ignore[arg-type]
+        return inputs.batch(self._preprocess(framework, inputs), frameworks()[framework].layout)  # type: ignore[arg-type]
+
+    def _preprocess(self, framework: str, inputs: LoadedInputs) -> Preprocess | None:
+        """The source's own or, where the user holds it fixed, the reference's, laid out as the source takes it."""
+        own = self._native_preprocess(framework, inputs)
+        whose = self._laboratory.preprocess_of(self.model, framework)
+        used = own if whose == framework else self._native_preprocess(whose, inputs)
+        if used is None:
+            return None
+        kept = used if whose == framework else replace(used, layout=own.layout if own is not None else None)
+        return self._memo(("preprocess", framework), lambda: kept)
+
+    def _native_preprocess(self, framework: str, inputs: LoadedInputs) -> Preprocess | None:
+        declared = self.model.preprocess(framework)
+        if declared is None and inputs.images is not None:
+            return self._memo(("guess", framework), lambda: self._guess(framework))
+        return declared
 
     def _guess(self, framework: str) -> Preprocess:
         settings = self._laboratory.settings
@@ -129,7 +174,7 @@ class ModelRun:
         if guess.text not in self.guesses.values():
             self._laboratory.say(f"{self.model.name}: {guess.text}")
         self.guesses[framework] = guess.text
-        return self._memo(("preprocess", framework), lambda: guess.preprocess)
+        return guess.preprocess
 
 
 class CellRun:
@@ -141,9 +186,14 @@ class CellRun:
         self._memo = Memo()
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether its predictions were recorded elsewhere: there is no session, and no time."""
+        return self.environment.is_recorded
+
+    @property
     def plan(self) -> Plan:
         catalogue = self._laboratory.catalogue
-        native = tuple(self.model_run.model.sources)
+        native = self.model_run.model.native
         return self._memo("plan", lambda: catalogue.plan(self.environment, native))
 
     @property
@@ -169,9 +219,11 @@ class CellRun:
     def predict(self, inputs: LoadedInputs | NDArray[Any]) -> NDArray[Any]:
         """Scores for other inputs: a batch as the source takes it, or inputs to be prepared for it."""
         framework = self.environment.source_framework
+        if isinstance(inputs, LoadedInputs) and inputs is self.model_run.inputs:
+            return self.predictions.scores.copy()
+        if self.is_recorded:
+            raise _nothing_runs(self.environment)
         if isinstance(inputs, LoadedInputs):
-            if inputs is self.model_run.inputs:
-                return self.predictions.scores.copy()
             inputs = self.model_run.batch(framework, inputs)
         with self._laboratory.scratch.lend(np.asarray(inputs)) as handle:
             return self._in_class_order(self.session.run(handle).scores)
@@ -188,15 +240,20 @@ class CellRun:
         """Times by itself, once a run."""
         return self._memo("alone", self._alone)
 
-    def noise(self) -> float:
-        """Largest score difference between this environment and itself: run again, and with another thread count."""
-        return self._memo("noise", self._noise)
+    def noise(self) -> float | None:
+        """Largest score difference between this environment and itself: run again, and with another thread count.
+
+        ``None`` where nothing can be run again.
+        """
+        return None if self.is_recorded else self._memo("noise", self._noise)
 
     @property
     def _handle(self) -> Handle:
         return self.model_run.handle(self.environment.source_framework)
 
     def _open(self) -> LiveSession:
+        if self.is_recorded:
+            raise _nothing_runs(self.environment)
         workshop = self._laboratory.workshop
         plan = self.plan
         if plan.absent is not None:
@@ -208,11 +265,19 @@ class CellRun:
         return workshop.open(plan, self.model_run.source(framework), spec)
 
     def _predict(self) -> Predictions:
+        _ = self.model_run.truth  # one that cannot be read is told at once
+        found = self._recorded() if self.is_recorded else self._run()
+        self._laboratory.kept.keep(output_digest(found.scores), found.scores)
+        return found
+
+    def _run(self) -> Predictions:
         found = self.session.run(self._handle)
-        scores = self._in_class_order(found.scores)
-        if path := self._laboratory.settings.json:
-            keep_predictions(path, output_digest(scores), scores)
-        return Predictions(scores, found.timing, found.evidence)
+        return replace(found, scores=self._in_class_order(found.scores))
+
+    def _recorded(self) -> Predictions:
+        path, loaded = self.model_run.recorded(self.environment.framework)
+        scores = loaded.for_inputs(self.model_run.inputs.names, path)
+        return Predictions(scores, Timing.of([], []), {"recorded": path})
 
     def _in_class_order(self, scores: NDArray[Any]) -> NDArray[Any]:
         offset = self.model_run.model.source(self.environment.source_framework).label_offset
@@ -253,6 +318,13 @@ class CellRun:
             self._laboratory.say(f"{self.environment.id} could not be run with {threads} threads")
         differences = [_largest(scores[0], again) for again in scores[1:]]
         return max(differences)
+
+
+def _nothing_runs(environment: Environment) -> Unavailable:
+    return Unavailable(
+        f"{environment.id} cannot run",
+        cause="its predictions were recorded elsewhere, for the model's own inputs, without times",
+    )
 
 
 def _largest(one: NDArray[Any], other: NDArray[Any]) -> float:

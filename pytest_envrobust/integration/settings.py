@@ -15,11 +15,14 @@ from pytest_envrobust.backends.base import Option
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.core.status import Stage
+from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
 from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Limit, parse_limit
 
 COMMAND_LINE, INI = "command line", "ini"
+NATIVE, OF_REFERENCE = "native", "reference"
+"""Whose preprocessing a source's inputs get: its own, or that of the reference's source."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,15 @@ class Settings:
     inputs: Path | None = None
     preprocess: str | None = None
     size: tuple[int, int] | None = None
+    weights: tuple[str, ...] = ()
+    truth: str | None = None
+    preprocess_from: str = NATIVE
     reference: Environment | None = None
     strict: bool = False
+    reference_run: Path | None = None
     json: Path | None = None
+    html: Path | None = None
+    markdown: Path | None = None
     cache_dir: Path = field(default_factory=default_root)
     cache_clear: bool = False
     limits: Mapping[Stage, float] = field(default_factory=dict)
@@ -42,27 +51,34 @@ class Settings:
     threads: int = 1
     time_budget: float = 3.0
     options: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)
+    interpreters: Mapping[str, GivenInterpreter] = field(default_factory=dict)
     command_line_limits: Mapping[str, Limit] = field(default_factory=dict)
     ini_limits: Mapping[str, Limit] = field(default_factory=dict)
 
 
 def read_settings(config: pytest.Config, catalogue: Catalogue) -> Settings:
-    """All settings. Raises `pytest.UsageError` for the first that is malformed, naming the option or ini key."""
+    """All settings; the catalogue learns which interpreters there are.
+
+    Raises `pytest.UsageError` for the first that is malformed, naming the option or ini key.
+    """
     try:
-        return _read(config, catalogue)
+        settings = _read(config, catalogue)
     except EnvrobustError as error:
         raise pytest.UsageError(str(error)) from None
+    catalogue.interpreters = settings.interpreters
+    return settings
 
 
 def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
     here = Path(config.invocation_params.dir)
     patterns, origin = _environments(config, catalogue)
     reference, reference_origin = _either(config, "reference")
+    preprocess_from, preprocess_origin = _either(config, "preprocess_from")
     cache_dir, cache_origin = _either(config, "cache_dir")
     threads, threads_origin = _either(config, "threads")
     budget, budget_origin = _either(config, "time_budget")
     strict = config.getoption("envrobust_strict")
-    inputs, json = config.getoption("envrobust_inputs"), config.getoption("envrobust_json")
+    inputs = config.getoption("envrobust_inputs")
     models = tuple(config.getoption("envrobust_model") or ())
     if models and inputs is None:
         raise DeclarationError("--envrobust-model needs inputs", remedy="add --envrobust-inputs FOLDER")
@@ -75,9 +91,15 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         inputs=None if inputs is None else here / inputs,
         preprocess=_preprocess(config.getoption("envrobust_preprocess")),
         size=_size(config.getoption("envrobust_size")),
+        weights=tuple(config.getoption("envrobust_weights") or ()),
+        truth=config.getoption("envrobust_truth"),
+        preprocess_from=_whose(preprocess_from, preprocess_origin),
         reference=None if reference is None else _environment(reference, catalogue, reference_origin),
         strict=bool(config.getini("envrobust_strict")) if strict is None else True,
-        json=None if json is None else here / json,
+        reference_run=_path(config, "reference_run"),
+        json=_path(config, "json"),
+        html=_path(config, "html"),
+        markdown=_path(config, "markdown"),
         cache_dir=default_root() if cache_dir is None else _base(config, cache_origin) / Path(cache_dir).expanduser(),
         cache_clear=bool(config.getoption("envrobust_cache_clear")),
         limits=_stage_limits(config),
@@ -85,6 +107,7 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         threads=int(_number("threads", threads, threads_origin, 1, whole=True)),
         time_budget=_number("time budget", budget, budget_origin, 3.0),
         options=_options(config, catalogue),
+        interpreters=_interpreters(config),
         command_line_limits=_limits(config, COMMAND_LINE),
         ini_limits=_limits(config, INI),
     )
@@ -97,6 +120,18 @@ def _either(config: pytest.Config, name: str) -> tuple[str | None, str]:
         return value, f"--envrobust-{name.replace('_', '-')}"
     value = config.getini(f"envrobust_{name}")
     return (str(value), f"envrobust_{name} in the ini file") if value else (None, "default")
+
+
+def _path(config: pytest.Config, name: str) -> Path | None:
+    """The path that an option names, taken from where pytest was started."""
+    value = config.getoption(f"envrobust_{name}")
+    return None if value is None else Path(config.invocation_params.dir) / value
+
+
+def _whose(text: str | None, origin: str) -> str:
+    if text not in (None, NATIVE, OF_REFERENCE):
+        raise DeclarationError(f"preprocess-from {text!r} ({origin})", cause=f"it is {NATIVE} or {OF_REFERENCE}")
+    return text or NATIVE
 
 
 def _base(config: pytest.Config, origin: str) -> Path:
@@ -190,6 +225,17 @@ def _options(config: pytest.Config, catalogue: Catalogue) -> dict[str, dict[str,
             raise DeclarationError(f"--envrobust-set {line}", cause=f"{name} is a number") from None
         found.setdefault(compiler, {})[option] = value
     return found
+
+
+def _interpreters(config: pytest.Config) -> dict[str, GivenInterpreter]:
+    lines: dict[str, tuple[str, Path, str]] = {}
+    sources = (
+        (config.getini("envrobust_interpreters"), "envrobust_interpreters in the ini file"),
+        (config.getoption("envrobust_interpreter") or (), "--envrobust-interpreter"),
+    )
+    for given, origin in sources:
+        lines |= {line.partition("=")[0].strip(): (line, _base(config, origin), origin) for line in given}
+    return {name: given_interpreter(*each) for name, each in lines.items()}
 
 
 def _limits(config: pytest.Config, origin: str) -> dict[str, Limit]:

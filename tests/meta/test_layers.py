@@ -22,6 +22,8 @@ FRAMEWORKS = frozenset(
         "safetensors",
         "huggingface_hub",
         "h5py",
+        "litert_torch",
+        "onnx2tf",
         "tensorflow",
         "keras",
         "onnx",

@@ -1,0 +1,68 @@
+"""The study's finding on real weights: labels depend on the framework, not on the compiler; time depends on both."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+ENVIRONMENTS = [
+    f"{framework}/{compiler}/cpu" for framework in ("keras", "torch") for compiler in ("eager", "ort-all", "openvino")
+]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not DATA.exists(), reason="the real weights and photographs are not here: ../shared/data"),
+]
+
+
+def run(folder: Path, *more: str) -> dict[str, Any]:
+    """The model's entry in the record of a run on all photographs."""
+    weights = {"keras": "keras_mobilenet_v2.weights.h5", "torch": "torch_mobilenet_v2.safetensors"}
+    chosen = [f"--envrobust-weights={name}={DATA / 'models' / file}" for name, file in weights.items()]
+    model = ["--envrobust-model=zoo:mobilenet_v2", f"--envrobust-inputs={DATA / 'images'}"]
+    limits = ["--envrobust-min-label-agreement=0", "--envrobust-time-budget=0.5", "--envrobust-truth=^([0-9]+)_"]
+    own = ["--envrobust", "--envrobust-json=run.json", "--envrobust-cache-dir=cache", "-p", "no:cacheprovider"]
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", *own, *model, *chosen, *limits, *more],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    (found,) = json.loads((folder / "run.json").read_text(encoding="utf-8"))["models"]
+    entry: dict[str, Any] = found
+    return entry
+
+
+def sensitivity(model: dict[str, Any]) -> dict[str, Any]:
+    """The entries of the whole factors."""
+    return {each["factor"]: each for each in model["analysis"]["sensitivity"] if "part" not in each}
+
+
+def test_labels_depend_on_the_framework_and_time_on_both(tmp_path: Path) -> None:
+    model = run(tmp_path, f"--envrobust-env={','.join(ENVIRONMENTS)}")
+    found = sensitivity(model)
+    assert 0.08 < found["framework"]["labels"]["mean"] < 0.25
+    assert found["compiler"]["labels"]["largest"] < 0.02
+    for factor in ("framework", "compiler"):
+        assert found[factor]["time"]["interval"][0] > 1
+    for each in model["analysis"]["accuracy"]:
+        assert each["top1"] > 0.75
+        assert each["top5"] > each["top1"]
+
+
+def test_most_of_the_difference_is_preprocessing_where_it_is_held_fixed(tmp_path: Path) -> None:
+    eager = "--envrobust-env=keras/eager/cpu,torch/eager/cpu"
+    own = sensitivity(run(tmp_path, eager, "-k", "labels"))["framework"]["labels"]["mean"]
+    fixed = sensitivity(run(tmp_path, eager, "-k", "labels", "--envrobust-preprocess-from=reference"))["framework"]
+    assert fixed["labels"]["mean"] != own
