@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,3 +205,11 @@ def test_the_commands_of_the_page_on_runs_work(run: Path, capsys: Output) -> Non
                 Path(name).with_suffix(suffix).write_bytes(run.with_suffix(suffix).read_bytes())
         assert main(shlex.split(command)[1:]) in (0, 1), command
         assert capsys.readouterr().err == ""
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    command = f"{shlex.quote(sys.executable)} -c 'import sys; from pytest_envrobust.cli import main; sys.exit(main())'"
+    done = subprocess.run(
+        f"{command} doctor | (exec <&-; sleep 3)", shell=True, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
