@@ -167,8 +167,8 @@ class Cell(Runner):
         self.comparison = self._compare() if earlier is None else self._compare_with(earlier.scores, earlier.noise)
         self.used = self.used or earlier is not None or not self.is_reference
         subject = self._subject if earlier is None else {**self._subject, "reference": earlier.name}
-        self._take(judge_labels(self.comparison, limit, class_names=self._run.model_run.class_names, **subject))
         self._keep_thumbnails(self.comparison)
+        self._take(judge_labels(self.comparison, limit, class_names=self._run.model_run.class_names, **subject))
         return self.comparison
 
     @plainly
