@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.frameworks._zoo import IMAGENET, SEEDED, downloaded, drawn, some, unfit, unreadable
+from pytest_envrobust.frameworks._zoo import IMAGENET, SEEDED, UNSET, downloaded, drawn, some, unfit, unreadable
 from pytest_envrobust.frameworks.keras import quiet
 
 _NAMES = {
@@ -34,6 +34,8 @@ def build(name: str, weights: str, images: NDArray[Any] | None) -> Any:
         with quiet():
             return downloaded(name, "keras", lambda: make(weights="imagenet", classifier_activation=None))
     model = make(weights=None, classifier_activation=None)
+    if weights == UNSET:
+        return model
     if weights == SEEDED:
         assert images is not None
         _draw(model)

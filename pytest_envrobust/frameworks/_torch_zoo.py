@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import Unavailable
 from pytest_envrobust.core.requirements import Requirement
-from pytest_envrobust.frameworks._zoo import IMAGENET, SEEDED, downloaded, drawn, some, unfit, unreadable
+from pytest_envrobust.frameworks._zoo import IMAGENET, SEEDED, UNSET, downloaded, drawn, some, unfit, unreadable
 
 RESNET101_V2 = "resnetv2_101.a1h_in1k"
 """timm's name of the network and of its ImageNet weights."""
@@ -40,7 +40,7 @@ def build(name: str, weights: str, images: NDArray[Any] | None) -> Any:
         assert images is not None
         _draw(model)
         _calibrate(model, images)
-    elif weights != IMAGENET:
+    elif weights not in (IMAGENET, UNSET):
         _load(model, name, Path(weights))
     return model.eval()
 

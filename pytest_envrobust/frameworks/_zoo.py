@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 SEEDED, IMAGENET = "seeded", "imagenet"
 """Weights that have a name; any other are a file."""
+UNSET = "unset"
+"""No weights of ours: those that a framework begins with."""
 SEED = 0
 SUFFIXES = {"keras": ".weights.h5", "torch": ".safetensors"}
 """What a weights file's name ends in, by framework."""

@@ -19,7 +19,9 @@ _produced: dict[tuple[str, str, str, bytes], Any] = {}
 def produce(source: SourceRef, is_model: Callable[[Any], bool]) -> Any:
     """Import or unpickle what ``source`` names and, unless ``is_model(object)`` holds already, call it.
 
-    A process calls a factory once: all that it does with a source, it does with the same object.
+    A process calls a factory once: all that it does with a source, it does with the same object. Where the weights are
+    known already (the source names a file with them), a factory with a method ``structure`` is asked for the model
+    without them: the caller puts them in.
 
     Raises `DeclarationError` where the import path does not resolve or the factory gives something else than a model.
     Exceptions of the factory itself pass through.
@@ -40,7 +42,8 @@ def _called(source: SourceRef, is_model: Callable[[Any], bool]) -> Any:
             f"source {name!r} is a {type(found).__name__}",
             cause=f"a {source.form} model or a function that returns one is needed",
         )
-    model = found()
+    without_weights = getattr(found, "structure", None)
+    model = without_weights() if source.state and callable(without_weights) else found()
     if not is_model(model):
         raise DeclarationError(
             f"factory {name!r} returned a {type(model).__name__}", cause=f"a {source.form} model is needed"

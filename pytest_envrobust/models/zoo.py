@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.frameworks import _keras_zoo, _torch_zoo, frameworks
-from pytest_envrobust.frameworks._zoo import IMAGENET, SEED, SEEDED, SUFFIXES
+from pytest_envrobust.frameworks._zoo import IMAGENET, SEED, SEEDED, SUFFIXES, UNSET
 from pytest_envrobust.models.inputs import Arrays, ImageFolder, Inputs, decoded, inputs_at
 from pytest_envrobust.models.model import Model, Source
 from pytest_envrobust.models.preprocess import Preprocess
@@ -145,6 +145,10 @@ class ZooFactory:
             layout: Any = frameworks()[self.framework].layout
             images = preprocess(self.name, self.framework).apply(_spread(self.inputs), layout=layout)
         return _BUILD[self.framework](self.name, self.weights, images)
+
+    def structure(self) -> Any:
+        """The same model with whatever weights it has at first: drawing and calibrating them takes long."""
+        return _BUILD[self.framework](self.name, UNSET, None)
 
     @property
     def file(self) -> Path | None:
