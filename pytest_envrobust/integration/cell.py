@@ -14,8 +14,8 @@ from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, Stage
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.integration.cases import Case
+from pytest_envrobust.integration.cell_run import CellRun
 from pytest_envrobust.integration.earlier import EarlierReference
-from pytest_envrobust.integration.runs import CellRun
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.timing.ratios import paired_ratio

@@ -16,8 +16,9 @@ from pytest_envrobust.artifacts.store import Store
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.integration.cases import Case, Choice, LeftOut, reference_of
+from pytest_envrobust.integration.cell_run import CellRun
 from pytest_envrobust.integration.earlier import EarlierRun
-from pytest_envrobust.integration.runs import CellRun, ModelRun
+from pytest_envrobust.integration.model_run import ModelRun
 from pytest_envrobust.integration.settings import NATIVE
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.reports.predictions import Kept

@@ -1,11 +1,9 @@
-"""What a run has of each model and of each cell: made when first needed, kept, failures too."""
+"""What a run has of a cell: its live session, its predictions and times."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +11,11 @@ from numpy.typing import NDArray
 from pytest_envrobust.comparison.digest import output_digest
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import EnvrobustError, StageFailure, Unavailable
-from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.timing import Timing
-from pytest_envrobust.frameworks import frameworks
-from pytest_envrobust.models.guessing import guessed_preprocess
+from pytest_envrobust.integration.memo import Memo
+from pytest_envrobust.integration.model_run import ModelRun
 from pytest_envrobust.models.inputs import LoadedInputs
-from pytest_envrobust.models.model import Model
-from pytest_envrobust.models.preprocess import Preprocess
-from pytest_envrobust.models.recorded import LoadedPredictions
-from pytest_envrobust.models.truth import Truth, truth_of
 from pytest_envrobust.planning.catalogue import Plan
 from pytest_envrobust.timing.sampling import Paired, alone, interleaved
 from pytest_envrobust.workers.transport import Handle
@@ -30,151 +23,6 @@ from pytest_envrobust.workers.workshop import LiveSession, Predictions, input_sp
 
 if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
-
-Made = TypeVar("Made")
-
-
-class Memo:
-    """Makes each thing once; what failed fails again with the same error."""
-
-    def __init__(self) -> None:
-        self._made: dict[object, Any] = {}
-
-    def __call__(self, key: object, make: Callable[[], Made]) -> Made:
-        if key not in self._made:
-            try:
-                self._made[key] = make()
-            except EnvrobustError as error:
-                self._made[key] = error
-        found: Made | EnvrobustError = self._made[key]
-        if isinstance(found, EnvrobustError):
-            raise found
-        return found
-
-    def done(self, key: object) -> Any:
-        """What was made under that key; ``None`` where it was not made, or failed."""
-        made = self._made.get(key)
-        return None if isinstance(made, EnvrobustError) else made
-
-
-class ModelRun:
-    """A model's inputs, decoded once, and the batch of each of its sources."""
-
-    def __init__(self, model: Model, laboratory: Laboratory) -> None:
-        self.model = model
-        self.guesses: dict[str, str] = {}
-        self._laboratory = laboratory
-        self._memo = Memo()
-
-    @property
-    def inputs(self) -> LoadedInputs:
-        """The inputs, decoded."""
-        return self._memo("inputs", self.model.input_set.load)
-
-    @cached_property
-    def class_names(self) -> tuple[str, ...]:
-        return self.model.class_names()
-
-    @property
-    def truth(self) -> Truth | None:
-        """The inputs' true classes, where the declaration says how to find them."""
-        how = self.model.input_set.truth
-        return None if how is None else self._memo("truth", lambda: truth_of(how, self.inputs.names, self.class_names))
-
-    def recorded(self, framework: str) -> tuple[str, LoadedPredictions]:
-        """Path and content of the predictions recorded for that framework, as wide as the widest of the model's."""
-        sources = {name: self.model.source(name).recorded for name in self.model.recorded}
-        found = {
-            name: self._memo(("recorded", name), source.load) for name, source in sources.items() if source is not None
-        }
-        classes = max(loaded.scores.shape[1] for loaded in found.values())
-        return str(self.model.source(framework).target.path), found[framework].widened(classes)
-
-    def source(self, framework: str) -> SourceRef:
-        """What a worker needs to load that source."""
-        return self._memo(("source", framework), lambda: self.model.source(framework).reference(framework))
-
-    def inspection(self, framework: str) -> Inspection:
-        """What that source says of itself."""
-        return self._memo(("inspection", framework), lambda: self._laboratory.workshop.inspect(self.source(framework)))
-
-    def batch(self, framework: str, inputs: LoadedInputs | None = None) -> NDArray[Any]:
-        """The inputs (by default the model's own) as that source takes them, shape (N, ...)."""
-        if inputs is None or inputs is self.inputs:
-            return self._memo(("batch", framework), lambda: self._batch(framework, self.inputs))
-        return self._batch(framework, inputs)
-
-    def handle(self, framework: str) -> Handle:
-        """The batch of the model's own inputs, where workers can map it; sources with equal batches share one."""
-
-        def put() -> Handle:
-            batch = self.batch(framework)
-            return self._memo(("file", output_digest(batch)), lambda: self._laboratory.scratch.put(batch))
-
-        return self._memo(("handle", framework), put)
-
-    def described(self) -> dict[str, Any]:
-        """What the record says of the model: sources with their digests, inputs, guesses."""
-        described: dict[str, Any] = {
-            "name": self.model.name,
-            "sources": {framework: self._described_source(framework) for framework in self.model.sources},
-        }
-        inputs: LoadedInputs | None = self._memo.done("inputs")
-        if inputs is not None:
-            described["inputs"] = list(inputs.names)
-            if inputs.digests:
-                described["input_digests"] = list(inputs.digests)
-        if self.class_names:
-            described["class_names"] = list(self.class_names)
-        truth: Truth | None = self._memo.done("truth")
-        if truth is not None:
-            described |= {"truth": list(truth.classes), "truth_from": truth.origin}
-        if self.guesses:
-            described["guesses"] = self.guesses
-        return described
-
-    def _described_source(self, framework: str) -> dict[str, Any]:
-        source = self.model.source(framework)
-        recorded = source.recorded
-        described: dict[str, Any] = {
-            "target": str(source.target if recorded is None else recorded.path),
-            "label_offset": source.label_offset if recorded is None else recorded.label_offset,
-        }
-        if inspection := self._memo.done(("inspection", framework)):
-            described["digest"] = inspection.digest
-        if preprocess := self._memo.done(("preprocess", framework)):
-            described["preprocess"] = str(preprocess)
-        if source.weights:
-            described["weights"] = source.weights
-        return described
-
-    def _batch(self, framework: str, inputs: LoadedInputs) -> NDArray[Any]:
-        return inputs.batch(self._preprocess(framework, inputs), frameworks()[framework].layout)  # type: ignore[arg-type]
-
-    def _preprocess(self, framework: str, inputs: LoadedInputs) -> Preprocess | None:
-        """The source's own or, where the user holds it fixed, the reference's, laid out as the source takes it."""
-        own = self._native_preprocess(framework, inputs)
-        whose = self._laboratory.preprocess_of(self.model, framework)
-        used = own if whose == framework else self._native_preprocess(whose, inputs)
-        if used is None:
-            return None
-        kept = used if whose == framework else replace(used, layout=own.layout if own is not None else None)
-        return self._memo(("preprocess", framework), lambda: kept)
-
-    def _native_preprocess(self, framework: str, inputs: LoadedInputs) -> Preprocess | None:
-        declared = self.model.preprocess(framework)
-        if declared is None and inputs.images is not None:
-            return self._memo(("guess", framework), lambda: self._guess(framework))
-        return declared
-
-    def _guess(self, framework: str) -> Preprocess:
-        settings = self._laboratory.settings
-        inspection = self.inspection(framework)
-        guess = guessed_preprocess(inspection.input, frameworks()[framework].layout, settings.preprocess, settings.size)
-        if guess.text not in self.guesses.values():
-            self._laboratory.say(f"{self.model.name}: {guess.text}")
-        self.guesses[framework] = guess.text
-        return guess.preprocess
 
 
 class CellRun:
