@@ -28,7 +28,8 @@ def run(folder: Path, *more: str) -> dict[str, Any]:
     chosen = [f"--envrobust-weights={name}={DATA / 'models' / file}" for name, file in weights.items()]
     model = ["--envrobust-model=zoo:mobilenet_v2", f"--envrobust-inputs={DATA / 'images'}"]
     limits = ["--envrobust-min-label-agreement=0", "--envrobust-time-budget=0.5", "--envrobust-truth=^([0-9]+)_"]
-    own = ["--envrobust", "--envrobust-reference=keras/graph/cpu", "--envrobust-json=run.json", "--envrobust-cache-dir=cache", "-p", "no:cacheprovider"]
+    own = ["--envrobust", "--envrobust-reference=keras/graph/cpu", "--envrobust-json=run.json"]
+    own += ["--envrobust-cache-dir=cache", "-p", "no:cacheprovider"]
     finished = subprocess.run(
         [sys.executable, "-m", "pytest", *own, *model, *chosen, *limits, *more],
         cwd=folder,
