@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Requirement:
-    """A Python module, the distributions that can carry it, and the extra of ours that installs it."""
+    """A Python module, the distributions that can carry it, and the extra of ours that installs it, if one does."""
 
     module: str
     extra: str
