@@ -27,7 +27,7 @@ demo: install
 	cd examples/demo && $(BIN)/python -m pytest --envrobust -v --envrobust-json=build/demo.json
 
 study: install
-	@echo "==> running four models in nineteen environments each (up to forty-five minutes the first time)"
+	@echo "==> running four models in nineteen environments each (half an hour to an hour the first time)"
 	cd examples/study && $(BIN)/python -m pytest --envrobust -v --envrobust-json=build/study.json \
 		--envrobust-html=build/study.html --envrobust-markdown=build/study.md
 
