@@ -35,8 +35,9 @@ from pytest_envrobust.models import zoo
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
 from pytest_envrobust.workers.pool import Pool
 from pytest_envrobust.workers.protocol import encode_source
+from pytest_envrobust.workers.sessions import input_spec
 from pytest_envrobust.workers.transport import Scratch
-from pytest_envrobust.workers.workshop import Workshop, input_spec
+from pytest_envrobust.workers.workshop import Workshop
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "conversions.md"
 BEGIN, END = "<!-- generated: conversions -->", "<!-- end: conversions -->"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.environment import RECORDED, Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, NoRoute
 from pytest_envrobust.environments.selection import check_patterns, select
 from pytest_envrobust.models.model import Model
@@ -32,6 +32,14 @@ class Case:
     @property
     def id(self) -> str:
         return f"{self.model.name}-{self.environment.id}"
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """The route as messages and record show it; empty where there is none."""
+        if self.plan is not None:
+            return self.plan.way
+        recorded = self.environment.is_recorded and self.fault is None
+        return (self.environment.framework, RECORDED) if recorded else ()
 
 
 @dataclass(frozen=True, eq=False)

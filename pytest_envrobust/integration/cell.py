@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
 from numpy.typing import NDArray
@@ -138,7 +138,7 @@ class Cell(Runner):
     @property
     def route(self) -> tuple[str, ...]:
         """The steps from the source to the engine: source, conversions, compiler."""
-        return self.case.plan.way if self.case.plan is not None else ()
+        return self.case.way
 
     @plainly
     def predict(self, inputs: LoadedInputs | NDArray[Any] | None = None) -> NDArray[Any]:
@@ -212,12 +212,9 @@ class Cell(Runner):
         """What the labels are compared with, where that is an earlier run's reference."""
         return None if self._earlier is None else self._earlier.name
 
-    @cached_property
+    @property
     def _earlier(self) -> EarlierReference | None:
-        laboratory = self._laboratory
-        if laboratory.earlier is None:
-            return None
-        return laboratory.earlier.reference(self.model.name, self.inputs, laboratory.settings.reference)
+        return self._run.model_run.earlier
 
     def _compare(self) -> LabelComparison:
         reference = self._reference_run

@@ -18,8 +18,8 @@ from pytest_envrobust.integration.model_run import ModelRun
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.planning.catalogue import Plan
 from pytest_envrobust.timing.sampling import Paired, alone, interleaved
+from pytest_envrobust.workers.sessions import LiveSession, Predictions, input_spec
 from pytest_envrobust.workers.transport import Handle
-from pytest_envrobust.workers.workshop import LiveSession, Predictions, input_spec
 
 if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory

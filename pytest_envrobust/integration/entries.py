@@ -58,7 +58,7 @@ def entry_of(
         "device": environment.device,
         "reference": case.reference.id,
         "required": case.required,
-        "route": list(case.plan.way) if case.plan is not None else None,
+        "route": list(case.way) or None,
     }
     if isinstance(subject, Cell):
         entry |= _measured(subject, laboratory)

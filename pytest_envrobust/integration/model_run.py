@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pytest_envrobust.comparison.digest import output_digest
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.frameworks import frameworks
+from pytest_envrobust.integration.earlier import EarlierReference
 from pytest_envrobust.integration.memo import Memo
 from pytest_envrobust.models.guessing import guessed_preprocess
 from pytest_envrobust.models.inputs import LoadedInputs
@@ -41,6 +42,14 @@ class ModelRun:
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         return self.model.class_names()
+
+    @property
+    def earlier(self) -> EarlierReference | None:
+        """The earlier run's reference for these inputs, where the user named such a run."""
+        run, chosen = self._laboratory.earlier, self._laboratory.settings.reference
+        if run is None:
+            return None
+        return self._memo("earlier", lambda: run.reference(self.model.name, self.inputs, chosen))
 
     @property
     def truth(self) -> Truth | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,14 @@ class Recorder:
             terminalreporter.write_line(f"envrobust: {self._trouble}", red=True, bold=True)
 
     def _learn(self, models: list[dict[str, Any]]) -> None:
-        self._models |= {model["name"]: model for model in models}
+        """Put together what several processes know of a model: each has loaded some of its sources only."""
+        for model in models:
+            known = self._models.get(model["name"], {})
+            merged = {**known, **model}
+            for part in ("sources", "guesses"):
+                if part in merged:
+                    merged[part] = _together(known.get(part, {}), model.get(part, {}))
+            self._models[model["name"]] = merged
 
     def _is_empty(self, exitstatus: int) -> bool:
         """Nothing compared, though cells were there or the user asked for the run by the flag."""
@@ -92,14 +100,14 @@ class Recorder:
 
     def _write(self, record: Record) -> None:
         """Whatever the user asked for. Raises `DeclarationError` where a place cannot be written."""
-        settings, kept = self._laboratory.settings, self._laboratory.kept
+        settings = self._laboratory.settings
         if settings.json is not None:
             write_record(record, settings.json)
-            kept.gather(settings.json)
+            self._laboratory.kept.gather(settings.json)
         if settings.html is not None:
             from pytest_envrobust.reports.html import write_html
 
-            write_html(record, kept, settings.html)
+            write_html(record, self._laboratory.kept, settings.html)
         if settings.markdown is not None:
             from pytest_envrobust.reports.markdown import write_markdown
 
@@ -146,6 +154,14 @@ class WorkerRecorder:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Hand over what this worker knows of the models."""
         session.config.workeroutput[MODELS] = self._laboratory.described_models()  # type: ignore[attr-defined]
+
+
+def _together(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, by framework; what only one of them says of a framework is kept."""
+    both = {**known, **more}
+    return {
+        name: {**known.get(name, {}), **value} if isinstance(value, dict) else value for name, value in both.items()
+    }
 
 
 def _own_version() -> str:

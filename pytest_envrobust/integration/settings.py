@@ -82,8 +82,9 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
     models = tuple(config.getoption("envrobust_model") or ())
     if models and inputs is None:
         raise DeclarationError("--envrobust-model needs inputs", remedy="add --envrobust-inputs FOLDER")
-    if inputs is not None and not models:
-        raise DeclarationError("--envrobust-inputs without a model", remedy="add --envrobust-model MODEL")
+    for option in ("inputs", "truth"):
+        if config.getoption(f"envrobust_{option}") is not None and not models:
+            raise DeclarationError(f"--envrobust-{option} without a model", remedy="add --envrobust-model MODEL")
     return Settings(
         environments=patterns,
         environments_origin=origin,

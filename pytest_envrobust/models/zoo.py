@@ -246,7 +246,7 @@ def _source(name: str, framework: str, weights: str, inputs: Inputs) -> Source:
 
 def _described(name: str, framework: str, weights: str) -> str:
     if weights == SEEDED:
-        return f"seeded (seed {SEED}, batch norm calibrated on at most {_CALIBRATED_ON} of the inputs)"
+        return f"seeded, not trained (seed {SEED}, batch norm calibrated on at most {_CALIBRATED_ON} of the inputs)"
     if weights != IMAGENET:
         return f"file {Path(weights).name}"
     if framework == "keras":

@@ -22,7 +22,7 @@ from pytest_envrobust.reports.tables import (
     details_of,
     environment_table,
 )
-from pytest_envrobust.reports.view import ModelView, model_views
+from pytest_envrobust.reports.view import GROUPS, ModelView, model_views
 from pytest_envrobust.reports.words import counted
 
 
@@ -58,7 +58,7 @@ def html_report(record: Mapping[str, Any], predictions: HasPredictions) -> str:
         headline=overview.headline(total),
         total=total,
         counts=counts,
-        groups=overview.GROUPS,
+        groups=GROUPS,
         sentences=overview.sentences(record["models"]),
         notices=overview.notices(record, views),
         factors=overview.factor_rows(record["models"]),
@@ -90,7 +90,7 @@ def _section(
         anchor=anchor,
         lede=_lede(view, model),
         table=environment_table(view, analysis),
-        identical=_identical(view),
+        identical=view.identical,
         maps=heat_maps(view, analysis),
         times=time_drawing(view),
         pareto=pareto_drawing(view),
@@ -111,15 +111,6 @@ def _lede(view: ModelView, model: Mapping[str, Any]) -> str:
     if "truth_from" in model:
         parts.append(f"truth from {model['truth_from']}")
     return " · ".join(parts)
-
-
-def _identical(view: ModelView) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Outputs that several environments gave, bit for bit."""
-    groups = [
-        (letter, tuple(row.environment for row in view.rows if row.output == digest))
-        for digest, letter in view.outputs.items()
-    ]
-    return tuple((letter, environments) for letter, environments in groups if len(environments) > 1)
 
 
 def _source(source: Mapping[str, Any]) -> dict[str, str]:

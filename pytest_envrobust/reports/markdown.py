@@ -18,6 +18,7 @@ from pytest_envrobust.reports.view import (
     headline,
     model_views,
     ratio_text,
+    run_notices,
     sensitivity_texts,
 )
 from pytest_envrobust.reports.words import counted, kinds
@@ -39,8 +40,8 @@ def markdown_lines(record: Mapping[str, Any]) -> list[str]:
     """
     views = model_views(record)
     lines = [_verdict(views), ""]
-    if said := _circumstances(record["run"]):
-        lines += [said, ""]
+    if said := run_notices(record["run"]):
+        lines += [escaped(" ".join(said)), ""]
     for view in views:
         lines += _model_lines(view)
     return [*lines, *_sensitivity_lines(views)]
@@ -57,14 +58,8 @@ def escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", in_one_line)
 
 
-def _ended(row: Row) -> str:
-    if row.has_failed:
-        return "failed"
-    return row.status if row.status in _SIGNS else "skipped"
-
-
 def _verdict(views: Sequence[ModelView]) -> str:
-    found = Counter(_ended(row) for view in views for row in view.rows)
+    found = Counter(row.group for view in views for row in view.rows)
     if not found:
         return f"### {_SIGNS['inconclusive']} envrobust: no cell was recorded"
     sign = next(_SIGNS[ended] for ended in ("failed", "inconclusive", "passed", "limited", "skipped") if found[ended])
@@ -72,24 +67,11 @@ def _verdict(views: Sequence[ModelView]) -> str:
     return f"### {sign} envrobust: {counts} of {counted(found.total(), 'cell')}"
 
 
-def _circumstances(run: Mapping[str, Any]) -> str:
-    said = []
-    if earlier := run.get("reference_run"):
-        processor = earlier.get("machine", {}).get("processor", "")
-        when = ", ".join(filter(None, (processor, earlier.get("started", ""))))
-        said.append(
-            f"Labels are compared with those of an earlier run: {earlier['path']}{f' ({when})' if when else ''}."
-        )
-    if run.get("preprocess_from") == "reference":
-        said.append("All sources get the preprocessing of the reference.")
-    return escaped(" ".join(said))
-
-
 def _model_lines(view: ModelView) -> Iterator[str]:
     yield from (f"#### {escaped(headline(view))}", "")
     if view.notes:
         yield from ("<br>".join(map(escaped, view.notes)), "")
-    shown = [row for row in view.rows if _ended(row) != "skipped"]
+    shown = [row for row in view.rows if row.group != "skipped"]
     if shown:
         yield from (
             *_table(["status", "environment", "agreement", "flips", "time ratio", "why"], _rows(shown, view)),
@@ -97,7 +79,7 @@ def _model_lines(view: ModelView) -> Iterator[str]:
         )
     skipped: dict[str, list[str]] = {}
     for row in view.rows:
-        if _ended(row) == "skipped":
+        if row.group == "skipped":
             skipped.setdefault(row.reason, []).append(row.environment)
     if skipped:
         count = sum(map(len, skipped.values()))
@@ -114,7 +96,7 @@ def _rows(rows: Sequence[Row], view: ModelView) -> list[list[str]]:
         apart = row.environment if not row.output else ""
         groups.setdefault((row.status, row.output, _reason(row, view), apart), []).append(row)
     order = list(_SIGNS)
-    ordered = sorted(groups.values(), key=lambda group: (order.index(_ended(group[0])), GRAVITY.index(group[0].status)))
+    ordered = sorted(groups.values(), key=lambda group: (order.index(group[0].group), GRAVITY.index(group[0].status)))
     return [_line(group, view) for group in ordered]
 
 
@@ -123,7 +105,7 @@ def _line(group: Sequence[Row], view: ModelView) -> list[str]:
     labels = next((row.labels for row in group if row.labels), {})
     ratios = [_ratio(row) for row in group]
     return [
-        f"{_SIGNS[_ended(first)]} {escaped(first.status)}",
+        f"{_SIGNS[first.group]} {escaped(first.status)}",
         "<br>".join(map(_name, group)),
         agreement_text(labels),
         kinds(labels.get("flips", {})),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_envrobust.reports.view import ModelView, Row
+from pytest_envrobust.reports.view import GROUPS, ModelView, run_notices
 from pytest_envrobust.reports.words import counted, listed, percent, ratio
 
-GROUPS = ("passed", "failed", "inconclusive", "limited", "skipped")
 _PARTS = {"definitions": "other definitions of the model", "conversions": "one definition, converted"}
 
 
@@ -45,16 +44,9 @@ class FactorRow:
     time_pair: tuple[str, ...] = ()
 
 
-def group_of(row: Row) -> str:
-    """Which of `GROUPS` a cell belongs to."""
-    if row.was_skipped:
-        return "skipped"
-    return "failed" if row.has_failed else row.status
-
-
 def counts_of(view: ModelView, anchor: str) -> Counts:
     """How the cells of a model ended."""
-    groups = [group_of(row) for row in view.rows]
+    groups = [row.group for row in view.rows]
     return Counts(view.name, anchor, {group: groups.count(group) for group in GROUPS})
 
 
@@ -143,17 +135,7 @@ def notices(record: Mapping[str, Any], views: Sequence[ModelView]) -> list[str]:
     for view in views:
         for text in view.notes:
             about.setdefault(text, []).append(view.name)
-    return [*_run_notices(record["run"]), *(f"{_named(names)}: {text}" for text, names in about.items())]
-
-
-def _run_notices(run: Mapping[str, Any]) -> Iterator[str]:
-    if run.get("preprocess_from") == "reference":
-        yield "Every source was given the reference's preprocessing, not its own: labels differ by that too."
-    if earlier := run.get("reference_run"):
-        machine = earlier.get("machine", {}).get("processor")
-        where = f" on {machine}" if machine else ""
-        started = f", started {earlier['started']}" if "started" in earlier else ""
-        yield f"The reference's labels were recorded by an earlier run{where}: {earlier.get('path', '')}{started}."
+    return [*run_notices(record["run"]), *(f"{_named(names)}: {text}" for text, names in about.items())]
 
 
 def _named(names: Sequence[str]) -> str:

@@ -77,7 +77,7 @@ class Kept:
         return path.read_bytes() if path.exists() else None
 
     def gather(self, record_path: Path) -> None:
-        """Put what was kept into one ``.npz`` beside the record, whole or not at all; nothing kept makes no file.
+        """Put what was kept into one ``.npz`` beside the record, whole or not at all; nothing kept leaves no file.
 
         Raises `DeclarationError` where the place cannot be written.
         """
@@ -86,12 +86,13 @@ class Kept:
         }
         for path in sorted(self.folder.glob(f"{_THUMBNAIL}*.jpg")):
             arrays[path.stem] = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-        if not arrays:
-            return
         target = predictions_path(record_path)
         try:
-            with written_whole(target) as stream:
-                np.savez_compressed(stream, **arrays)
+            if arrays:
+                with written_whole(target) as stream:
+                    np.savez_compressed(stream, **arrays)
+            else:
+                target.unlink(missing_ok=True)  # an earlier run's are not this record's
         except OSError as error:
             raise DeclarationError(f"predictions {str(target)!r} cannot be written", cause=str(error)) from None
 

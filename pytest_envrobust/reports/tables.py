@@ -9,7 +9,6 @@ from typing import Any
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.reports.charts import Scale, scale
-from pytest_envrobust.reports.overview import group_of
 from pytest_envrobust.reports.view import ModelView, Row
 from pytest_envrobust.reports.words import kinds, milliseconds, percent, probability, ratio, sign
 from pytest_envrobust.verdicts.latency import Clock, default_clock
@@ -159,7 +158,7 @@ def _row(
         letter=letter,
         status=row.status,
         sign=sign(row.status),
-        group=group_of(row),
+        group=row.group,
         reason=row.reason,
         is_reference=row.is_reference,
         agreement=percent(labels["agreement"]) if labels else "",

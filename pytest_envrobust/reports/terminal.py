@@ -13,6 +13,7 @@ from pytest_envrobust.reports.view import (
     headline,
     model_views,
     ratio_text,
+    run_notices,
     sensitivity_texts,
 )
 from pytest_envrobust.reports.words import kinds
@@ -23,7 +24,7 @@ _RIGHT = frozenset({"wall ms", "CPU ms", "pairs"})
 
 def terminal_lines(record: Mapping[str, Any]) -> list[str]:
     """The report of a run: for each model a table of its environments and what is to be known about it."""
-    lines: list[str] = []
+    lines = run_notices(record["run"])
     for view in model_views(record):
         if lines:
             lines.append("")
@@ -36,7 +37,9 @@ def _model_lines(view: ModelView) -> list[str]:
     shown = [row for row in view.rows if not row.was_skipped]
     if shown:
         lines += _table([_HEAD, *(_cells(row, view.outputs) for row in shown)])
-    lines += _identical(view)
+    lines += [
+        f"  output {letter} is bit-identical in {len(same)}: {', '.join(same)}" for letter, same in view.identical
+    ]
     if view.sensitivity:
         lines += ["", *_table([SENSITIVITY_HEAD, *map(sensitivity_texts, view.sensitivity)])]
     lines += [f"  skipped {count}: {reason}" for reason, count in view.absent.most_common()]
@@ -71,13 +74,4 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
             for column in used
         ]
         lines.append(("  " + "  ".join(parts)).rstrip())
-    return lines
-
-
-def _identical(view: ModelView) -> list[str]:
-    lines = []
-    for digest, letter in view.outputs.items():
-        same = [row.environment for row in view.rows if row.output == digest]
-        if len(same) > 1:
-            lines.append(f"  output {letter} is bit-identical in {len(same)}: {', '.join(same)}")
     return lines

@@ -28,6 +28,8 @@ NO_MODEL = "(no model)"
 """In the place of a name, for entries of a test whose declaration is at fault."""
 _ABSENT = ("unavailable", "no-route")
 _NO_FAILURE = ("passed", "inconclusive", "limited")
+GROUPS = ("passed", "failed", "inconclusive", "limited", "skipped")
+"""How cells end, as the reports count them."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ class Row:
         """Whether pytest shows a failure for it."""
         return self.is_required if self.status in _ABSENT else self.status not in _NO_FAILURE
 
+    @property
+    def group(self) -> str:
+        """Which of `GROUPS` it belongs to."""
+        if self.has_failed:
+            return "failed"
+        return "skipped" if self.status in _ABSENT else self.status
+
 
 @dataclass(frozen=True)
 class ModelView:
@@ -78,6 +87,15 @@ class ModelView:
     @property
     def ran(self) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.ran)
+
+    @property
+    def identical(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Outputs that several environments gave, bit for bit: the letter, and the environments."""
+        groups = [
+            (letter, tuple(row.environment for row in self.rows if row.output == digest))
+            for digest, letter in self.outputs.items()
+        ]
+        return tuple((letter, environments) for letter, environments in groups if len(environments) > 1)
 
     @property
     def absent(self) -> Counter[str]:
@@ -113,16 +131,13 @@ def _notes(model: Mapping[str, Any]) -> tuple[str, ...]:
     for framework, source in model.get("sources", {}).items():
         if "weights" in source:
             weights.setdefault(source["weights"], []).append(framework)
-    said = [
-        f"{'no trained weights' if text.startswith('seeded') else 'weights'} in {listed(frameworks)}: {text}"
-        for text, frameworks in weights.items()
-    ]
+    said = [f"weights in {listed(frameworks)}: {text}" for text, frameworks in weights.items()]
     notices = model.get("analysis", {}).get("notices", ())
     return tuple(dict.fromkeys([*model.get("guesses", {}).values(), *said, *notices]))
 
 
 def _row(environment: str, cells: list[Mapping[str, Any]]) -> Row:
-    gravest = min(cells, key=lambda cell: GRAVITY.index(cell["status"]))
+    gravest = min(_judged(cells), key=lambda cell: GRAVITY.index(cell["status"]))
     latencies = [cell["latency"] for cell in cells if "latency" in cell]
     return Row(
         environment=environment,
@@ -136,6 +151,31 @@ def _row(environment: str, cells: list[Mapping[str, Any]]) -> Row:
         latency=max(latencies, key=lambda latency: latency.get("from") != "predictions", default={}),
         output=next((cell["output_digest"] for cell in cells if "output_digest" in cell), ""),
     )
+
+
+def _judged(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The entries that tell how a cell ended: what it has not, and nobody required, counts only where it has no other.
+
+    Predictions recorded elsewhere have labels and no time: what asks for their time is skipped, and they have passed.
+    """
+    if any(cell.get("required", False) for cell in cells):
+        return cells
+    return [cell for cell in cells if cell["status"] not in _ABSENT] or cells
+
+
+def run_notices(run: Mapping[str, Any]) -> list[str]:
+    """What a reader must know of the run before its figures, one line each."""
+    said = []
+    if run.get("preprocess_from") == "reference":
+        said.append("Every source was given the reference's preprocessing, not its own: labels differ by that too.")
+    if earlier := run.get("reference_run"):
+        machine = earlier.get("machine", {}).get("processor")
+        where = f" on {machine}" if machine else ""
+        started = f", started {earlier['started']}" if "started" in earlier else ""
+        said.append(
+            f"The reference's labels were recorded by an earlier run{where}: {earlier.get('path', '')}{started}."
+        )
+    return said
 
 
 def headline(view: ModelView) -> str:

@@ -6,14 +6,11 @@ import itertools
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pytest_envrobust.artifacts.store import Artifact, Store, recipe_key
 from pytest_envrobust.backends import engines
@@ -21,29 +18,21 @@ from pytest_envrobust.backends.base import Job, Option
 from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.conversion.steps import module_of
 from pytest_envrobust.core.digests import file_digest
-from pytest_envrobust.core.errors import EnvrobustError, StageFailure, Unavailable
+from pytest_envrobust.core.errors import EnvrobustError, Unavailable
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
-from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.core.status import Stage
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.environments.availability import missing, versions
 from pytest_envrobust.environments.interpreters import GivenInterpreter
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.planning.catalogue import Plan
-from pytest_envrobust.workers import transport
 from pytest_envrobust.workers.host import Worker
 from pytest_envrobust.workers.locks import machine_lock
 from pytest_envrobust.workers.pool import Pool
-from pytest_envrobust.workers.protocol import (
-    Message,
-    decode_inspection,
-    decode_spec,
-    encode_job,
-    encode_source,
-    encode_spec,
-)
+from pytest_envrobust.workers.protocol import Message, decode_inspection, encode_job, encode_source, encode_spec
+from pytest_envrobust.workers.sessions import LiveSession
 
 LIMITS: Mapping[Stage, float] = {
     Stage.IMPORT: 120.0,
@@ -53,15 +42,6 @@ LIMITS: Mapping[Stage, float] = {
     Stage.RUN: 600.0,
 }
 """Seconds that each stage may take unless the user says otherwise."""
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """Scores, shape (N, classes), as the engine gave them; the time of each call; what proves that it ran as asked."""
-
-    scores: NDArray[Any]
-    timing: Timing
-    evidence: Mapping[str, str]
 
 
 class Workshop:
@@ -249,128 +229,6 @@ class Workshop:
         if form not in frameworks():
             return {}
         return engines()[frameworks()[form].engine].variables("cpu", 1)
-
-
-class LiveSession:
-    """A model loaded by its engine in a worker; opened again where the worker was closed in between."""
-
-    def __init__(self, workshop: Workshop, plan: Plan, job: Job, artifacts: tuple[Artifact, ...], name: str) -> None:
-        self._workshop, self._job, self._name = workshop, job, name
-        self._worker: Worker | None = None
-        self._failure: EnvrobustError | None = None
-        self._proven = False
-        self.plan, self.artifacts = plan, artifacts
-        self.peak_bytes: int | None = None
-
-    @property
-    def artifact(self) -> str | None:
-        """Key of the last artifact on the way, if there is one."""
-        return self.artifacts[-1].key if self.artifacts else None
-
-    def run(self, inputs: transport.Handle) -> Predictions:
-        """Run all inputs, as many a call as the session takes."""
-        answer = self._ask("run", {"inputs": inputs}, f"run {self.plan.environment.id}")
-        scores = transport.take(answer["scores"])
-        if not self._proven:
-            for artifact in self.artifacts:
-                self._workshop.store.prove(artifact)
-            self._proven = True
-        self.peak_bytes = self._memory()
-        return Predictions(scores, Timing.of(answer["wall_ns"], answer["cpu_ns"]), answer["evidence"])
-
-    def sample(self, inputs: transport.Handle, first: int, calls: int) -> Timing:
-        """Time ``calls`` single calls on successive inputs from number ``first`` on."""
-        message = {"inputs": inputs, "first": first, "calls": calls}
-        answer = self._ask("sample", message, f"time {self.plan.environment.id}")
-        return Timing.of(answer["wall_ns"], answer["cpu_ns"])
-
-    def pin(self) -> None:
-        """Keep the worker open until the end of the run."""
-        self._workshop.pool.pin(self._opened())
-
-    def with_threads(self, threads: int) -> LiveSession:
-        """Another session of the same, in a worker with another thread count."""
-        job = replace(self._job, threads=threads)
-        return LiveSession(self._workshop, self.plan, job, self.artifacts, f"{self._name}-{threads}")
-
-    def close(self) -> None:
-        """Close the session in its worker, where that is still there."""
-        if self._worker is not None and self._worker.alive:
-            limit = self._workshop.limits[Stage.LOAD]
-            self._worker.ask("close", {"session": self._name}, stage=Stage.LOAD, what="close a session", limit=limit)
-        self._worker = None
-
-    def _ask(self, operation: str, message: Message, what: str) -> Message:
-        worker = self._opened()
-        limit = self._workshop.limits[Stage.RUN]
-        return worker.ask(operation, {"session": self._name, **message}, stage=Stage.RUN, what=what, limit=limit)
-
-    def _opened(self) -> Worker:
-        """The worker that holds the session. What failed to open once is not tried again: it may have taken minutes."""
-        if self._failure is not None:
-            raise self._failure
-        try:
-            return self._open()
-        except EnvrobustError as error:
-            self._failure = error
-            raise
-
-    def _open(self) -> Worker:
-        if self._worker is None or not self._worker.alive:
-            worker = self._workshop.worker(self.plan, self._job.threads)
-            compiles = self.plan.compiler.compiles_on_open
-            stage = Stage.COMPILE if compiles else Stage.LOAD
-            verb = "compile" if compiles else "load"
-            if compiles:
-                self._workshop.say(f"compile {self.plan.environment.id}")
-            answer = worker.ask(
-                "open",
-                {"session": self._name, "job": encode_job(self._job)},
-                stage=stage,
-                what=f"{verb} {self.plan.environment.id}",
-                limit=self._workshop.limits[stage],
-            )
-            self._check(decode_spec(answer["input"]))
-            self._worker = worker
-        return self._worker
-
-    def _check(self, takes: TensorSpec) -> None:
-        fed = self._job.input
-        if takes.accepts(tuple(size or 1 for size in fed.shape), fed.dtype):
-            return
-        raise StageFailure(
-            f"load {self.plan.environment.id}",
-            stage=Stage.LOAD,
-            status=Status.FAILED,
-            cause=f"the model takes {takes} and is given {fed}",
-            remedy="declare the preprocessing (size, layout, dtype) that the source takes",
-        )
-
-    def _memory(self) -> int | None:
-        assert self._worker is not None
-        limit = self._workshop.limits[Stage.RUN]
-        answer = self._worker.ask("memory", {}, stage=Stage.RUN, what="read the worker's memory", limit=limit)
-        peak: int | None = answer.get("peak_bytes")
-        return peak
-
-
-def input_spec(batch: NDArray[Any], inspection: Inspection) -> TensorSpec:
-    """The concrete input for a source: the batch's shape and dtype, as many inputs a call as the source is made for.
-
-    Raises `StageFailure` where the source says that it takes something else.
-    """
-    declared = inspection.input
-    calls = declared.batch if declared is not None else 1
-    spec = TensorSpec((calls, *batch.shape[1:]), str(np.dtype(batch.dtype)), declared.name if declared else "input")
-    if declared is not None and not declared.accepts(batch.shape, spec.dtype):
-        raise StageFailure(
-            "feed the model",
-            stage=Stage.LOAD,
-            status=Status.FAILED,
-            cause=f"it takes {declared} and the preprocessing gives {spec}",
-            remedy="declare the preprocessing (size, layout, dtype) that the source takes",
-        )
-    return spec
 
 
 def _alone(step: Step) -> AbstractContextManager[None]:

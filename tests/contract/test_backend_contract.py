@@ -25,7 +25,7 @@ from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.workers.pool import common_variables
 from pytest_envrobust.workers.protocol import encode_job
-from pytest_envrobust.workers.workshop import input_spec
+from pytest_envrobust.workers.sessions import input_spec
 
 CONFS = confs()
 EVERY_CONF = pytest.mark.parametrize("conf", CONFS.values(), ids=list(CONFS))

@@ -24,7 +24,7 @@ from pytest_envrobust.conversion.steps import steps
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
 from pytest_envrobust.planning.catalogue import Catalogue
-from pytest_envrobust.workers.workshop import LiveSession
+from pytest_envrobust.workers.sessions import LiveSession
 
 
 def recipe(artifact: Artifact) -> dict[str, Any]:

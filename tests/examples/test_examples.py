@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,17 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.examples import EXAMPLES, copied, run_pytest
 
-SIGNS = Path(__file__).parents[2] / "examples" / "signs"
+SIGNS = EXAMPLES / "signs"
 ENVIRONMENTS = ("torch/eager/cpu", "torch/ort-all/cpu", "keras/eager/cpu", "keras/litert/cpu")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project."""
-    target = tmp_path_factory.mktemp("example") / "signs"
-    shutil.copytree(SIGNS, target, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache", ".benchmarks"))
-    return target
+    return copied("signs", tmp_path_factory.mktemp("example"))
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +27,7 @@ def finished(project: Path) -> subprocess.CompletedProcess[str]:
     """The project's tests in some environments, with pytest-benchmark making one call each."""
     chosen = [f"--envrobust-env={each}" for each in (*ENVIRONMENTS, "keras-to-torch/eager/cpu")]
     own = ["--envrobust", "--envrobust-json=run.json", "--envrobust-cache-dir=cache", "--envrobust-time-budget=0.2"]
-    environ = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"} | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--benchmark-disable", *own, *chosen],
-        cwd=project,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    return run_pytest(project, "--benchmark-disable", *own, *chosen, timeout=600)
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +84,7 @@ def test_report_shows_every_environment(finished: subprocess.CompletedProcess[st
 
 
 def test_without_the_option_all_is_skipped(project: Path) -> None:
-    found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    found = run_pytest(project, "-rs", timeout=120)
     assert found.returncode == 0, found.stdout
     assert "5 skipped" in found.stdout
     assert "needs --envrobust" in found.stdout

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.examples import pass_pytest
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SHARED = [f"{framework}/{compiler}/cpu" for framework in ("keras", "torch") for compiler in ("ort-all", "openvino")]
@@ -28,18 +26,7 @@ def run(folder: Path, *more: str) -> dict[str, Any]:
     chosen = [f"--envrobust-weights={name}={DATA / 'models' / file}" for name, file in weights.items()]
     model = ["--envrobust-model=zoo:mobilenet_v2", f"--envrobust-inputs={DATA / 'images'}"]
     limits = ["--envrobust-min-label-agreement=0", "--envrobust-time-budget=0.5", "--envrobust-truth=^([0-9]+)_"]
-    own = ["--envrobust", "--envrobust-reference=keras/graph/cpu", "--envrobust-json=run.json"]
-    own += ["--envrobust-cache-dir=cache", "-p", "no:cacheprovider"]
-    finished = subprocess.run(
-        [sys.executable, "-m", "pytest", *own, *model, *chosen, *limits, *more],
-        cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    pass_pytest(folder, "--envrobust-reference=keras/graph/cpu", *model, *chosen, *limits, *more, timeout=1200)
     (found,) = json.loads((folder / "run.json").read_text(encoding="utf-8"))["models"]
     entry: dict[str, Any] = found
     return entry

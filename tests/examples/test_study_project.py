@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.examples import copied, pass_pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 ENVIRONMENTS = ("keras/eager/cpu", "keras/ort-all/cpu", "torch/eager/cpu", "torch/ort-all/cpu")
 CARRIERS = ("foolbox", "torchvision", "timm", "keras", "tensorflow", "torch", "onnxruntime")
 
@@ -27,22 +23,12 @@ pytestmark = pytest.mark.skipif(
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the study that has run MobileNetV2 in some environments."""
     folder = tmp_path_factory.mktemp("examples")
-    for name in ("demo", "study"):
-        shutil.copytree(EXAMPLES / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "build"))
-    reports = ["--envrobust-json=run.json", "--envrobust-html=run.html", "--envrobust-markdown=run.md"]
-    own = ["--envrobust", *reports, "--envrobust-cache-dir=cache", "--envrobust-time-budget=0.1"]
+    copied("demo", folder)  # the study takes its photographs from there
+    target = copied("study", folder)
+    reports = ["--envrobust-html=run.html", "--envrobust-markdown=run.md", "--envrobust-time-budget=0.1"]
     chosen = [f"--envrobust-env={','.join(ENVIRONMENTS)}", "-k", "mobilenet_v2"]
-    finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *own, *chosen],
-        cwd=folder / "study",
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    return folder / "study"
+    pass_pytest(target, *reports, *chosen)
+    return target
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import StageFailure
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.status import Stage, Status
-from pytest_envrobust.workers.workshop import LiveSession, input_spec
+from pytest_envrobust.workers.sessions import LiveSession, input_spec
 
 EAGER = Environment.parse("torch/eager/cpu")
 

@@ -36,6 +36,9 @@ def test_labels_recorded_elsewhere_beside_a_model_that_runs(project) -> None:
     assert cell["labels"]["agreement"] == 7 / 8
     assert [flip["input"] for flip in cell["labels"]["flipped"]] == ["7-2.png"]
     assert "latency" not in cell
+    assert cell["route"] == ["keras", "recorded"]
+    (row,) = [line for line in result.outlines if line.startswith("  keras/recorded/elsewhere ")]
+    assert row.split()[1] == "passed"
     (model,) = project.record()["models"]
     assert model["truth"] == [0, 1, 2, 3, 4, 0, 1, 2]
     accuracy = {each["environment"]: each["top1"] for each in model["analysis"]["accuracy"]}

@@ -42,6 +42,21 @@ def test_what_changed_since_is_seen_though_all_cells_changed_alike(project, earl
     result.stdout.fnmatch_lines(["*4 of 8 top-1 labels differ from onnx/ort-off/cpu of run.json*", "*0-0.png: *"])
 
 
+def test_it_is_read_once_for_all_cells_of_a_model(project, earlier) -> None:
+    project.write(
+        "test_it.py",
+        """
+        from pathlib import Path
+
+        def test_labels(envrobust):
+            envrobust.assert_labels_agree()
+            Path("earlier/run.npz").unlink(missing_ok=True)
+        """,
+    )
+    project.run(ORT, EARLIER).assert_outcomes(passed=2)
+    assert not (project.path / "earlier" / "run.npz").exists()
+
+
 def test_inputs_are_found_by_name_and_in_any_order(project, earlier) -> None:
     some = "inputs=er.ImageFolder('images', er.Preprocess(resize=(16, 16), scale=1 / 255), pattern='[5-7]*')"
     project.declare(f"er.Model('colors', sources={{'onnx': 'colors.onnx'}}, {some})")

@@ -28,6 +28,19 @@ def test_the_record_is_the_same_as_of_one_process(project, labels_test) -> None:
     assert found[0] == found[1]
 
 
+def test_the_record_has_what_each_worker_knows_of_a_model(project) -> None:
+    """Each of the two cells loads its own source only, in a worker of its own."""
+    project.bring("colors.onnx", "nets.py", "images")
+    project.declare("er.Model('pair', sources={'onnx': 'colors.onnx', 'torch': 'nets:colors'}, inputs='images')")
+    project.write("test_it.py", "def test_it(envrobust):\n    envrobust.predict()\n")
+    result = project.run("--envrobust-env=onnx/ort-all/cpu,torch/eager/cpu", "-n", "2", plugins=("xdist",))
+    result.assert_outcomes(passed=2)
+    (model,) = project.record()["models"]
+    assert set(model["guesses"]) == {"onnx", "torch"}
+    for source in model["sources"].values():
+        assert {"digest", "preprocess"} <= source.keys()
+
+
 def test_nothing_compared_fails_there_too(project, labels_test) -> None:
     project.declare_colors()
     result = project.run("--envrobust-env=keras/eager/cpu", "-n", "2", plugins=("xdist",))

@@ -103,6 +103,7 @@ def test_a_missing_and_a_truncated_file_fail_alone(colors, warehouse: Path) -> N
     [
         (["--envrobust-model=colors.onnx"], "*--envrobust-model needs inputs (add --envrobust-inputs FOLDER)"),
         (["--envrobust-inputs=images"], "*--envrobust-inputs without a model (add --envrobust-model MODEL)"),
+        (["--envrobust-truth=folders"], "*--envrobust-truth without a model (add --envrobust-model MODEL)"),
         ([*MODEL, "--envrobust-preprocess=imagnet"], "*--envrobust-preprocess imagnet: *did you mean 'imagenet'?*"),
         ([*MODEL, "--envrobust-size=big"], "*--envrobust-size big: it is a number of pixels, or HEIGHTxWIDTH"),
     ],

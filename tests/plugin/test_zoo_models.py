@@ -26,7 +26,7 @@ def test_a_built_in_model_runs_and_the_record_says_which_weights_it_has(pictures
     (model,) = pictures.record()["models"]
     assert model["name"] == "zoo:mobilenet_v2"
     source = model["sources"]["torch"]
-    assert source["weights"] == "seeded (seed 0, batch norm calibrated on at most 20 of the inputs)"
+    assert source["weights"] == "seeded, not trained (seed 0, batch norm calibrated on at most 20 of the inputs)"
     assert source["target"] == "zoo:mobilenet_v2"
     (cell,) = pictures.record()["cells"]
     assert cell["labels"]["distinct_labels"] > 1

@@ -19,8 +19,9 @@ from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.workers.pool import Pool
+from pytest_envrobust.workers.sessions import LiveSession, Predictions, input_spec
 from pytest_envrobust.workers.transport import Handle, Scratch
-from pytest_envrobust.workers.workshop import LiveSession, Predictions, Workshop, input_spec
+from pytest_envrobust.workers.workshop import Workshop
 from support import nets
 
 

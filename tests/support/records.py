@@ -238,7 +238,8 @@ def _model(name: str, inputs: int, digests: list[str], classes: int, truth: Arra
         "truth": [int(label) for label in truth], "truth_from": "the files' names", "guesses": {},
         "sources": {
             framework: {"target": f"nets:{name}", "label_offset": 0, "digest": _digest(f"{name}{framework}"),
-                        "weights": "seeded (seed 0)", "preprocess": "size 224, scale 1/255, mean 0.5, deviation 0.5"}
+                        "weights": "seeded, not trained (seed 0)",
+                        "preprocess": "size 224, scale 1/255, mean 0.5, deviation 0.5"}
             for framework in ("torch", "keras")
         },
     }  # fmt: skip

@@ -34,7 +34,7 @@ def test_a_model_has_a_native_source_and_preprocessing_in_both_frameworks(name: 
     size = 299 if name == "inception_v3" else 224
     decoded = [np.zeros((300, 400, 3), dtype=np.uint8)]
     for framework in model.sources:
-        assert model.source(framework).weights.startswith("seeded (seed 0, ")
+        assert model.source(framework).weights.startswith("seeded, not trained (seed 0, ")
         assert str(model.source(framework).target) == f"zoo:{name}"
         batch = model.preprocess(framework).apply(decoded, layout="NHWC")
         assert batch.shape == (1, size, size, 3)

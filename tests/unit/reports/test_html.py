@@ -131,7 +131,7 @@ def test_the_verdict_counts_cells_and_says_what_changed_most(run: Synthetic, pag
     assert f"{failed} of {len(environments) - 4} cells failed" in page.text
     assert "Labels changed most with the framework" in page.text
     assert "Time changed most with the compiler" in page.text
-    assert "model-0 and model-1: no trained weights in torch and keras: seeded (seed 0)" in page.text
+    assert "model-0 and model-1: weights in torch and keras: seeded, not trained (seed 0)" in page.text
 
 
 def test_each_environment_has_its_figures(run: Synthetic, page: Page) -> None:

@@ -197,8 +197,8 @@ def test_what_the_run_was_compared_with_is_said() -> None:
     earlier = {"path": "x86.json", "started": "2026-03-14", "machine": {"processor": "Example 9000"}}
     found = lines_of(cell("a/b/cpu"), reference_run=earlier, preprocess_from="reference")
     assert found[2] == (
-        "Labels are compared with those of an earlier run: x86.json (Example 9000, 2026-03-14). "
-        "All sources get the preprocessing of the reference."
+        "Every source was given the reference's preprocessing, not its own: labels differ by that too. "
+        "The reference's labels were recorded by an earlier run on Example 9000: x86.json, started 2026-03-14."
     )
 
 
@@ -208,7 +208,7 @@ def test_guesses_notices_and_weights_are_noted_once() -> None:
         "analysis": {"notices": ["a softmax of a softmax"]},
         "sources": {"torch": {"weights": "seeded"}, "keras": {"weights": "seeded"}, "onnx": {}},
     }
-    assert "guessed 224<br>no trained weights in torch and keras: seeded<br>a softmax of a softmax" in lines_of(
+    assert "guessed 224<br>weights in torch and keras: seeded<br>a softmax of a softmax" in lines_of(
         cell("a/b/cpu"), model=model
     )
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pytest_envrobust.reports.overview import GROUPS, Counts, counts_of, factor_rows, headline, notices, sentences
-from pytest_envrobust.reports.view import ModelView, model_views
+from pytest_envrobust.reports.overview import Counts, counts_of, factor_rows, headline, notices, sentences
+from pytest_envrobust.reports.view import GROUPS, ModelView, model_views
 
 
 def total(**by_group: int) -> Counts:

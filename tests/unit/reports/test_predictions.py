@@ -111,6 +111,15 @@ def test_nothing_kept_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_an_earlier_run_left_beside_the_record_is_removed_where_nothing_was_kept(tmp_path: Path) -> None:
+    earlier = Kept(tmp_path / "kept")
+    earlier.keep("aa", SCORES)
+    earlier.gather(tmp_path / "run.json")
+    Kept(tmp_path / "empty").gather(tmp_path / "run.json")
+    assert Predictions.beside(tmp_path / "run.json").names == frozenset()
+    assert not predictions_path(tmp_path / "run.json").exists()
+
+
 def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "kept")
     kept.keep("aa", SCORES)

@@ -82,5 +82,14 @@ def test_models_are_apart_by_an_empty_line() -> None:
     assert [line.partition(":")[0] for line in found if "reference" in line] == ["signs", "faces"]
 
 
+def test_what_the_run_was_compared_with_is_said_first() -> None:
+    run = {"preprocess_from": "reference", "reference_run": {"path": "x86.json"}}
+    found = terminal_lines(new_record(run, [], [cell("a/b/cpu", output_digest="x")]))
+    assert found[0].startswith("Every source was given the reference's preprocessing")
+    assert found[1] == "The reference's labels were recorded by an earlier run: x86.json."
+    assert found[2] == ""
+    assert found[3].startswith("signs: ")
+
+
 def test_nothing_recorded_draws_nothing() -> None:
     assert lines_of() == []

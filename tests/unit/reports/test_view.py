@@ -8,7 +8,7 @@ import pytest
 
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.reports.record import new_record
-from pytest_envrobust.reports.view import ModelView, Row, model_views
+from pytest_envrobust.reports.view import GROUPS, ModelView, Row, model_views, run_notices
 
 REFERENCE = "torch/eager/cpu"
 
@@ -36,13 +36,28 @@ def test_the_entries_of_an_environment_become_one_row() -> None:
 
 @pytest.mark.parametrize("grave", [status.value for status in Status if status is not Status.PASSED])
 def test_the_gravest_status_of_an_environment_is_shown_with_its_reason(grave: str) -> None:
-    view = view_of(cell("a/b/c"), cell("a/b/c", grave, reason="so it is"), cell("a/b/c"))
+    required = grave in ("unavailable", "no-route")
+    view = view_of(cell("a/b/c"), cell("a/b/c", grave, reason="so it is", required=required), cell("a/b/c"))
     assert (view.rows[0].status, view.rows[0].reason) == (grave, "so it is")
 
 
 def test_a_failure_outweighs_an_inconclusive_verdict() -> None:
     assert view_of(cell("a/b/c", "inconclusive"), cell("a/b/c", "failed")).rows[0].status == "failed"
     assert view_of(cell("a/b/c", "failed"), cell("a/b/c", "crashed")).rows[0].status == "crashed"
+
+
+@pytest.mark.parametrize("absent", ["unavailable", "no-route"])
+def test_what_a_cell_has_not_counts_only_where_it_has_no_other_entry_or_is_required(absent: str) -> None:
+    lacking = cell("keras/recorded/elsewhere", absent, reason="it has no time")
+    passed = cell("keras/recorded/elsewhere", output_digest="x")
+    (row,) = view_of(passed, lacking).rows
+    assert (row.status, row.reason, row.group) == ("passed", "", "passed")
+    (row,) = view_of(passed, lacking, cell("keras/recorded/elsewhere", "inconclusive")).rows
+    assert row.group == "inconclusive"
+    (row,) = view_of(lacking, lacking).rows
+    assert (row.status, row.reason, row.group) == (absent, "it has no time", "skipped")
+    (row,) = view_of(passed, {**lacking, "required": True}).rows
+    assert (row.status, row.group) == (absent, "failed")
 
 
 def test_the_reference_is_known_by_name() -> None:
@@ -81,6 +96,25 @@ def test_what_pytest_shows_as_a_failure_has_failed(status: str, required: bool) 
     (row,) = view_of(cell("a/b/cpu", status, required=required)).rows
     harmless = {"passed", "inconclusive", "limited"} | (set() if required else {"unavailable", "no-route"})
     assert row.has_failed == (status not in harmless)
+    assert row.group in GROUPS
+    assert (row.group == "failed") == row.has_failed
+
+
+def test_an_absent_environment_that_left_an_output_was_skipped_all_the_same() -> None:
+    (row,) = view_of(cell("a/b/cpu", "unavailable", output_digest="x")).rows
+    assert row.group == "skipped"
+
+
+def test_outputs_that_several_environments_gave_are_identical() -> None:
+    view = view_of(*(cell(f"e/{name}/cpu", output_digest=digest) for name, digest in zip("pqrs", "xyzy")))
+    assert view.identical == (("b", ("e/q/cpu", "e/s/cpu")),)
+
+
+def test_what_is_known_of_an_earlier_run_is_told() -> None:
+    assert run_notices({"preprocess_from": "native"}) == []
+    assert run_notices({"reference_run": {"path": "x.json"}}) == [
+        "The reference's labels were recorded by an earlier run: x.json."
+    ]
 
 
 def test_guesses_are_noted_once() -> None:
