@@ -303,10 +303,14 @@ def _structure(module: Any) -> str:
         return f"{spec} {module.code}"
     parts = [re.sub(r"0x[0-9a-fA-F]+", "", repr(module))]
     for prefix, part in module.named_modules():
-        settings = {name: value for name, value in vars(part).items() if _is_setting(value)}
+        settings = {name: value for name, value in vars(part).items() if name not in _MARKS and _is_setting(value)}
         parts.append(f"{prefix} {type(part).__qualname__} {sorted(settings.items())}")
     parts.append(code_digest({type(part) for part in module.modules()}))
     return "\n".join(parts)
+
+
+_MARKS = frozenset({"_is_torch_compile"})
+"""Attributes that torch puts on a module when it is used, and that say nothing of what it is."""
 
 
 def _is_setting(value: Any) -> bool:
