@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 _LIMITS = {
     "min_label_agreement": "share of the inputs whose top-1 label must be the reference's",
-    "max_latency_ms": "largest median wall time of a call, in milliseconds",
-    "max_latency_ratio": "largest time of a call as a multiple of the reference's",
+    "max_latency_ms": "longest median wall time of a call, in milliseconds",
+    "max_latency_p90_ms": "wall time that 90 %% of the calls must not exceed, in milliseconds",
+    "max_latency_p99_ms": "wall time that 99 %% of the calls must not exceed, in milliseconds",
+    "max_latency_ratio": "longest time of a call, as a multiple of the reference's",
+    "max_latency_regression": "longest time of a call, as a multiple of an earlier run's: always inconclusive",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 _MARKERS = (
-    "envrobust(models=, environments=, reference=, min_label_agreement=, max_latency_ms=, max_latency_ratio=): "
+    "envrobust(models=, environments=, reference=, batch_sizes=, threads=, and any limit=): "
     "run this test in the chosen environments; needs --envrobust",
     "envrobust_limitation(environment, *, reason, raises=): a known limitation of environments that match the glob; "
     "the test must fail there",
@@ -91,8 +91,24 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         default="process",
         help="none: everything in this process, for a debugger",
     )
-    add("--envrobust-threads", metavar="N", help="threads of every engine (default: 1)")
+    add(
+        "--envrobust-threads",
+        metavar="N",
+        help="threads of every engine (default: 1), or auto, this process's share of the cores; N,M,...: times are "
+        "measured with each, all else is done with the first",
+    )
+    add("--envrobust-batch-sizes", metavar="N,M,...", help="numbers of inputs a call that times are measured with too")
     add("--envrobust-time-budget", metavar="SECONDS", help="longest time to measure one cell's latency (default: 3)")
+    add(
+        "--envrobust-precision",
+        metavar="SHARE",
+        help="stop measuring sooner, once a slowdown of this share could be seen (default: 0.02)",
+    )
+    add(
+        "--envrobust-baseline",
+        metavar="RECORD",
+        help="the saved run, which --envrobust-json wrote, that max_latency_regression is a limit to",
+    )
     add(
         "--envrobust-set",
         action="append",
@@ -111,7 +127,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         parser.addini(f"envrobust_{name}", text)
     parser.addini("envrobust", "run envrobust's tests without --envrobust", type="bool", default=False)
     parser.addini("envrobust_environments", "like --envrobust-env, one a line", type="linelist")
-    for name in ("reference", "preprocess_from", "cache_dir", "threads", "time_budget"):
+    for name in ("reference", "preprocess_from", "cache_dir", *_TIMING):
         parser.addini(f"envrobust_{name}", f"like --envrobust-{name.replace('_', '-')}")
     parser.addini("envrobust_strict", "like --envrobust-strict", type="bool", default=False)
     parser.addini("envrobust_timeout", "like --envrobust-timeout, one a line", type="linelist")
@@ -122,8 +138,12 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 _LIMITS = {
     "min_label_agreement": "share of top-1 labels that must agree with the reference's (default: 1.0)",
     "max_latency_ms": "longest median wall time of a call, in milliseconds",
+    "max_latency_p90_ms": "wall time that nine in ten calls must not exceed, in milliseconds",
+    "max_latency_p99_ms": "wall time that 99 in 100 calls must not exceed, in milliseconds",
     "max_latency_ratio": "longest time of a call, as a multiple of the reference's",
+    "max_latency_regression": "longest time of a call, as a multiple of its own in the run of --envrobust-baseline",
 }
+_TIMING = ("threads", "batch_sizes", "time_budget", "precision", "baseline")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -72,6 +72,18 @@ class Job:
     options: Mapping[str, Option] = field(default_factory=dict)
 
 
+class DeviceTimer(ABC):
+    """Times one call on an accelerator, between two events in its own queue."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Put the first event into the queue."""
+
+    @abstractmethod
+    def stop(self) -> int:
+        """Put the second one in, wait until the device has reached it, and return the nanoseconds between both."""
+
+
 class Session(ABC):
     """A model loaded by its engine, ready to run."""
 
@@ -82,9 +94,13 @@ class Session(ABC):
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         """One call: a C-contiguous batch that ``input`` accepts, in; class scores, shape (N, classes), out.
 
-        The array that comes back is the caller's own. On an accelerator the call ends when the scores are on the
-        host.
+        A model that works in place may write into the batch. The array that comes back is the caller's own. On an
+        accelerator the call ends when the scores are on the host.
         """
+
+    def device_timer(self) -> DeviceTimer | None:
+        """What times a call on an accelerator by its own events; ``None`` where there is none or it has none."""
+        return None
 
     @abstractmethod
     def evidence(self) -> dict[str, str]:

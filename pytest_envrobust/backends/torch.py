@@ -155,16 +155,14 @@ class _Session(base.Session):
         self.input: TensorSpec = job.input
         self._job, self._model = job, model
         self._place = _place(job.device)
-        self._copies = False
-        self._copies = self._changes_its_input()
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         import torch
 
-        # A model may work in place: then, and where the array is read-only, it gets a copy of its own.
-        shared = batch.flags.writeable and not self._copies
-        tensor = torch.from_numpy(batch) if shared else torch.tensor(batch)
-        return single_output(to_host(self._call(tensor.to(self._place))))
+        return single_output(to_host(self._call(torch.from_numpy(batch).to(self._place))))
+
+    def device_timer(self) -> base.DeviceTimer | None:
+        return _CudaTimer(self._place) if self._place.type == "cuda" else None
 
     def evidence(self) -> dict[str, str]:
         """Instruction set, threads, the operators of one call, and the kernels that oneDNN and MKL log."""
@@ -184,14 +182,6 @@ class _Session(base.Session):
         with torch.no_grad():
             return self._model(tensor)
 
-    def _changes_its_input(self) -> bool:
-        import torch
-
-        sample = probe(self.input).to(self._place)
-        before = sample.clone()
-        single_output(to_host(self._call(sample)))
-        return not torch.equal(sample, before)
-
     @cached_property
     def _profile(self) -> Counter[str]:
         sample = probe(self.input).to(self._place)
@@ -201,6 +191,29 @@ class _Session(base.Session):
         import torch
 
         return str(torch.cuda.get_device_name(self._place)) if self._place.type == "cuda" else "cpu"
+
+
+class _CudaTimer(base.DeviceTimer):
+    """Two events in the device's stream."""
+
+    def __init__(self, place: Any) -> None:
+        import torch
+
+        self._place = place
+        self._events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+
+    def start(self) -> None:
+        import torch
+
+        self._events[0].record(torch.cuda.current_stream(self._place))
+
+    def stop(self) -> int:
+        import torch
+
+        first, last = self._events
+        last.record(torch.cuda.current_stream(self._place))
+        last.synchronize()
+        return int(first.elapsed_time(last) * 1e6)
 
 
 class _ScriptSession(_Session):

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.timing import Clock
 
 Factor = Literal["framework", "compiler", "device"]
 Part = Literal["definitions", "conversions"]
-Clock = Literal["wall", "cpu"]
 Source = Literal["pairs", "predictions"]
 
 FACTORS: tuple[Factor, ...] = ("framework", "compiler", "device")

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
+
+Clock = Literal["wall", "cpu", "device"]
+"""What a time is read from: ``wall`` (`perf_counter_ns`), ``cpu`` (`process_time_ns`, all threads of the worker's
+process) or ``device`` (an accelerator's own events)."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Wall and CPU nanoseconds of single calls, in the order they were made."""
+    """Wall and CPU nanoseconds of single calls, in the order they were made.
+
+    ``device_ns`` are those of an accelerator's own events; empty where there is none.
+    """
 
     wall_ns: tuple[int, ...]
     cpu_ns: tuple[int, ...]
+    device_ns: tuple[int, ...] = ()
 
     @property
     def calls(self) -> int:
@@ -26,6 +35,24 @@ class Timing:
     def median_cpu_ms(self) -> float:
         return median(self.cpu_ns) / 1e6
 
+    def on(self, clock: Clock) -> tuple[int, ...]:
+        """The times on that clock (ns), one a call; empty where it was not read."""
+        return {"wall": self.wall_ns, "cpu": self.cpu_ns, "device": self.device_ns}[clock]
+
+    def __getitem__(self, calls: slice) -> Timing:
+        """Some of the calls."""
+        return Timing(self.wall_ns[calls], self.cpu_ns[calls], self.device_ns[calls])
+
     @classmethod
-    def of(cls, wall_ns: Sequence[int], cpu_ns: Sequence[int]) -> Timing:
-        return cls(tuple(wall_ns), tuple(cpu_ns))
+    def of(cls, wall_ns: Sequence[int], cpu_ns: Sequence[int], device_ns: Sequence[int] = ()) -> Timing:
+        return cls(tuple(wall_ns), tuple(cpu_ns), tuple(device_ns))
+
+    @classmethod
+    def joined(cls, timings: Iterable[Timing]) -> Timing:
+        """All calls of several, one after the other."""
+        parts = list(timings)
+        return cls.of(
+            [ns for part in parts for ns in part.wall_ns],
+            [ns for part in parts for ns in part.cpu_ns],
+            [ns for part in parts for ns in part.device_ns],
+        )

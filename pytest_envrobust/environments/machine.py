@@ -5,14 +5,33 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+MEMORY_SHARE = 0.05
+"""Memory of one machine differs by so much at most: kernels keep more or less of it for themselves."""
+_TITLES = {
+    "processor": "processor",
+    "architecture": "architecture",
+    "cores": "cores",
+    "governor": "governor",
+    "system": "system",
+    "python": "Python",
+}
+"""Facts that are equal or not, with what they are called."""
+_SHOWN_FEATURES = 6
+_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Processor, its features, cores, memory and system of the machine that runs the tests."""
+    """Processor, its features, cores, memory and system of the machine that runs the tests.
+
+    ``governor`` is what sets the processor's frequency on Linux; empty where the system does not tell.
+    """
 
     system: str
     architecture: str
@@ -21,6 +40,7 @@ class Machine:
     cores: int
     memory_bytes: int
     python: str
+    governor: str
 
     @property
     def instruction_set(self) -> str:
@@ -43,7 +63,65 @@ def this_machine() -> Machine:
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_bytes=int(psutil.virtual_memory().total),
         python=platform.python_version(),
+        governor=scaling_governor(),
     )
+
+
+def scaling_governor(system: Path = Path("/sys")) -> str:
+    """What sets the frequency of the first CPU (``performance``, ``schedutil``); empty where the system does not tell.
+
+    ``system`` is where Linux tells of its devices.
+    """
+    try:
+        return (system / "devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
+    except OSError:
+        return ""
+
+
+def machine_differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> tuple[str, ...]:
+    """What makes times of two machines incomparable, in words; none where they are alike.
+
+    Both are machines as in the record, `Machine` as a dictionary. A fact that only one of them has is a difference:
+    what is not known to be the same machine is not taken for it.
+    """
+    facts = [(title, _stated(now.get(name)), _stated(then.get(name))) for name, title in _TITLES.items()]
+    changed = [f"{title} {earlier} then, {current} now" for title, current, earlier in facts if current != earlier]
+    return (*changed, *_feature_differences(now, then), *_memory_differences(now, then))
+
+
+def version_differences(now: Mapping[str, str], then: Mapping[str, str], names: Iterable[str]) -> tuple[str, ...]:
+    """Which of these packages have another version now, in words. One that neither has is no difference.
+
+    ``now`` and ``then`` are versions by name, as in the record.
+    """
+    facts = [(name, now.get(name, "absent"), then.get(name, "absent")) for name in dict.fromkeys(names)]
+    return tuple(f"{name} {earlier} then, {current} now" for name, current, earlier in facts if current != earlier)
+
+
+def _stated(fact: Any) -> str:
+    return _UNKNOWN if fact is None or fact == "" else str(fact)
+
+
+def _feature_differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> Iterator[str]:
+    current, earlier = set(now.get("features") or ()), set(then.get("features") or ())
+    only = [(earlier - current, "then"), (current - earlier, "now")]
+    if said := [f"{_shortened(sorted(names))} only {when}" for names, when in only if names]:
+        yield f"processor features {', '.join(said)}"
+
+
+def _memory_differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> Iterator[str]:
+    current, earlier = now.get("memory_bytes") or 0, then.get("memory_bytes") or 0
+    if abs(current - earlier) > MEMORY_SHARE * max(current, earlier):
+        yield f"memory {_gib(earlier)} then, {_gib(current)} now"
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size else _UNKNOWN
+
+
+def _shortened(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN_FEATURES} more" if len(names) > _SHOWN_FEATURES else ""
+    return ", ".join(names[:_SHOWN_FEATURES]) + more
 
 
 def _cpuinfo() -> dict[str, str]:

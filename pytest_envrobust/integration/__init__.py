@@ -17,7 +17,7 @@ def register(config: pytest.Config) -> None:
     catalogue = Catalogue()
     laboratory = Laboratory(config, catalogue, read_settings(config, catalogue))
     try:
-        _ = laboratory.earlier  # a run that cannot be read ends this one before it begins
+        _ = laboratory.earlier, laboratory.baseline  # one that cannot be read ends this run before it begins
     except EnvrobustError as error:
         raise pytest.UsageError(str(error)) from None
     manager = config.pluginmanager

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
 from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
+from pytest_envrobust.core.axes import Axes, Point
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure, Unavailable
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.integration.cases import Case
@@ -18,14 +20,20 @@ from pytest_envrobust.integration.cell_run import CellRun
 from pytest_envrobust.integration.earlier import EarlierReference
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
-from pytest_envrobust.timing.ratios import paired_ratio
+from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
+from pytest_envrobust.timing.regression import EarlierTime
+from pytest_envrobust.timing.sampling import Effort
 from pytest_envrobust.verdicts.assertions import CALL_ARGUMENT, EnvironmentMismatch, insist
 from pytest_envrobust.verdicts.labels import judge_labels
-from pytest_envrobust.verdicts.latency import LatencyEvidence, judge_latency
+from pytest_envrobust.verdicts.latency import judge_latency
 from pytest_envrobust.verdicts.limits import (
     MAX_LATENCY_MS,
+    MAX_LATENCY_P90_MS,
+    MAX_LATENCY_P99_MS,
     MAX_LATENCY_RATIO,
+    MAX_LATENCY_REGRESSION,
     MIN_LABEL_AGREEMENT,
+    TO_REFERENCE,
     Layer,
     Limit,
     Thresholds,
@@ -114,6 +122,7 @@ class Cell(Runner):
         laboratory: Laboratory,
         *,
         layers: Sequence[Layer] = (),
+        axes: Axes | None = None,
         rerun: str = "",
     ) -> None:
         super().__init__(laboratory.cell_run(case.model, case.environment))
@@ -122,7 +131,9 @@ class Cell(Runner):
         self.comparison: LabelComparison | None = None
         self.noise: float | None = None
         self.latency: LatencyEvidence | None = None
+        self.points: list[TimedPoint] = []
         self.used = False
+        self._axes = laboratory.axes(case.model).behind(axes or Axes())
         self._laboratory, self._layers, self._rerun = laboratory, layers, rerun
 
     @property
@@ -168,23 +179,53 @@ class Cell(Runner):
         self.used = self.used or earlier is not None or not self.is_reference
         subject = self._subject if earlier is None else {**self._subject, "reference": earlier.name}
         self._keep_thumbnails(self.comparison)
-        self._take(judge_labels(self.comparison, limit, class_names=self._run.model_run.class_names, **subject))
+        self._settle([judge_labels(self.comparison, limit, class_names=self._run.model_run.class_names, **subject)])
         return self.comparison
 
     @plainly
-    def assert_latency(self, *, max_ms: float | None = None, max_ratio: float | None = None) -> LatencyEvidence:
-        """Measure the time of a call, in interleaved pairs with the reference, and assert the limits on it.
+    def assert_latency(
+        self,
+        *,
+        max_ms: float | None = None,
+        max_p90_ms: float | None = None,
+        max_p99_ms: float | None = None,
+        max_ratio: float | None = None,
+        max_regression: float | None = None,
+        batch_sizes: Sequence[int] | None = None,
+        threads: Sequence[int] | None = None,
+    ) -> LatencyEvidence:
+        """Measure the time of a call, in turns with the reference and its A/A control, and assert the limits on it.
 
         Limits that are not given are those of marker, conftest, command line or ini; without any the time is
-        recorded only. An interval that a limit lies in is inconclusive: the test is reported as such, and fails under
-        ``--envrobust-strict``. Raises `EnvironmentMismatch` or `StageFailure`.
+        recorded only. ``batch_sizes`` and ``threads`` are what it is measured with beside the run's own; a limit on
+        the ratio holds at each of these points, the others at the run's own, which is what is returned. An interval
+        that a limit lies in is inconclusive: the test is reported as such, and fails under ``--envrobust-strict``.
+        Raises `EnvironmentMismatch` or `StageFailure`.
         """
-        limits = [self._limit(MAX_LATENCY_MS, max_ms), self._limit(MAX_LATENCY_RATIO, max_ratio)]
-        self.latency = self._measure()
+        asked = {
+            MAX_LATENCY_MS: max_ms,
+            MAX_LATENCY_P90_MS: max_p90_ms,
+            MAX_LATENCY_P99_MS: max_p99_ms,
+            MAX_LATENCY_RATIO: max_ratio,
+            MAX_LATENCY_REGRESSION: max_regression,
+        }
+        limits = [limit for name, value in asked.items() if (limit := self._limit(name, value)) is not None]
+        axes = self._axes.behind(Axes.of(batch_sizes, threads, CALL_ARGUMENT))
+        effort = self._laboratory.effort(limits)
+        self.latency = self._timed(self._run.base_point, effort)
+        self.points = self._timed_points(axes, effort)
         self.used = True
-        for limit in limits:
-            if limit is not None and not (self.is_reference and limit.name == MAX_LATENCY_RATIO):
-                self._take(judge_latency(self.latency, limit, **self._subject))
+        self._settle([verdict for limit in limits for verdict in self._judged(limit)])
+        return self.latency
+
+    @plainly
+    def measure_latency(self, *, calls: int = 0) -> LatencyEvidence:
+        """Measure the time of a call as `assert_latency` does, and hold it against no limit.
+
+        At least ``calls`` calls, as far as the time budget goes. Raises `StageFailure`.
+        """
+        self.latency = self._timed(self._run.base_point, Effort(self._laboratory.settings.timing.budget, calls=calls))
+        self.used = True
         return self.latency
 
     @property
@@ -257,18 +298,48 @@ class Cell(Runner):
                 remedy="choose another with --envrobust-reference",
             ) from None
 
-    def _measure(self) -> LatencyEvidence:
-        if self.is_reference or self._reference_run.is_recorded:
-            return LatencyEvidence(self._run.timed_alone())
-        self._expected(self._reference_run)
-        paired = self._run.timed_with(self._reference_run)
-        return LatencyEvidence(
-            paired.cell,
-            wall_ratio=paired_ratio(paired.cell.wall_ns, paired.reference.wall_ns),
-            cpu_ratio=paired_ratio(paired.cell.cpu_ns, paired.reference.cpu_ns),
-        )
+    def _timed_points(self, axes: Axes, effort: Effort) -> list[TimedPoint]:
+        """The further points of the axes; one that the cell cannot be brought to comes with the reason."""
+        found = []
+        for point in axes.points(self._run.base_point)[1:]:
+            try:
+                found.append(TimedPoint(point, self._timed(point, effort)))
+            except Unavailable as error:
+                found.append(TimedPoint(point, reason=error.headline))
+        return found
 
-    def _take(self, verdict: Verdict) -> None:
-        self.verdicts.append(verdict)
-        if verdict.status is Status.FAILED or self._laboratory.settings.strict:
-            insist(verdict)
+    def _timed(self, point: Point, effort: Effort) -> LatencyEvidence:
+        reference = self._reference_run
+        if self.is_reference or reference.is_recorded:
+            return self._run.timed(None, point, effort)
+        self._expected(reference)
+        return self._run.timed(reference, point, effort)
+
+    def _judged(self, limit: Limit) -> Iterator[Verdict]:
+        if limit.name in TO_REFERENCE and self.is_reference:
+            return
+        assert self.latency is not None
+        earlier = self._earlier_time if limit.name == MAX_LATENCY_REGRESSION else None
+        yield judge_latency(self.latency, limit, earlier=earlier, **self._subject)
+        for timed in self.points if limit.name in TO_REFERENCE else ():
+            if timed.evidence is not None:
+                yield judge_latency(timed.evidence, limit, point=timed.point, **self._subject)
+
+    @property
+    def _earlier_time(self) -> EarlierTime | None:
+        baseline = self._laboratory.baseline
+        if baseline is None:
+            return None
+        return baseline.time_of(self._run, self._reference_run, self._laboratory.settings.timing.threads)
+
+    def _settle(self, verdicts: Sequence[Verdict]) -> None:
+        """Keep the verdicts, and raise where one of them must fail the test: all that failed are told at once."""
+        self.verdicts += verdicts
+        strict = self._laboratory.settings.strict
+        failing = [
+            verdict
+            for verdict in verdicts
+            if verdict.status is Status.FAILED or (strict and verdict.status is not Status.PASSED)
+        ]
+        if failing:
+            insist(replace(failing[0], message="\n".join(verdict.message for verdict in failing)))

@@ -9,15 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.digest import output_digest
+from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import EnvrobustError, StageFailure, Unavailable
 from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.integration.memo import Memo
 from pytest_envrobust.integration.model_run import ModelRun
+from pytest_envrobust.integration.timekeeping import time_cell
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.planning.catalogue import Plan
-from pytest_envrobust.timing.sampling import Paired, alone, interleaved
+from pytest_envrobust.timing.evidence import LatencyEvidence
+from pytest_envrobust.timing.sampling import Effort
 from pytest_envrobust.workers.sessions import LiveSession, Predictions, input_spec
 from pytest_envrobust.workers.transport import Handle
 
@@ -78,15 +82,58 @@ class CellRun:
 
     def sample(self, first: int, calls: int) -> Timing:
         """Time single calls on successive inputs."""
-        return self.session.sample(self._handle, first, calls)
+        return self.session.sample(self.handle, first, calls)
 
-    def timed_with(self, reference: CellRun) -> Paired:
-        """Times in interleaved pairs with the reference, once a run."""
-        return self._memo(("paired", reference.environment), lambda: self._pairs(reference))
+    def timed(self, reference: CellRun | None, point: Point, effort: Effort) -> LatencyEvidence:
+        """Its time at a point of the axes, beside the reference or alone; each measured once a run.
 
-    def timed_alone(self) -> Timing:
-        """Times by itself, once a run."""
-        return self._memo("alone", self._alone)
+        Raises `Unavailable` where it cannot take that batch.
+        """
+
+        def measure() -> LatencyEvidence:
+            for run in (self, reference):
+                if run is not None:
+                    run.get_ready()
+            return time_cell(self._laboratory, self, reference, point, effort)
+
+        other = None if reference is None else reference.environment
+        return self._memo(("timed", other, point, effort), measure)
+
+    @property
+    def base_point(self) -> Point:
+        """The batch and the threads with which the labels are compared."""
+        return Point(self._spec.batch, self.session.threads)
+
+    def session_at(self, point: Point) -> LiveSession:
+        """A session that takes that batch with so many threads: its own one where that will do, else a new one.
+
+        Raises `Unavailable` where the source, or what it is converted to, has another batch written into it.
+        """
+        own = self.session
+        if point.threads == own.threads and own.takes_batch(point.batch):
+            return own
+        declared = self.model_run.inspection(self.environment.source_framework).input
+        if declared is not None and declared.shape[0] not in (None, point.batch):
+            raise _takes_another(self.environment, point, f"its source takes batches of {declared.batch}")
+        self._laboratory.say(f"prepare {self.model_run.model.name} in {self.environment.id} for {point}")
+        spec = self._spec.with_batch(point.batch)
+        source = self.model_run.source(self.environment.source_framework)
+        session = self._laboratory.workshop.open(self.plan, source, spec, point.threads)
+        if not session.takes_batch(point.batch):
+            session.close()
+            raise _takes_another(self.environment, point, "what it is converted to has another one written into it")
+        return session
+
+    @property
+    def control(self) -> LiveSession:
+        """A second session beside its own, in a worker that stays until the run's end: the A/A control."""
+
+        def open_control() -> LiveSession:
+            control = self.session.again()
+            control.pin()
+            return control
+
+        return self._memo("control", open_control)
 
     def noise(self) -> float | None:
         """Largest score difference between this environment and itself: run again, and with another thread count.
@@ -96,7 +143,8 @@ class CellRun:
         return None if self.is_recorded else self._memo("noise", self._noise)
 
     @property
-    def _handle(self) -> Handle:
+    def handle(self) -> Handle:
+        """The model's own inputs as its source takes them, where workers can map them."""
         return self.model_run.handle(self.environment.source_framework)
 
     def _open(self) -> LiveSession:
@@ -108,9 +156,12 @@ class CellRun:
             raise plan.absent
         framework = self.environment.source_framework
         self._laboratory.say(f"prepare {self.model_run.model.name} in {self.environment.id}")
-        inspection = self.model_run.inspection(framework)
-        spec = input_spec(self.model_run.batch(framework), inspection)
-        return workshop.open(plan, self.model_run.source(framework), spec)
+        return workshop.open(plan, self.model_run.source(framework), self._spec)
+
+    @property
+    def _spec(self) -> TensorSpec:
+        framework = self.environment.source_framework
+        return input_spec(self.model_run.batch(framework), self.model_run.inspection(framework))
 
     def _predict(self) -> Predictions:
         _ = self.model_run.truth  # one that cannot be read is told at once
@@ -119,7 +170,7 @@ class CellRun:
         return found
 
     def _run(self) -> Predictions:
-        found = self.session.run(self._handle)
+        found = self.session.run(self.handle)
         return replace(found, scores=self._in_class_order(found.scores))
 
     def _recorded(self) -> Predictions:
@@ -138,29 +189,17 @@ class CellRun:
             )
         return scores[:, offset:]
 
-    def _pairs(self, reference: CellRun) -> Paired:
-        budget = self._laboratory.settings.time_budget
-        self._get_ready()
-        reference.session.pin()
-        with self._laboratory.alone_on(self.environment.device):
-            return interleaved(self.sample, reference.sample, budget=budget)
-
-    def _get_ready(self) -> None:
+    def get_ready(self) -> None:
         """Run all inputs before one is timed: nothing is prepared under the lock, what gives no scores is not timed."""
         self._memo("predictions", self._predict)
 
-    def _alone(self) -> Timing:
-        self._get_ready()
-        with self._laboratory.alone_on(self.environment.device):
-            return alone(self.sample, budget=self._laboratory.settings.time_budget)
-
     def _noise(self) -> float:
         scores = [self.predictions.scores]
-        scores.append(self._in_class_order(self.session.run(self._handle).scores))
+        scores.append(self._in_class_order(self.session.run(self.handle).scores))
         threads = 2 if self._laboratory.workshop.threads == 1 else 1
         try:
             other = self.session.with_threads(threads)
-            scores.append(self._in_class_order(other.run(self._handle).scores))
+            scores.append(self._in_class_order(other.run(self.handle).scores))
             other.close()
         except EnvrobustError:
             self._laboratory.say(f"{self.environment.id} could not be run with {threads} threads")
@@ -173,6 +212,10 @@ def _nothing_runs(environment: Environment) -> Unavailable:
         f"{environment.id} cannot run",
         cause="its predictions were recorded elsewhere, for the model's own inputs, without times",
     )
+
+
+def _takes_another(environment: Environment, point: Point, cause: str) -> Unavailable:
+    return Unavailable(f"{environment.id} cannot be timed at batch {point.batch}", cause=cause)
 
 
 def _largest(one: NDArray[Any], other: NDArray[Any]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,12 +11,14 @@ import pytest
 from pytest_envrobust.comparison.labels import LabelComparison
 from pytest_envrobust.core.errors import EnvrobustError, NoRoute, StageFailure, Unavailable
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.core.timing import Timing
+from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.integration.cases import Case, Fault
 from pytest_envrobust.integration.cell import Cell
-from pytest_envrobust.reports.figures import labels_figures
-from pytest_envrobust.timing.ratios import Ratio, samples, smallest_visible, summary
-from pytest_envrobust.verdicts.latency import default_clock
+from pytest_envrobust.reports.figures import labels_figures, verdict_figures
+from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
+from pytest_envrobust.timing.intervals import Estimate
+from pytest_envrobust.timing.ratios import smallest_visible
+from pytest_envrobust.timing.summaries import ends, samples, summary
 from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT
 from pytest_envrobust.verdicts.verdict import gravest
 
@@ -140,33 +143,47 @@ def _labels(comparison: LabelComparison, cell: Cell) -> Entry:
 
 
 def _latency(cell: Cell) -> Entry:
-    evidence = cell.latency
-    assert evidence is not None
-    found: Entry = {**_times(evidence.timing), "from": "alone" if evidence.wall_ratio is None else "pairs"}
-    ratios = {"wall": evidence.wall_ratio, "cpu": evidence.cpu_ratio}
-    if any(ratios.values()):
-        found["ratio"] = {clock: _interval(ratio) for clock, ratio in ratios.items() if ratio is not None}
-        deciding = evidence.ratio(default_clock(cell.environment))
-        found["smallest_visible"] = smallest_visible(deciding) if deciding is not None else None
-    limits = [item for item in cell.verdicts if item.limit and item.limit.name != MIN_LABEL_AGREEMENT]
-    if verdict := gravest(limits):
-        assert verdict.limit is not None
-        found |= {
-            "limit": verdict.limit.value,
-            "limit_name": verdict.limit.name,
-            "limit_from": verdict.limit.origin,
-            "verdict": verdict.status.value,
-        }
-    return found
+    assert cell.latency is not None
+    found = _timed(cell.latency)
+    if cell.points:
+        found["points"] = [_point(timed) for timed in cell.points]
+    judged = [item for item in cell.verdicts if item.limit and item.limit.name != MIN_LABEL_AGREEMENT]
+    return found | verdict_figures(judged)
+
+
+def _point(timed: TimedPoint) -> Entry:
+    if timed.evidence is None:
+        return {"batch": timed.point.batch, "threads": timed.point.threads, "reason": timed.reason}
+    return _timed(timed.evidence)
+
+
+def _timed(evidence: LatencyEvidence) -> Entry:
+    deciding = evidence.ratios.get(evidence.clock)
+    return {
+        "batch": evidence.point.batch,
+        "threads": evidence.point.threads,
+        **_times(evidence.timing),
+        "from": "pairs" if evidence.ratios else "alone",
+        "clock": evidence.clock,
+        "images_per_second": evidence.images_per_second,
+        "first_call_ms": evidence.first_call_ms,
+        "rounds": evidence.rounds,
+        "calls_a_turn": evidence.calls_a_turn,
+        "warm_up_calls": evidence.warm_up_calls,
+        "ratio": _ends(evidence.ratios),
+        "control": _ends(evidence.controls),
+        "control_fault": evidence.control_fault or None,
+        "smallest_visible": smallest_visible(deciding) if deciding is not None else None,
+        "notices": list(evidence.notices) or None,
+    }
+
+
+def _ends(estimates: Mapping[Clock, Estimate]) -> Entry | None:
+    return {clock: told for clock, estimate in estimates.items() if (told := ends(estimate)) is not None} or None
 
 
 def _times(timing: Timing) -> Entry:
     return {**summary(timing), "samples_ms": samples(timing)}
-
-
-def _interval(ratio: Ratio) -> list[float] | None:
-    values = [ratio.low, ratio.mid, ratio.high]
-    return values if all(math.isfinite(value) for value in values) else None
 
 
 def _without_gaps(value: Entry) -> Entry:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.integration.cases import Case, Fault
@@ -48,9 +49,10 @@ def envrobust(request: pytest.FixtureRequest, _envrobust_case: Case | Fault, env
             _checked_thresholds(envrobust_thresholds),
             *laboratory.outer_limits,
         ]
+        axes = marker_axes(request.node)
     except EnvrobustError as error:
         refuse(error)
-    cell = Cell(case, laboratory, layers=layers, rerun=rerun_command(request.node))
+    cell = Cell(case, laboratory, layers=layers, axes=axes, rerun=rerun_command(request.node))
     request.node.stash[SUBJECT] = cell
     return cell
 
@@ -101,3 +103,9 @@ def marker_limits(node: pytest.Item) -> Thresholds:
     """The limits that the test's markers set. Raises `DeclarationError` for a malformed one."""
     arguments = marker_arguments(node)
     return Thresholds.of({name: arguments[name] for name in LIMIT_NAMES if name in arguments}, "marker")
+
+
+def marker_axes(node: pytest.Item) -> Axes:
+    """The axes of timing that the test's markers declare. Raises `DeclarationError` for malformed ones."""
+    arguments = marker_arguments(node)
+    return Axes.of(arguments.get("batch_sizes"), arguments.get("threads"), "marker")

@@ -13,15 +13,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_envrobust.artifacts.store import Store
+from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.environments.machine import this_machine
+from pytest_envrobust.integration.baseline import Baseline
 from pytest_envrobust.integration.cases import Case, Choice, LeftOut, reference_of
 from pytest_envrobust.integration.cell_run import CellRun
 from pytest_envrobust.integration.earlier import EarlierRun
 from pytest_envrobust.integration.model_run import ModelRun
 from pytest_envrobust.integration.settings import NATIVE
+from pytest_envrobust.integration.timing_settings import xdist_workers
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.reports.predictions import Kept
+from pytest_envrobust.timing.evidence import TAILS
+from pytest_envrobust.timing.intervals import calls_for_quantile
+from pytest_envrobust.timing.sampling import Effort
+from pytest_envrobust.verdicts.limits import TAIL_LIMITS
 from pytest_envrobust.workers.locks import machine_lock
 from pytest_envrobust.workers.pool import Pool
 from pytest_envrobust.workers.transport import Scratch
@@ -97,6 +105,22 @@ class Laboratory:
         path = self.settings.reference_run
         return None if path is None else EarlierRun.read(path)
 
+    @cached_property
+    def baseline(self) -> Baseline | None:
+        """The saved run that times are held against, where the user named one."""
+        path = self.settings.timing.baseline
+        return None if path is None else Baseline.read(path)
+
+    def axes(self, model: Model) -> Axes:
+        """What a model's cells are timed with: as it declares or, where it does not, as the settings say."""
+        return self.settings.timing.axes.behind(model.axes)
+
+    def effort(self, limits: Sequence[Limit]) -> Effort:
+        """How long a cell is timed: within the budget, as many calls as the limits on tails need."""
+        shares = [TAILS[TAIL_LIMITS[limit.name]] for limit in limits if limit.name in TAIL_LIMITS]
+        calls = max((calls_for_quantile(share) for share in shares), default=0)
+        return Effort(budget=self.settings.timing.budget, calls=calls)
+
     def preprocess_of(self, model: Model, framework: str) -> str:
         """The framework whose source says how inputs are prepared for that framework's source."""
         if self.settings.preprocess_from == NATIVE:
@@ -131,7 +155,7 @@ class Laboratory:
             self._workshop = Workshop(
                 store,
                 self._pool,
-                threads=settings.threads,
+                threads=settings.timing.threads,
                 limits=settings.limits,
                 options=settings.options,
                 report=self.say,
@@ -142,7 +166,7 @@ class Laboratory:
     def alone_on(self, device: str) -> Iterator[None]:
         """Hold the device's lock: no other run on this machine that keeps to it times anything there meanwhile."""
         kind = device.partition("+")[0].replace(":", "-")
-        with machine_lock(f"timing-{kind}"):
+        with machine_lock(f"timing-{kind}", lambda: self.say(f"wait for another run's timing on {kind}")):
             yield
 
     def say(self, text: str) -> None:
@@ -200,11 +224,19 @@ class Laboratory:
             except EnvrobustError as error:
                 raise pytest.UsageError(str(error)) from None
 
-    def pytest_report_header(self) -> str:
+    def pytest_report_header(self) -> list[str]:
         """What is compared with what, and where converted files are kept."""
         settings = self.settings
         asked = ", ".join(settings.environments) or "each engine's default level on the CPU"
-        return f"envrobust: environments {asked} ({settings.environments_origin}); cache {settings.cache_dir}"
+        lines = [f"envrobust: environments {asked} ({settings.environments_origin}); cache {settings.cache_dir}"]
+        threads = max(settings.timing.threads, *settings.timing.axes.threads, 1)
+        workers, cores = xdist_workers(self.config), this_machine().cores
+        if threads * workers > cores:
+            lines.append(
+                f"envrobust: {threads} threads in {workers} processes are more than {cores} cores: times will suffer; "
+                "--envrobust-threads=auto shares them out"
+            )
+        return lines
 
     def pytest_report_collectionfinish(self) -> str:
         """What was left out, in one line."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
 
 CASE_FIXTURE = "_envrobust_case"
-_MARKER_KEYS = frozenset({"models", "environments", "reference", *LIMIT_NAMES})
+_MARKER_KEYS = frozenset({"models", "environments", "reference", "batch_sizes", "threads", *LIMIT_NAMES})
 
 
 class Parametrization:

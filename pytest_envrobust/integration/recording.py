@@ -126,7 +126,7 @@ class Recorder:
                 **versions(laboratory.catalogue.requirements),
             },
             "command": ["pytest", *laboratory.config.invocation_params.args],
-            "threads": laboratory.settings.threads,
+            "threads": laboratory.settings.timing.threads,
             "preprocess_from": laboratory.settings.preprocess_from,
             "left_out": laboratory.left_out.line(),
         }

@@ -1,4 +1,4 @@
-"""What the command line and the ini file say, read once. The command line wins, by `is None`, never by truth."""
+"""What the command line and the ini file say, read once."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
 from pytest_envrobust.environments.selection import check_patterns
+from pytest_envrobust.integration.option_values import base_of, either, number
+from pytest_envrobust.integration.timing_settings import TimingSettings, read_timing_settings
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Limit, parse_limit
 
@@ -48,8 +50,7 @@ class Settings:
     cache_clear: bool = False
     limits: Mapping[Stage, float] = field(default_factory=dict)
     isolated: bool = True
-    threads: int = 1
-    time_budget: float = 3.0
+    timing: TimingSettings = field(default_factory=TimingSettings)
     options: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)
     interpreters: Mapping[str, GivenInterpreter] = field(default_factory=dict)
     command_line_limits: Mapping[str, Limit] = field(default_factory=dict)
@@ -72,11 +73,9 @@ def read_settings(config: pytest.Config, catalogue: Catalogue) -> Settings:
 def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
     here = Path(config.invocation_params.dir)
     patterns, origin = _environments(config, catalogue)
-    reference, reference_origin = _either(config, "reference")
-    preprocess_from, preprocess_origin = _either(config, "preprocess_from")
-    cache_dir, cache_origin = _either(config, "cache_dir")
-    threads, threads_origin = _either(config, "threads")
-    budget, budget_origin = _either(config, "time_budget")
+    reference, reference_origin = either(config, "reference")
+    preprocess_from, preprocess_origin = either(config, "preprocess_from")
+    cache_dir, cache_origin = either(config, "cache_dir")
     strict = config.getoption("envrobust_strict")
     inputs = config.getoption("envrobust_inputs")
     models = tuple(config.getoption("envrobust_model") or ())
@@ -101,26 +100,16 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         json=_path(config, "json"),
         html=_path(config, "html"),
         markdown=_path(config, "markdown"),
-        cache_dir=default_root() if cache_dir is None else _base(config, cache_origin) / Path(cache_dir).expanduser(),
+        cache_dir=default_root() if cache_dir is None else base_of(config, cache_origin) / Path(cache_dir).expanduser(),
         cache_clear=bool(config.getoption("envrobust_cache_clear")),
         limits=_stage_limits(config),
         isolated=config.getoption("envrobust_isolation") == "process",
-        threads=int(_number("threads", threads, threads_origin, 1, whole=True)),
-        time_budget=_number("time budget", budget, budget_origin, 3.0),
+        timing=read_timing_settings(config),
         options=_options(config, catalogue),
         interpreters=_interpreters(config),
         command_line_limits=_limits(config, COMMAND_LINE),
         ini_limits=_limits(config, INI),
     )
-
-
-def _either(config: pytest.Config, name: str) -> tuple[str | None, str]:
-    """The option's value or, where it was not given, the ini key's; and where it came from."""
-    value = config.getoption(f"envrobust_{name}")
-    if value is not None:
-        return value, f"--envrobust-{name.replace('_', '-')}"
-    value = config.getini(f"envrobust_{name}")
-    return (str(value), f"envrobust_{name} in the ini file") if value else (None, "default")
 
 
 def _path(config: pytest.Config, name: str) -> Path | None:
@@ -133,10 +122,6 @@ def _whose(text: str | None, origin: str) -> str:
     if text not in (None, NATIVE, OF_REFERENCE):
         raise DeclarationError(f"preprocess-from {text!r} ({origin})", cause=f"it is {NATIVE} or {OF_REFERENCE}")
     return text or NATIVE
-
-
-def _base(config: pytest.Config, origin: str) -> Path:
-    return config.rootpath if origin.endswith("ini file") else Path(config.invocation_params.dir)
 
 
 def _environments(config: pytest.Config, catalogue: Catalogue) -> tuple[tuple[str, ...], str]:
@@ -175,19 +160,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return int(sides[0]), int(sides[-1])
 
 
-def _number(what: str, text: str | None, origin: str, default: float, *, whole: bool = False) -> float:
-    if text is None:
-        return default
-    try:
-        value = int(text) if whole else float(text)
-    except ValueError:
-        value = 0
-    if not 0 < value < float("inf"):
-        kind = "a whole number above 0" if whole else "a number above 0"
-        raise DeclarationError(f"{what} {text!r} ({origin})", cause=f"it is {kind}")
-    return value
-
-
 def _stage_limits(config: pytest.Config) -> dict[Stage, float]:
     found: dict[Stage, float] = {}
     sources = (
@@ -197,7 +169,7 @@ def _stage_limits(config: pytest.Config) -> dict[Stage, float]:
     for lines, origin in sources:
         for line in lines:
             stage, separator, seconds = line.rpartition("=")
-            value = _number("time limit", seconds, origin, 0)
+            value = number("time limit", seconds, origin, 0)
             names = {member.value: member for member in Stage}
             if separator and stage not in names:
                 raise DeclarationError(f"{line!r} ({origin})", cause=f"stages are {', '.join(names)}")
@@ -235,7 +207,7 @@ def _interpreters(config: pytest.Config) -> dict[str, GivenInterpreter]:
         (config.getoption("envrobust_interpreter") or (), "--envrobust-interpreter"),
     )
     for given, origin in sources:
-        lines |= {line.partition("=")[0].strip(): (line, _base(config, origin), origin) for line in given}
+        lines |= {line.partition("=")[0].strip(): (line, base_of(config, origin), origin) for line in given}
     return {name: given_interpreter(*each) for name, each in lines.items()}
 
 

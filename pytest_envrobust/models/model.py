@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.frameworks import frameworks
@@ -85,7 +86,7 @@ class Model:
     ``sources`` maps a framework to a `Source` or to what `Source` takes as its target; the first is the reference's
     unless ``reference``, an environment's id, says otherwise. ``inputs`` are `ImageFolder` or `Arrays`, or a path; a
     model whose sources are all `RecordedPredictions` needs none. ``labels`` are class names: a sequence, or a text
-    file with one a line.
+    file with one a line. ``batch_sizes`` and ``threads`` are what its time is measured with, beside the run's own.
 
     Raises `DeclarationError` for an unknown framework, no source at all, or a name that cannot be selected.
     """
@@ -95,6 +96,9 @@ class Model:
     inputs: Inputs | str | Path | None = None
     labels: Sequence[str] | str | Path | None = None
     reference: str | None = None
+    batch_sizes: Sequence[int] = ()
+    threads: Sequence[int] = ()
+    axes: Axes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip() or "[" in self.name or "::" in self.name:
@@ -111,6 +115,7 @@ class Model:
                 )
         sources = {name: item if isinstance(item, Source) else Source(item) for name, item in self.sources.items()}
         object.__setattr__(self, "sources", sources)
+        object.__setattr__(self, "axes", Axes.of(self.batch_sizes, self.threads, f"model {self.name!r}"))
         if isinstance(self.inputs, (str, Path)):
             object.__setattr__(self, "inputs", inputs_at(self.inputs))
         elif self.inputs is None:

@@ -16,9 +16,10 @@ from pytest_envrobust.comparison.accuracy import accuracy, mcnemar
 from pytest_envrobust.comparison.kinds import kind_of, label_shift, shift_notice, softmax_notice
 from pytest_envrobust.comparison.labels import top1
 from pytest_envrobust.comparison.pairwise import Pairwise, pairwise
-from pytest_envrobust.comparison.sensitivity import Clock, Sensitivity, Times, sensitivities
+from pytest_envrobust.comparison.sensitivity import Sensitivity, Times, sensitivities
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.verdicts.latency import default_clock
+from pytest_envrobust.core.timing import Clock
+from pytest_envrobust.reports.figures import clock_of
 
 Entry = dict[str, Any]
 ScoresOf = Callable[[str], "NDArray[Any] | None"]
@@ -129,7 +130,7 @@ def _times(name: str, cells: Sequence[Mapping[str, Any]], reference: str) -> Tim
     else:
         measured = best.get("ratio", {})
         ratios = {clock: tuple(measured[clock]) for clock in _CLOCKS if clock in measured}
-    return Times(ratios, medians, default_clock(name))
+    return Times(ratios, medians, clock_of(name, best))
 
 
 def _sensitivity_entry(item: Sensitivity) -> Entry:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_envrobust.reports.figures import was_timed
 from pytest_envrobust.reports.label_changes import LabelChanges, MatchedInputs, changed_labels, matched_inputs
 from pytest_envrobust.reports.predictions import HasPredictions
 from pytest_envrobust.reports.view import GRAVITY, ModelView, Row, model_views
 
-_MEASURED = ("pairs", "alone")
 _GIB = 2**30
 _SHOWN_FEATURES = 12
-_OF_TIME = ("processor", "processor features", "cores", "threads")
+_OF_TIME = ("processor", "processor features", "cores", "governor", "threads")
 """Where machines differ in one of these, their times are not comparable."""
 
 
@@ -81,9 +81,12 @@ class CellChange:
         return self.labels is None and self.before.ran and self.after.ran
 
     def time_ratio(self, clock: str) -> float | None:
-        """Median after over median before, on ``wall`` or ``cpu``; only where both were measured the same way."""
+        """Median after over median before, on a clock.
+
+        Only where both were measured in the same way, with the same batch and threads as far as the runs tell.
+        """
         before, after = self.before.latency, self.after.latency
-        if (before.get("from") in _MEASURED) != (after.get("from") in _MEASURED):
+        if was_timed(before) != was_timed(after) or any(_differ(before, after, axis) for axis in ("batch", "threads")):
             return None
         medians = [latency.get(f"{clock}_ms", {}).get("median") for latency in (before, after)]
         return medians[1] / medians[0] if medians[0] and medians[1] else None
@@ -255,6 +258,7 @@ def _machine(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Di
             "architecture": machine.get("architecture"),
             "processor": machine.get("processor"),
             "cores": machine.get("cores"),
+            "governor": machine.get("governor") or None,
             "memory": f"{machine['memory_bytes'] / _GIB:.1f} GiB" if "memory_bytes" in machine else None,
             "system": machine.get("system"),
             "python": machine.get("python"),

@@ -18,9 +18,9 @@ from pytest_envrobust.reports.charts import (
     place_labels,
     scale,
 )
-from pytest_envrobust.reports.tables import clock_of
+from pytest_envrobust.reports.figures import clock_of
 from pytest_envrobust.reports.view import ModelView, Row
-from pytest_envrobust.reports.words import milliseconds, percent
+from pytest_envrobust.reports.words import clock_name, milliseconds, percent
 
 _CLOCKS = ("wall", "cpu")
 _FEWEST = 5
@@ -125,7 +125,7 @@ def pareto_drawing(view: ModelView) -> ParetoDrawing | None:
     both = [row for row in view.rows if row.labels and row.latency]
     # calls that gave predictions include the first ones: they do not belong beside times that were asked for
     timed = [row for row in both if not _is_untimed(row)] or both
-    clocks = {clock_of(row.environment) for row in timed}
+    clocks = {clock_of(row.environment, row.latency) for row in timed}
     clock = "cpu" if clocks == {"cpu"} and all("cpu_ms" in row.latency for row in timed) else "wall"
     points = pareto(
         [
@@ -161,10 +161,9 @@ def _said_of_equals(points: Sequence[Point], clock: str) -> str:
     if len({point.y for point in points}) > 1:
         return ""
     fastest = min(points, key=lambda point: point.x)
-    name = "CPU" if clock == "cpu" else "wall"
     return (
         f"All {len(points)} environments agree with the reference in {percent(fastest.y)} of the labels. The "
-        f"fastest is {fastest.name}, {milliseconds(fastest.x)} ms of {name} time a call."
+        f"fastest is {fastest.name}, {milliseconds(fastest.x)} ms of {clock_name(clock)} time a call."
     )
 
 

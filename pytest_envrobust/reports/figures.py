@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_envrobust.comparison.labels import Flip, LabelComparison
-from pytest_envrobust.timing.ratios import Ratio
-from pytest_envrobust.verdicts.latency import LatencyFigures
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.timing import Clock
+from pytest_envrobust.timing.evidence import TAILS, LatencyFigures, deciding_clock
+from pytest_envrobust.timing.intervals import Estimate
+from pytest_envrobust.verdicts.verdict import Verdict, gravest
+
+_MEASURED = ("pairs", "alone")
 
 
 def labels_figures(comparison: LabelComparison, noise: float | None = None) -> dict[str, Any]:
@@ -46,16 +51,64 @@ def recorded_comparison(labels: Mapping[str, Any]) -> LabelComparison:
 
 
 def recorded_times(latency: Mapping[str, Any]) -> LatencyFigures:
-    """Medians and intervals of a cell's ``latency``, as far as the record has them."""
-    wall, ratio = latency.get("wall_ms", {}), latency.get("ratio", {})
-    interval = wall.get("interval")
+    """The figures of a cell's ``latency``, as far as the record has them."""
+    wall = latency.get("wall_ms", {})
+    clocks: tuple[Clock, ...] = ("wall", "cpu", "device")
+    medians = {clock: _middle(latency[f"{clock}_ms"]) for clock in clocks if f"{clock}_ms" in latency}
     return LatencyFigures(
         calls=wall.get("n", 0),
-        median_ms=wall.get("median"),
-        interval_ms=(interval[0], interval[1]) if interval else None,
-        wall_ratio=Ratio(*ratio["wall"]) if "wall" in ratio else None,
-        cpu_ratio=Ratio(*ratio["cpu"]) if "cpu" in ratio else None,
+        medians=medians,
+        tails={
+            name: Estimate(ends[0], wall[name], ends[1]) for name in TAILS if (ends := wall.get(f"{name}_interval"))
+        },
+        ratios=_estimates(latency.get("ratio", {})),
+        controls=_estimates(latency.get("control", {})),
+        control_fault=latency.get("control_fault", ""),
+        clock=latency.get("clock"),
     )
+
+
+def was_timed(latency: Mapping[str, Any]) -> bool:
+    """Whether a time was asked for: calls that only gave the predictions, first ones among them, are no measurement."""
+    return latency.get("from") in _MEASURED
+
+
+def verdict_figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """What the record says of verdicts on limits on time: the gravest one, and all of them; nothing of none."""
+    told = [_verdict_figures(verdict) for verdict in verdicts]
+    worst = gravest(verdicts)
+    return {} if worst is None else {**_verdict_figures(worst), "verdicts": told}
+
+
+def _verdict_figures(verdict: Verdict) -> dict[str, Any]:
+    assert verdict.limit is not None
+    return {
+        "limit": verdict.limit.value,
+        "limit_name": verdict.limit.name,
+        "limit_from": verdict.limit.origin,
+        "verdict": verdict.status.value,
+    }
+
+
+def clock_of(environment: str, latency: Mapping[str, Any]) -> Clock:
+    """The clock that a cell's time was judged on or, where it was not, would be; wall time for an unknown device."""
+    recorded: Clock | None = latency.get("clock")
+    if recorded is not None:
+        return recorded
+    try:
+        return deciding_clock(environment)
+    except DeclarationError:
+        return "wall"
+
+
+def _middle(summary: Mapping[str, Any]) -> Estimate:
+    low, high = summary.get("interval", (0.0, math.inf))
+    return Estimate(low, summary["median"], high)
+
+
+def _estimates(recorded: Mapping[str, Any]) -> dict[Clock, Estimate]:
+    clocks: tuple[Clock, ...] = ("wall", "cpu", "device")
+    return {clock: Estimate(*recorded[clock]) for clock in clocks if clock in recorded}
 
 
 def _finite(**values: float | None) -> dict[str, float]:

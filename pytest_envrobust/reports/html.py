@@ -22,6 +22,8 @@ from pytest_envrobust.reports.tables import (
     details_of,
     environment_table,
 )
+from pytest_envrobust.reports.times import all_timings, controls_text
+from pytest_envrobust.reports.timing_tables import Taken, Throughput, taken_rows, throughput_tables
 from pytest_envrobust.reports.view import GROUPS, ModelView, model_views
 from pytest_envrobust.reports.words import counted
 
@@ -37,6 +39,9 @@ class Section:
     identical: tuple[tuple[str, tuple[str, ...]], ...]
     maps: list[HeatMap]
     times: TimeDrawing | None
+    throughput: list[Throughput]
+    taken: list[Taken]
+    controls: str
     pareto: ParetoDrawing | None
     flips: Flips
     sources: dict[str, dict[str, str]]
@@ -93,6 +98,9 @@ def _section(
         identical=view.identical,
         maps=heat_maps(view, analysis),
         times=time_drawing(view),
+        throughput=throughput_tables(view),
+        taken=taken_rows(view),
+        controls=controls_text(all_timings(view)),
         pareto=pareto_drawing(view),
         flips=flips_of(view, model, predictions),
         sources={name: _source(source) for name, source in model.get("sources", {}).items()},
@@ -139,7 +147,8 @@ def _facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "threads of every engine", str(run["threads"])
     if "processor" in machine:
         cores = f", {counted(machine['cores'], 'core')}" if "cores" in machine else ""
-        yield "processor", f"{machine['processor']}{cores}"
+        governor = f", frequency governor {machine['governor']}" if machine.get("governor") else ""
+        yield "processor", f"{machine['processor']}{cores}{governor}"
     if "memory_bytes" in machine:
         yield "memory", f"{machine['memory_bytes'] / 2**30:.1f} GiB"
     if "system" in machine:

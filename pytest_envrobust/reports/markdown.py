@@ -9,6 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.reports.files import write_text
+from pytest_envrobust.reports.times import (
+    Timed,
+    all_timings,
+    controls_text,
+    notice_lines,
+    rate_text,
+    ratio_text,
+    throughput_of,
+    unavailable_points,
+)
 from pytest_envrobust.reports.view import (
     GRAVITY,
     SENSITIVITY_HEAD,
@@ -17,16 +27,15 @@ from pytest_envrobust.reports.view import (
     agreement_text,
     headline,
     model_views,
-    ratio_text,
     run_notices,
     sensitivity_texts,
 )
 from pytest_envrobust.reports.words import counted, kinds
-from pytest_envrobust.verdicts.latency import default_clock
 
 _SIGNS = {"failed": "❌", "inconclusive": "⚠️", "limited": "➖", "passed": "✅", "skipped": "⏭️"}
 """How a cell ended, in the order of the tables, with a sign beside the word."""
 _LONGEST_REASON = 300
+_THROUGHPUT_HEAD = ("throughput", "batch", "threads", "ms a call", "ms an image", "images/s", "time ratio")
 
 _SPECIAL = re.compile(r"[\\`*|~]|\](?=[(\[])|(?<![^\W_])_|_(?![^\W_])")
 """What GitHub would read as markup; an underscore within a word is none, nor is a bracket without a link."""
@@ -77,6 +86,7 @@ def _model_lines(view: ModelView) -> Iterator[str]:
             *_table(["status", "environment", "agreement", "flips", "time ratio", "why"], _rows(shown, view)),
             "",
         )
+    yield from _time_lines(view)
     skipped: dict[str, list[str]] = {}
     for row in view.rows:
         if row.group == "skipped":
@@ -87,6 +97,40 @@ def _model_lines(view: ModelView) -> Iterator[str]:
         for reason, environments in skipped.items():
             yield f"- {escaped(', '.join(environments))}: {escaped(reason)}"
         yield from ("", "</details>", "")
+
+
+def _time_lines(view: ModelView) -> Iterator[str]:
+    """What the times rest on; the throughput, where it was asked for, is folded away."""
+    timings = all_timings(view)
+    controls = controls_text(timings)
+    if said := [*([controls] if controls else []), *(f"timing: {line}" for line in notice_lines(view))]:
+        yield from ("<br>".join(map(escaped, said)), "")
+    if tables := throughput_of(view):
+        yield from ("<details><summary>Throughput</summary>", "")
+        yield from _table(_THROUGHPUT_HEAD, [_throughput(table) for table in tables])
+        if unavailable := unavailable_points(timings):
+            yield ""
+            for reason, environments in unavailable.items():
+                yield f"- {escaped(reason)} ({escaped(', '.join(environments))})"
+        yield from ("", "</details>", "")
+
+
+def _throughput(timings: Sequence[Timed]) -> list[str]:
+    """One line for an environment, all its points in it."""
+    measured = [timed for timed in timings if not timed.reason]
+    columns = [
+        [str(timed.point.batch) for timed in measured],
+        [str(timed.point.threads) for timed in measured],
+        [_milliseconds(timed.latency.get("wall_ms", {}).get("median")) for timed in measured],
+        [_milliseconds(timed.image_ms) for timed in measured],
+        [rate_text(timed) for timed in measured],
+        [ratio_text(timed) for timed in measured],
+    ]
+    return [escaped(timings[0].environment), *("<br>".join(column) if any(column) else "" for column in columns)]
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _rows(rows: Sequence[Row], view: ModelView) -> list[list[str]]:
@@ -103,7 +147,7 @@ def _rows(rows: Sequence[Row], view: ModelView) -> list[list[str]]:
 def _line(group: Sequence[Row], view: ModelView) -> list[str]:
     first = group[0]
     labels = next((row.labels for row in group if row.labels), {})
-    ratios = [_ratio(row) for row in group]
+    ratios = [ratio_text(Timed(row.environment, row.latency)) for row in group]
     return [
         f"{_SIGNS[first.group]} {escaped(first.status)}",
         "<br>".join(map(_name, group)),
@@ -116,18 +160,6 @@ def _line(group: Sequence[Row], view: ModelView) -> list[str]:
 
 def _name(row: Row) -> str:
     return escaped(row.environment or "(declaration)") + (" (reference)" if row.is_reference else "")
-
-
-def _ratio(row: Row) -> str:
-    if not row.latency.get("ratio"):
-        return ""
-    clock = default_clock(row.environment)
-    said = ratio_text(row.latency, clock)
-    return f"{said} {_clock_name(clock)}" if said else ""
-
-
-def _clock_name(clock: str) -> str:
-    return "CPU" if clock == "cpu" else clock
 
 
 def _reason(row: Row, view: ModelView) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_envrobust.reports.times import all_timings, doubtful_times
 from pytest_envrobust.reports.view import GROUPS, ModelView, run_notices
 from pytest_envrobust.reports.words import counted, listed, percent, ratio
+from pytest_envrobust.timing.control import MARGIN
 
 _PARTS = {"definitions": "other definitions of the model", "conversions": "one definition, converted"}
 
@@ -131,11 +133,26 @@ def _factor_row(name: str, entry: Mapping[str, Any]) -> FactorRow:
 
 def notices(record: Mapping[str, Any], views: Sequence[ModelView]) -> list[str]:
     """What a reader must know before the figures, one line each; what is so of several models is said once."""
+    times = [text for text in (doubtful_times(views), _controls(views)) if text]
     about: dict[str, list[str]] = {}
     for view in views:
         for text in view.notes:
             about.setdefault(text, []).append(view.name)
-    return [*run_notices(record["run"]), *(f"{_named(names)}: {text}" for text, names in about.items())]
+    return [*run_notices(record["run"]), *(f"{_named(names)}: {text}" for text, names in about.items()), *times]
+
+
+def _controls(views: Sequence[ModelView]) -> str:
+    """That A/A controls were outside their margin, or could not run; empty where all were well."""
+    counts = {view.name: sum(timed.control_speaks_against for timed in all_timings(view)) for view in views}
+    doubtful = sum(counts.values())
+    if not doubtful:
+        return ""
+    of = sum(timed.control is not None or bool(timed.control_fault) for view in views for timed in all_timings(view))
+    by_model = ", ".join(f"{name} ({count})" for name, count in counts.items() if count)
+    return (
+        f"A/A controls, the reference against itself: {doubtful} of {of} outside {MARGIN * 100:g} % or not run, "
+        f"by model: {by_model}"
+    )
 
 
 def _named(names: Sequence[str]) -> str:

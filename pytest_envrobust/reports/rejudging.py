@@ -11,21 +11,29 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
+from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.reports.figures import labels_figures, recorded_comparison, recorded_times
+from pytest_envrobust.reports.figures import (
+    labels_figures,
+    recorded_comparison,
+    recorded_times,
+    verdict_figures,
+    was_timed,
+)
 from pytest_envrobust.reports.predictions import HasPredictions
 from pytest_envrobust.reports.record import Record
 from pytest_envrobust.verdicts.labels import judge_labels
 from pytest_envrobust.verdicts.latency import judge_latency
-from pytest_envrobust.verdicts.limits import MAX_LATENCY_RATIO, MIN_LABEL_AGREEMENT, Limit
+from pytest_envrobust.verdicts.limits import MAX_LATENCY_REGRESSION, MIN_LABEL_AGREEMENT, TO_REFERENCE, Limit
 from pytest_envrobust.verdicts.verdict import Verdict, gravest
 
 ORIGIN = "envrobust report"
 """Where these limits come from, in messages and in the record."""
 
 _JUDGED = (Status.PASSED.value, Status.FAILED.value, Status.INCONCLUSIVE.value)
-_MEASURED = ("pairs", "alone")
+
+_GRAVEST_FIRST = (Status.FAILED.value, Status.INCONCLUSIVE.value, Status.PASSED.value)
 
 Entry = dict[str, Any]
 
@@ -34,10 +42,11 @@ def judged_again(record: Mapping[str, Any], predictions: HasPredictions, limits:
     """A new record in which ``limits``, by name, are held against every cell that ran; nothing is run.
 
     Labels are compared anew where the arrays of cell and reference are kept; where the reference is in no cell of this
-    record, the recorded counts are judged. Time is judged on the recorded intervals. A limit that is not among
-    ``limits`` stands as it was. What cannot be judged becomes inconclusive. Entries of cells that never ran, of known
-    limitations, and those that failed for a reason that is no limit keep their status. Raises `DeclarationError`
-    where the reference's predictions are missing from those that are kept.
+    record, the recorded counts are judged. Time is judged on the recorded intervals and controls, a ratio at each
+    recorded point of the axes too; the earlier run that a regression is told from is not at hand, so that it is
+    inconclusive. A limit that is not among ``limits`` stands as it was. What cannot be judged becomes inconclusive.
+    Entries of cells that never ran, of known limitations, and those that failed for a reason that is no limit keep
+    their status. Raises `DeclarationError` where the reference's predictions are missing from those that are kept.
     """
     run = _Run(record, predictions)
     cells: list[Entry] = copy.deepcopy(record["cells"])
@@ -109,7 +118,7 @@ def _assigned(entries: list[Entry], limits: Mapping[str, Limit]) -> Iterable[tup
             name: limit
             for name, limit in limits.items()
             if any(entry is other for other in (about_labels if name == MIN_LABEL_AGREEMENT else about_time))
-            and not (name == MAX_LATENCY_RATIO and _is_reference(entry))
+            and not (name in TO_REFERENCE and _is_reference(entry))
         }
         if applying:
             yield entry, applying
@@ -118,22 +127,18 @@ def _assigned(entries: list[Entry], limits: Mapping[str, Limit]) -> Iterable[tup
 def _judge_again(entry: Entry, limits: Mapping[str, Limit], run: _Run) -> None:
     """Put the verdicts on these limits, and on recorded ones that stand, into the entry."""
     failed_by_itself = entry["status"] == Status.FAILED.value and not _missed_a_limit(entry)
-    labels, times = [], []
-    for name, limit in (_recorded_limits(entry) | dict(limits)).items():
-        if name not in limits and name == MIN_LABEL_AGREEMENT:
-            labels.append(_label_verdict(recorded_comparison(entry["labels"]), entry, limit, run))
-        elif name == MIN_LABEL_AGREEMENT:
+    standing = {name: limit for name, limit in _recorded_limits(entry).items() if name not in limits}
+    labels, times = [], [_standing(entry, limit) for name, limit in standing.items() if name != MIN_LABEL_AGREEMENT]
+    if MIN_LABEL_AGREEMENT in standing:
+        comparison = recorded_comparison(entry["labels"])
+        labels.append(_label_verdict(comparison, entry, standing[MIN_LABEL_AGREEMENT], run))
+    for name, limit in limits.items():
+        if name == MIN_LABEL_AGREEMENT:
             labels.append(_judge_labels(entry, limit, run))
         else:
-            times.append(_judge_time(entry, limit))
-    if (time := gravest(times)) is not None:
-        assert time.limit is not None
-        entry["latency"] = entry.get("latency", {}) | {
-            "limit": time.limit.value,
-            "limit_name": time.limit.name,
-            "limit_from": time.limit.origin,
-            "verdict": time.status.value,
-        }
+            times += _judge_time(entry, limit)
+    if times:
+        entry["latency"] = entry.get("latency", {}) | verdict_figures(times)
     verdict = gravest([*labels, *times])
     if verdict is None or failed_by_itself:
         return
@@ -204,18 +209,43 @@ def _input_names(entry: Entry, scores: NDArray[Any], run: _Run) -> list[str] | N
     return names if len(names) == len(scores) else None
 
 
-def _judge_time(entry: Entry, limit: Limit) -> Verdict:
+def _judge_time(entry: Entry, limit: Limit) -> list[Verdict]:
+    """The verdict on the time and, for a ratio, those on it at further points of the axes."""
     if not _was_timed(entry):
         unasked = ", only the calls that gave the predictions, first ones included" if "latency" in entry else ""
-        return _inconclusive(entry, f"no time was measured{unasked}", limit)
-    return judge_latency(
-        recorded_times(entry["latency"]),
-        limit,
-        model=entry["model"],
-        environment=entry["environment"],
-        reference=entry["reference"],
-        route=entry.get("route", ()),
-    )
+        return [_inconclusive(entry, f"no time was measured{unasked}", limit)]
+    points = entry["latency"].get("points", ()) if limit.name in TO_REFERENCE else ()
+    measured = [(None, entry["latency"]), *((_point(point), point) for point in points if "reason" not in point)]
+    return [
+        judge_latency(
+            recorded_times(latency),
+            limit,
+            model=entry["model"],
+            environment=entry["environment"],
+            reference=entry["reference"],
+            route=entry.get("route", ()),
+            point=point,
+        )
+        for point, latency in measured
+    ]
+
+
+def _point(latency: Mapping[str, Any]) -> Point:
+    return Point(latency["batch"], latency["threads"])
+
+
+def _standing(entry: Entry, limit: Limit) -> Verdict:
+    """The recorded verdict on a limit on time that nobody asks to judge again."""
+    status = next(Status(told["verdict"]) for told in _recorded_verdicts(entry) if told["limit_name"] == limit.name)
+    reason = entry.get("reason", "")
+    if not _missed_labels(entry) and f"limit {limit.value:g} " in reason and f"from {limit.origin})" in reason:
+        return Verdict(status, reason, limit)
+    again = _judge_time(entry, limit) if limit.name != MAX_LATENCY_REGRESSION else []
+    same = next((verdict for verdict in again if verdict.status is status), None)
+    if same is not None:
+        return same
+    said = f"{limit.name} was judged as {status.value} in the run (limit {limit.value:g} from {limit.origin})"
+    return Verdict(status, f"{_subject(entry)}: {said}", limit)
 
 
 def _inconclusive(entry: Entry, why: str, limit: Limit) -> Verdict:
@@ -230,24 +260,35 @@ def _subject(entry: Entry) -> str:
 def _recorded_limits(entry: Entry) -> dict[str, Limit]:
     """The limits that the entry was held against, as far as the record has them."""
     found = {}
-    labels, latency = entry.get("labels", {}), entry.get("latency", {})
+    labels = entry.get("labels", {})
     if "limit" in labels:
         found[MIN_LABEL_AGREEMENT] = Limit(MIN_LABEL_AGREEMENT, labels["limit"], labels["limit_from"])
-    if "limit" in latency:
-        name = latency["limit_name"]
-        found[name] = Limit(name, latency["limit"], latency["limit_from"])
+    for told in _recorded_verdicts(entry):
+        name = told["limit_name"]
+        found.setdefault(name, Limit(name, told["limit"], told["limit_from"]))
     return found
+
+
+def _recorded_verdicts(entry: Entry) -> list[Mapping[str, Any]]:
+    """The recorded verdicts on its time, the gravest first."""
+    latency = entry.get("latency", {})
+    verdicts = latency.get("verdicts", [latency] if "limit" in latency else [])
+    return sorted(verdicts, key=lambda told: _GRAVEST_FIRST.index(told["verdict"]))
 
 
 def _missed_a_limit(entry: Entry) -> bool:
     """Whether a recorded limit was not kept, or not surely: that is what the test failed for then."""
+    verdict = entry.get("latency", {}).get("verdict", Status.PASSED.value)
+    return _missed_labels(entry) or verdict != Status.PASSED.value
+
+
+def _missed_labels(entry: Entry) -> bool:
     labels = entry.get("labels", {})
-    flipped = "limit" in labels and (labels["agreement"] < labels["limit"] or labels["flips"]["undefined"] > 0)
-    return bool(flipped or entry.get("latency", {}).get("verdict", Status.PASSED.value) != Status.PASSED.value)
+    return "limit" in labels and bool(labels["agreement"] < labels["limit"] or labels["flips"]["undefined"] > 0)
 
 
 def _was_timed(entry: Entry) -> bool:
-    return entry.get("latency", {}).get("from") in _MEASURED
+    return was_timed(entry.get("latency", {}))
 
 
 def _is_reference(entry: Entry) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.reports.charts import Scale, scale
+from pytest_envrobust.reports.times import Timed
+from pytest_envrobust.reports.timing_tables import RatioCell, ratio_cell
 from pytest_envrobust.reports.view import ModelView, Row
-from pytest_envrobust.reports.words import kinds, milliseconds, percent, probability, ratio, sign
-from pytest_envrobust.verdicts.latency import Clock, default_clock
+from pytest_envrobust.reports.words import kinds, milliseconds, percent, probability, sign
+from pytest_envrobust.timing.evidence import TAILS
+from pytest_envrobust.timing.intervals import Estimate
 
 PLOT_WIDTH, PLOT_HEIGHT = 120, 16
 """Of a ratio's range plot, in pixels."""
@@ -28,7 +31,7 @@ class RangePlot:
 
 @dataclass(frozen=True)
 class EnvironmentRow:
-    """A row of the table, as text; what was not measured is empty."""
+    """A row of the table, as text; what was not measured is empty. ``tails`` are of the wall time."""
 
     environment: str
     letter: str
@@ -43,10 +46,12 @@ class EnvironmentRow:
     bound: str = ""
     flips: str = ""
     wall: str = ""
+    tails: tuple[tuple[str, str], ...] = ()
     cpu: str = ""
+    device: str = ""
+    first_call: str = ""
     is_untimed: bool = False
-    ratio: str = ""
-    interval: str = ""
+    time: RatioCell = field(default_factory=RatioCell)
     plot: RangePlot | None = None
     top1: str = ""
     top5: str = ""
@@ -62,10 +67,15 @@ class EnvironmentTable:
     axis: Scale | None
 
     @property
+    def has_controls(self) -> bool:
+        return any(row.time.control for row in self.shown)
+
+    @property
     def columns(self) -> frozenset[str]:
         """Names of the columns that are not empty throughout."""
-        names = ("letter", "agreement", "flips", "wall", "cpu", "ratio", "top1", "top5", "p")
-        return frozenset(name for name in names if any(getattr(row, name) for row in self.shown))
+        names = ("letter", "agreement", "flips", "wall", "cpu", "device", "first_call", "top1", "top5", "p")
+        found = frozenset(name for name in names if any(getattr(row, name) for row in self.shown))
+        return found | {"ratio"} if any(row.time.ratio or row.time.control_doubt for row in self.shown) else found
 
     @property
     def width(self) -> int:
@@ -90,18 +100,15 @@ class Detail:
 
 def environment_table(view: ModelView, analysis: Mapping[str, Any]) -> EnvironmentTable:
     """The table of a model."""
-    intervals = {row.environment: found for row in view.rows if (found := _interval(row))}
+    ratios = [found for row in view.rows if (found := Timed(row.environment, row.latency).ratio)]
     axis = (
-        scale([1.0, *(end for values in intervals.values() for end in values)], 4, PLOT_WIDTH - 4, log=True)
-        if (intervals and all(values[0] > 0 for values in intervals.values()))
+        scale([1.0, *(end for each in ratios for end in (each.low, each.high))], 4, PLOT_WIDTH - 4, log=True)
+        if ratios and all(each.is_bounded for each in ratios)
         else None
     )
     accuracy = {entry["environment"]: entry for entry in analysis.get("accuracy", ())}
     letters = view.outputs
-    rows = [
-        _row(row, letters.get(row.output, ""), intervals.get(row.environment), axis, accuracy.get(row.environment, {}))
-        for row in view.rows
-    ]
+    rows = [_row(row, letters.get(row.output, ""), axis, accuracy.get(row.environment, {})) for row in view.rows]
     skipped = [row.was_skipped for row in view.rows]
     return EnvironmentTable(
         tuple(row for row, out in zip(rows, skipped) if not out),
@@ -122,14 +129,6 @@ def details_of(name: str, cells: Sequence[Mapping[str, Any]]) -> list[Detail]:
     return [_detail(environment, known) for environment, known in merged.items() if known]
 
 
-def clock_of(environment: str) -> Clock:
-    """The clock that decides for an environment; wall time where its name cannot be read."""
-    try:
-        return default_clock(environment)
-    except DeclarationError:
-        return "wall"
-
-
 def device_of(environment: str) -> str:
     """The device in an environment's name."""
     try:
@@ -138,20 +137,9 @@ def device_of(environment: str) -> str:
         return ""
 
 
-def _interval(row: Row) -> tuple[float, float, float] | None:
-    ratios = row.latency.get("ratio", {})
-    found = ratios.get(clock_of(row.environment)) or ratios.get("wall") or ratios.get("cpu")
-    return (found[0], found[1], found[2]) if found else None
-
-
-def _row(
-    row: Row,
-    letter: str,
-    interval: tuple[float, float, float] | None,
-    axis: Scale | None,
-    accuracy: Mapping[str, Any],
-) -> EnvironmentRow:
+def _row(row: Row, letter: str, axis: Scale | None, accuracy: Mapping[str, Any]) -> EnvironmentRow:
     labels, latency = row.labels, row.latency
+    timed = Timed(row.environment, latency)
     against = accuracy.get("against_reference", {})
     return EnvironmentRow(
         environment=row.environment or "(declaration)",
@@ -167,15 +155,23 @@ def _row(
         bound=percent(labels["bound"]) if "bound" in labels and not row.is_reference else "",
         flips=kinds(labels.get("flips", {})),
         wall=_median(latency, "wall_ms"),
+        tails=tuple(
+            (name, milliseconds(latency["wall_ms"][name])) for name in TAILS if name in latency.get("wall_ms", {})
+        ),
         cpu=_median(latency, "cpu_ms"),
+        device=_median(latency, "device_ms"),
+        first_call=milliseconds(latency["first_call_ms"]) if "first_call_ms" in latency else "",
         is_untimed=latency.get("from") == "predictions",
-        ratio=ratio(interval[1]) if interval else "",
-        interval=f"{ratio(interval[0])} to {ratio(interval[2])}" if interval else "",
-        plot=RangePlot(*(axis.at(value) for value in interval)) if interval and axis else None,
+        time=ratio_cell(timed),
+        plot=_plot(timed.ratio, axis) if timed.ratio and axis else None,
         top1=percent(accuracy["top1"]) if "top1" in accuracy else "",
         top5=percent(accuracy["top5"]) if "top5" in accuracy else "",
         p=probability(against["p"]) if "p" in against and not row.is_reference else "",
     )
+
+
+def _plot(ratio: Estimate, axis: Scale) -> RangePlot:
+    return RangePlot(axis.at(ratio.low), axis.at(ratio.mid), axis.at(ratio.high))
 
 
 def _median(latency: Mapping[str, Any], clock: str) -> str:

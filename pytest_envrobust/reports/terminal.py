@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pytest_envrobust.reports.times import (
+    Timed,
+    all_timings,
+    controls_text,
+    notice_lines,
+    rate_text,
+    ratio_text,
+    throughput_of,
+    unavailable_points,
+)
 from pytest_envrobust.reports.view import (
     SENSITIVITY_HEAD,
     ModelView,
@@ -12,14 +22,14 @@ from pytest_envrobust.reports.view import (
     agreement_text,
     headline,
     model_views,
-    ratio_text,
     run_notices,
     sensitivity_texts,
 )
 from pytest_envrobust.reports.words import kinds
 
-_HEAD = ("environment", "status", "agreement", "flips", "wall ms", "CPU ms", "CPU ratio", "output")
-_RIGHT = frozenset({"wall ms", "CPU ms", "pairs"})
+_HEAD = ("environment", "status", "agreement", "flips", "wall ms", "CPU ms", "device ms", "ratio", "output")
+_THROUGHPUT_HEAD = ("throughput", "batch", "threads", "ms a call", "ms an image", "images/s", "ratio")
+_RIGHT = frozenset({"wall ms", "CPU ms", "device ms", "pairs", *_THROUGHPUT_HEAD[1:-1]})
 
 
 def terminal_lines(record: Mapping[str, Any]) -> list[str]:
@@ -40,10 +50,36 @@ def _model_lines(view: ModelView) -> list[str]:
     lines += [
         f"  output {letter} is bit-identical in {len(same)}: {', '.join(same)}" for letter, same in view.identical
     ]
+    lines += _time_lines(view)
     if view.sensitivity:
         lines += ["", *_table([SENSITIVITY_HEAD, *map(sensitivity_texts, view.sensitivity)])]
     lines += [f"  skipped {count}: {reason}" for reason, count in view.absent.most_common()]
     return lines
+
+
+def _time_lines(view: ModelView) -> Iterator[str]:
+    """What the times rest on, and the throughput where it was asked for."""
+    timings = all_timings(view)
+    if controls := controls_text(timings):
+        yield f"  {controls}"
+    yield from (f"  timing: {line}" for line in notice_lines(view))
+    if tables := throughput_of(view):
+        measured = [timed for table in tables for timed in table if not timed.reason]
+        yield from ("", *_table([_THROUGHPUT_HEAD, *map(_throughput_cells, measured)]))
+        for reason, environments in unavailable_points(timings).items():
+            yield f"  {reason} ({', '.join(environments)})"
+
+
+def _throughput_cells(timed: Timed) -> tuple[str, ...]:
+    return (
+        timed.environment,
+        str(timed.point.batch),
+        str(timed.point.threads),
+        _median(timed.latency, "wall_ms"),
+        "" if timed.image_ms is None else f"{timed.image_ms:.2f}",
+        rate_text(timed),
+        ratio_text(timed),
+    )
 
 
 def _cells(row: Row, outputs: Mapping[str, str]) -> tuple[str, ...]:
@@ -54,7 +90,8 @@ def _cells(row: Row, outputs: Mapping[str, str]) -> tuple[str, ...]:
         kinds(row.labels.get("flips", {})),
         _median(row.latency, "wall_ms"),
         _median(row.latency, "cpu_ms"),
-        ratio_text(row.latency, "cpu"),
+        _median(row.latency, "device_ms"),
+        ratio_text(Timed(row.environment, row.latency)),
         outputs.get(row.output, ""),
     )
 

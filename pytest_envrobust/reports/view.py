@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_envrobust.reports.words import counted, listed, percent
+from pytest_envrobust.reports.figures import was_timed
+from pytest_envrobust.reports.words import clock_name, counted, listed, percent
 
 GRAVITY = (
     "broken",
@@ -148,9 +149,19 @@ def _row(environment: str, cells: list[Mapping[str, Any]]) -> Row:
         ),
         is_required=any(cell.get("required", False) for cell in cells),
         labels=next((cell["labels"] for cell in cells if "labels" in cell), {}),
-        latency=max(latencies, key=lambda latency: latency.get("from") != "predictions", default={}),
+        latency=_latency(latencies),
         output=next((cell["output_digest"] for cell in cells if "output_digest" in cell), ""),
     )
+
+
+def _latency(latencies: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A time that was asked for before one that was not; with the further points that any of the entries has."""
+    best = max(latencies, key=was_timed, default={})
+    points: dict[tuple[int, int], Mapping[str, Any]] = {}
+    for latency in latencies:
+        for point in latency.get("points", ()):
+            points.setdefault((point.get("batch", 1), point.get("threads", 1)), point)
+    return {**best, "points": list(points.values())} if points else best
 
 
 def _judged(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -196,15 +207,6 @@ def agreement_text(labels: Mapping[str, Any]) -> str:
     return f"{labels['agreement']:.3f} ({agreeing}/{labels['n']})"
 
 
-def ratio_text(latency: Mapping[str, Any], clock: str) -> str:
-    """``0.80 [0.79, 0.82]``, the ratio to the reference on that clock; empty where none was taken."""
-    interval = latency.get("ratio", {}).get(clock)
-    if not interval:
-        return ""
-    low, middle, high = interval
-    return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
-
-
 SENSITIVITY_HEAD = ("only this differs", "pairs", "labels differ: mean", "largest", "between", "slower/faster", "of")
 
 
@@ -213,14 +215,13 @@ def sensitivity_texts(entry: Mapping[str, Any]) -> tuple[str, ...]:
     labels, time = entry.get("labels", {}), entry.get("time", {})
     part = f" ({entry['part']})" if "part" in entry else ""
     interval = "[{:.2f}, {:.2f}] ".format(*time["interval"]) if "interval" in time else ""
-    clock = {"cpu": "CPU"}.get(time.get("clock", ""), time.get("clock", ""))
     return (
         f"{entry['factor']}{part}",
         str(entry.get("pairs", "")),
         percent(labels["mean"]) if labels else "",
         percent(labels["largest"]) if labels else "",
         " and ".join(labels["pair"]) if labels.get("largest") else "",
-        f"{time['largest']:.2f} {interval}{clock}".strip() if time else "",
+        f"{time['largest']:.2f} {interval}{clock_name(time.get('clock', ''))}".strip() if time else "",
         " / ".join(time.get("pair", ())),
     )
 

@@ -29,6 +29,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.{places}f} %"
 
 
+def clock_name(clock: str) -> str:
+    """``CPU`` for ``cpu``; other clocks are called as they are."""
+    return "CPU" if clock == "cpu" else clock
+
+
 def milliseconds(value: float) -> str:
     """Milliseconds to about three figures."""
     if value >= 1000:

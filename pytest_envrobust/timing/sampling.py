@@ -1,64 +1,157 @@
-"""Sampling: how many calls are timed, in which order, and when it is enough."""
+"""Sampling: how many calls are timed, in which order, and when it is enough.
+
+Sessions are timed in *rounds*. In a round each session has one *turn*: a few calls on the same inputs, one right after
+the other. Every round has another order, so that none always goes first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
+from statistics import median
 from time import monotonic
 
-from pytest_envrobust.core.timing import Timing
+from pytest_envrobust.core.timing import Clock, Timing
 
 Sampler = Callable[[int, int], Timing]
 """Times ``calls`` single calls on successive inputs from number ``first`` on: ``sampler(first, calls)``."""
 
-WARM_UP_CALLS = 1
-MOST_PAIRS = 60
-FEWEST_PAIRS = 6
-"""Fewer pairs than this have no interval; they are taken even where the budget is spent."""
+TURN_SECONDS = 0.01
+"""A turn of the fastest session lasts about so long: calls shorter than that are made several in a row, since the first
+one after another process ran finds cold caches."""
+MOST_CALLS_A_TURN = 500
+FEWEST_ROUNDS = 6
+"""Fewer rounds than this have no interval; they are made even where the budget is spent."""
+MOST_ROUNDS = 200
+
+_LEAST_BUDGET_SHARE = 1 / 20
+"""A turn of the slowest session takes no more than this share of the budget, where several calls are a turn."""
+_WARM_UP_SHARE = 1 / 3
+_CALM_TURNS = 2
+_SETTLED = 0.97
+_FIRST_LOOK, _LOOK_GROWTH = 10, 1.5
 
 
 @dataclass(frozen=True)
-class Paired:
-    """Times of a cell and of its reference, the i-th of one taken beside the i-th of the other."""
+class Effort:
+    """How long sessions are timed.
 
-    cell: Timing
-    reference: Timing
-
-
-def interleaved(
-    cell: Sampler,
-    reference: Sampler,
-    *,
-    budget: float,
-    most: int = MOST_PAIRS,
-    clock: Callable[[], float] = monotonic,
-) -> Paired:
-    """Time both in turns, on the same inputs, the order swapped every pair, for at most ``budget`` seconds.
-
-    At least `FEWEST_PAIRS` pairs are taken whatever the budget says.
+    Until ``budget`` seconds are spent, but at least ``fewest`` rounds; or, sooner, until ``calls`` calls of each were
+    made and there are ``most`` rounds, or enough for whoever asks for the sampling (see ``narrow_enough``).
     """
-    cell(0, WARM_UP_CALLS)
-    reference(0, WARM_UP_CALLS)
+
+    budget: float = 3.0
+    fewest: int = FEWEST_ROUNDS
+    most: int = MOST_ROUNDS
+    calls: int = 0
+
+
+@dataclass(frozen=True)
+class Turns:
+    """The turns of one session: each the times of its calls, in their order, and what it took to warm up.
+
+    ``warm_up_calls`` were made before, without being kept; ``settled`` says whether their times had stopped to fall.
+    """
+
+    turns: tuple[Timing, ...]
+    warm_up_calls: int = 0
+    settled: bool = True
+
+    def typical(self, clock: Clock) -> list[float]:
+        """Each turn's median call (ns) on that clock; empty where the clock was not read."""
+        return [median(turn.on(clock)) for turn in self.turns if turn.on(clock)]
+
+    @property
+    def timing(self) -> Timing:
+        """Single calls without the first of each turn, which pays for the caches that other sessions used.
+
+        A turn of one call, a long one, is taken as it is.
+        """
+        return Timing.joined(turn[1:] if turn.calls > 1 else turn for turn in self.turns)
+
+
+NarrowEnough = Callable[[Sequence[Turns]], bool]
+
+
+def never(rounds: Sequence[Turns]) -> bool:
+    """Nothing is narrow enough: the budget and the number of rounds alone end the sampling."""
+    return False
+
+
+def in_rounds(
+    samplers: Sequence[Sampler],
+    effort: Effort = Effort(),
+    *,
+    narrow_enough: NarrowEnough = never,
+    clock: Callable[[], float] = monotonic,
+) -> list[Turns]:
+    """Time sessions in turns on the same inputs: the i-th turn of one lies beside the i-th of each other.
+
+    Each is warmed up first, until its times settle or a third of the budget is spent.
+    """
+    end = clock() + effort.budget
+    share = effort.budget * _WARM_UP_SHARE / len(samplers)
+    warm = [_warmed_up(sampler, share, clock) for sampler in samplers]
+    calls = _calls_a_turn([one.seconds_a_call for one in warm], effort.budget)
+    turns: list[list[Timing]] = [[] for _ in samplers]
+    orders = _orders(len(samplers))
+    look = max(_FIRST_LOOK, effort.fewest)
+
+    def rounds() -> list[Turns]:
+        return [Turns(tuple(mine), one.calls, one.settled) for mine, one in zip(turns, warm)]
+
+    while (made := len(turns[0])) < effort.fewest or clock() < end:
+        if made * max(1, calls - 1) >= effort.calls:
+            if made >= effort.most:
+                break
+            if made >= look:
+                look = math.ceil(made * _LOOK_GROWTH)
+                if narrow_enough(rounds()):
+                    break
+        for place in next(orders):
+            turns[place].append(samplers[place](made * calls, calls))
+    return rounds()
+
+
+@dataclass(frozen=True)
+class _WarmUp:
+    calls: int
+    seconds_a_call: float
+    settled: bool
+
+
+def _warmed_up(sampler: Sampler, budget: float, clock: Callable[[], float]) -> _WarmUp:
+    """Call a session until its times have stopped to fall: just-in-time compilers, caches and clocks take a while.
+
+    The first call, in which a compiler may take longer than the whole budget, does not count against it.
+    """
+    made, calls, calm = 1, 1, 0
+    best = latest = _seconds(sampler(0, 1))
     end = clock() + budget
-    mine: list[Timing] = []
-    theirs: list[Timing] = []
-    while len(mine) < most and (len(mine) < FEWEST_PAIRS or clock() < end):
-        number = len(mine)
-        turns = [(cell, mine), (reference, theirs)]
-        for sampler, times in turns if number % 2 == 0 else reversed(turns):
-            times.append(sampler(number, 1))
-    return Paired(_joined(mine), _joined(theirs))
+    while calm < _CALM_TURNS and clock() < end:
+        calls = min(MOST_CALLS_A_TURN, max(1, math.ceil(TURN_SECONDS / max(best, 1e-9))))
+        latest = _seconds(sampler(made, calls))
+        made += calls
+        calm = calm + 1 if latest >= best * _SETTLED else 0
+        best = min(best, latest)
+    return _WarmUp(made, latest, settled=calm > 0 or made == 1)
 
 
-def alone(cell: Sampler, *, budget: float, most: int = MOST_PAIRS, clock: Callable[[], float] = monotonic) -> Timing:
-    """Time a cell by itself, for at most ``budget`` seconds, as `interleaved` would."""
-    cell(0, WARM_UP_CALLS)
-    end = clock() + budget
-    times: list[Timing] = []
-    while len(times) < most and (len(times) < FEWEST_PAIRS or clock() < end):
-        times.append(cell(len(times), 1))
-    return _joined(times)
+def _seconds(turn: Timing) -> float:
+    return median(turn.wall_ns) / 1e9
 
 
-def _joined(times: list[Timing]) -> Timing:
-    return Timing.of([ns for one in times for ns in one.wall_ns], [ns for one in times for ns in one.cpu_ns])
+def _calls_a_turn(seconds: Sequence[float], budget: float) -> int:
+    """As many as make the fastest session's turn long enough, unless the slowest's would be too long."""
+    wanted = TURN_SECONDS / max(min(seconds), 1e-9)
+    allowed = budget * _LEAST_BUDGET_SHARE / max(*seconds, 1e-9)
+    return max(1, min(math.ceil(wanted), math.floor(allowed), MOST_CALLS_A_TURN))
+
+
+def _orders(sessions: int) -> cycle[tuple[int, ...]]:
+    """Orders in which each session comes as often early as late: a rotation, then the same turned round, and so on."""
+    places = tuple(range(sessions))
+    rotations = [places[start:] + places[:start] for start in places]
+    return cycle(order for rotation in rotations for order in (rotation, rotation[::-1]))

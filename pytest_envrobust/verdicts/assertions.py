@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.core.timing import Timing
+from pytest_envrobust.core.timing import Clock, Timing
+from pytest_envrobust.timing.evidence import LatencyEvidence
+from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.ratios import paired_ratio
 from pytest_envrobust.verdicts.labels import judge_labels
-from pytest_envrobust.verdicts.latency import LatencyEvidence, judge_latency
+from pytest_envrobust.verdicts.latency import judge_latency
 from pytest_envrobust.verdicts.limits import (
     MAX_LATENCY_MS,
     MAX_LATENCY_RATIO,
@@ -77,12 +79,12 @@ def assert_latency(
     if not asked:
         raise DeclarationError("assert_latency without a limit", remedy="give max_ms= or max_ratio=")
     mine = [round(value * 1e6) for value in times_ms]
-    ratio = None
+    ratios: dict[Clock, Estimate] = {}
     if max_ratio is not None:
         if reference_ms is None:
             raise DeclarationError("max_ratio needs the reference's times", remedy="give reference_ms=")
-        ratio = paired_ratio(mine, [round(value * 1e6) for value in reference_ms])
-    evidence = LatencyEvidence(Timing.of(mine, mine), wall_ratio=ratio)
+        ratios["wall"] = paired_ratio(mine, [round(value * 1e6) for value in reference_ms])
+    evidence = LatencyEvidence(Timing.of(mine, mine), ratios=ratios)
     limits = Thresholds.of(asked, CALL_ARGUMENT)
     for name in asked:
         limit = resolve(name, "", [limits])

@@ -17,7 +17,15 @@ from pytest_envrobust.core.errors import DeclarationError
 
 MIN_LABEL_AGREEMENT = "min_label_agreement"
 MAX_LATENCY_MS = "max_latency_ms"
+MAX_LATENCY_P90_MS = "max_latency_p90_ms"
+MAX_LATENCY_P99_MS = "max_latency_p99_ms"
 MAX_LATENCY_RATIO = "max_latency_ratio"
+MAX_LATENCY_REGRESSION = "max_latency_regression"
+
+TAIL_LIMITS: Mapping[str, str] = {MAX_LATENCY_P90_MS: "p90", MAX_LATENCY_P99_MS: "p99"}
+"""Limits on a tail, and the tail's name."""
+TO_REFERENCE = frozenset({MAX_LATENCY_RATIO})
+"""Limits that mean nothing for the reference itself."""
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -43,10 +51,14 @@ _POSITIVE = "a finite number above 0"
 _KINDS: Mapping[str, _Kind] = {
     MIN_LABEL_AGREEMENT: _Kind("a share from 0 to 1; write 98 % as 0.98", lambda value: 0 <= value <= 1),
     MAX_LATENCY_MS: _Kind(f"{_POSITIVE}, in milliseconds", lambda value: value > 0),
+    MAX_LATENCY_P90_MS: _Kind(f"{_POSITIVE}, in milliseconds", lambda value: value > 0),
+    MAX_LATENCY_P99_MS: _Kind(f"{_POSITIVE}, in milliseconds", lambda value: value > 0),
     MAX_LATENCY_RATIO: _Kind(f"{_POSITIVE}; 1.5 is half as long again as the reference", lambda value: value > 0),
+    MAX_LATENCY_REGRESSION: _Kind(f"{_POSITIVE}; 1.1 is a tenth longer than before", lambda value: value > 0),
 }
 
 LIMIT_NAMES = tuple(_KINDS)
+LATENCY_LIMITS = tuple(name for name in LIMIT_NAMES if name != MIN_LABEL_AGREEMENT)
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,9 @@ class Thresholds:
     ``Thresholds(min_label_agreement=0.99).where("*/tvm-*/*", min_label_agreement=0.98)``
 
     Limits: ``min_label_agreement`` (share of equal top-1 labels, 0 to 1), ``max_latency_ms`` (milliseconds of wall
-    time, median), ``max_latency_ratio`` (times the reference's time). Raises `DeclarationError` for an unknown name
+    time, median), ``max_latency_p90_ms`` and ``max_latency_p99_ms`` (what 90 and 99 % of the calls do not exceed),
+    ``max_latency_ratio`` (times the reference's time), ``max_latency_regression`` (times its own time in an earlier
+    run). Raises `DeclarationError` for an unknown name
     or a value that cannot be a limit.
     """
 

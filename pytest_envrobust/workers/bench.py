@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks import frameworks
-from pytest_envrobust.workers import transport
+from pytest_envrobust.workers import stopwatch, transport
+from pytest_envrobust.workers.feed import Feed
 from pytest_envrobust.workers.protocol import (
     Message,
     decode_job,
@@ -32,14 +33,34 @@ from pytest_envrobust.workers.protocol import (
 )
 
 
+@dataclass
+class _Open:
+    """A session that is open, how it is fed, and what is known of it since its first call."""
+
+    session: Session
+    feed: Feed = field(default_factory=Feed)
+    evidence: dict[str, str] | None = None
+    first_call_ns: int | None = None
+
+    def batch(self, asked: int) -> int:
+        """How many inputs a call takes: as the session was made for or, where any number will do, as was asked."""
+        return self.session.input.shape[0] or asked
+
+    def call(self, chunk: NDArray[Any]) -> stopwatch.Call:
+        """Run one batch and time it."""
+        call = stopwatch.timed(self.session, chunk)
+        if self.first_call_ns is None:
+            self.first_call_ns = call.wall_ns
+        return call
+
+
 class Bench:
     """State of a worker: its engine, its open sessions and the inputs it has mapped."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
         self._backend: Backend | None = None
-        self._sessions: dict[str, Session] = {}
-        self._evidence: dict[str, dict[str, str]] = {}
+        self._sessions: dict[str, _Open] = {}
         self._inputs: dict[str, NDArray[Any]] = {}
         self._verified: set[tuple[str, str]] = set()
 
@@ -64,7 +85,7 @@ class Bench:
         backend = engines()[engine]
         backend.start(device, threads)
         self._backend = backend
-        return {"python": sys.version.split()[0]}
+        return {"python": sys.version.split()[0], "clock_steps_ns": stopwatch.clock_steps()}
 
     def inspect(self, source: Message, state: str) -> Message:
         """Load a native source and say what it is; write the weights of one that is no file to ``state``."""
@@ -105,48 +126,38 @@ class Bench:
         decoded = decode_job(job)
         self._verify(decoded.source)
         opened = self._engine.open(decoded)
-        self._sessions[session] = opened
-        self._evidence.pop(session, None)
+        self._sessions[session] = _Open(opened)
         return {"input": encode_spec(opened.input)}
 
     def run(self, session: str, inputs: Message) -> Message:
         """Run all inputs, as many a call as the session takes; scores, times of each call, evidence."""
-        opened = self._sessions[session]
-        rows, wall, cpu = [], [], []
-        for chunk, valid in _chunks(self._mapped(inputs), opened.input.batch):
-            scores, wall_ns, cpu_ns = _timed(opened, chunk)
-            rows.append(_checked(scores, len(chunk))[:valid])
-            wall.append(wall_ns)
-            cpu.append(cpu_ns)
-        scores = np.concatenate(rows)
-        if session not in self._evidence:  # it may profile a call, and stays the same while the session is open
-            self._evidence[session] = opened.evidence()
+        opened, mapped = self._sessions[session], self._mapped(inputs)
+        batch = opened.batch(1)
+        calls = [opened.call(chunk) for chunk in opened.feed.batches(mapped, batch)]
+        scores = np.concatenate([_checked(call.scores, batch) for call in calls])[: len(mapped)]
+        if opened.evidence is None:  # it may profile a call, and stays the same while the session is open
+            opened.evidence = opened.session.evidence()
         return {
-            "scores": transport.put(scores, self._scratch),
-            "wall_ns": wall,
-            "cpu_ns": cpu,
-            "evidence": self._evidence[session],
+            "scores": transport.pack(scores, self._scratch),
+            "evidence": opened.evidence,
+            **_times(calls, opened),
         }
 
-    def sample(self, session: str, inputs: Message, first: int, calls: int) -> Message:
-        """Time single calls on successive inputs, nothing else in between; nanoseconds of wall and CPU time."""
+    def sample(self, session: str, inputs: Message, first: int, calls: int, batch: int) -> Message:
+        """Time single calls on successive inputs, nothing else in between; nanoseconds by clock."""
         opened, mapped = self._sessions[session], self._mapped(inputs)
-        batch = opened.input.batch
-        chunks = [_chunk(mapped, (first + call) * batch % len(mapped), batch)[0] for call in range(calls)]
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            times = [_timed(opened, chunk)[1:] for chunk in chunks]
-        finally:
-            if collecting:
-                gc.enable()
-        return {"wall_ns": [wall for wall, _ in times], "cpu_ns": [cpu for _, cpu in times]}
+        taken = opened.batch(batch)
+        places = [(first + call) * taken % len(mapped) for call in range(calls)]
+        chunks = [opened.feed.chunk(mapped, place, taken) for place in places]
+        with stopwatch.garbage_held():
+            timed = [opened.call(chunk) for chunk in chunks]
+        opened.feed.check(mapped, places[0], chunks[0])
+        return _times(timed, opened)
 
     def close(self, session: str) -> Message:
         """Close a session; closing one that is not open is fine."""
-        self._evidence.pop(session, None)
         if opened := self._sessions.pop(session, None):
-            opened.close()
+            opened.session.close()
             gc.collect()
         return {}
 
@@ -198,25 +209,13 @@ def peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _timed(session: Session, chunk: NDArray[Any]) -> tuple[NDArray[Any], int, int]:
-    cpu = time.process_time_ns()
-    wall = time.perf_counter_ns()
-    scores = session.run(chunk)
-    wall = time.perf_counter_ns() - wall
-    return scores, wall, time.process_time_ns() - cpu
-
-
-def _chunks(inputs: NDArray[Any], batch: int) -> list[tuple[NDArray[Any], int]]:
-    return [_chunk(inputs, first, batch) for first in range(0, len(inputs), batch)]
-
-
-def _chunk(inputs: NDArray[Any], first: int, batch: int) -> tuple[NDArray[Any], int]:
-    """``batch`` inputs from ``first`` on, the last one repeated where too few are left, and how many are real."""
-    chunk = np.array(inputs[first : first + batch])
-    valid = len(chunk)
-    if valid < batch:
-        chunk = np.concatenate([chunk, np.repeat(chunk[-1:], batch - valid, axis=0)])
-    return chunk, valid
+def _times(calls: list[stopwatch.Call], opened: _Open) -> Message:
+    return {
+        "wall_ns": [call.wall_ns for call in calls],
+        "cpu_ns": [call.cpu_ns for call in calls],
+        "device_ns": [call.device_ns for call in calls if call.device_ns is not None],
+        "first_call_ns": opened.first_call_ns,
+    }
 
 
 def _checked(scores: NDArray[Any], rows: int) -> NDArray[Any]:

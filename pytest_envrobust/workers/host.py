@@ -47,6 +47,8 @@ class Worker(Protocol):
 
     alive: bool
     pid: int
+    clock_steps_ns: Mapping[str, int]
+    """The smallest steps (ns) of its ``wall`` and ``cpu`` clock, once its engine was started."""
 
     def ask(self, operation: str, message: Message, *, stage: Stage, what: str, limit: float) -> Message:
         """Have an operation done within ``limit`` seconds. Raises `StageFailure` or `Unavailable`."""
@@ -63,6 +65,7 @@ class ProcessWorker:
 
     def __init__(self, group: Any, name: str, scratch: Path, environ: Mapping[str, str], python: str = "") -> None:
         self.alive = True
+        self.clock_steps_ns: Mapping[str, int] = {}
         self._name = name
         self._log = scratch / f"{name}.log"
         self._group = group
@@ -158,6 +161,7 @@ class InlineWorker:
         from pytest_envrobust.workers.bench import Bench
 
         self.alive = True
+        self.clock_steps_ns: Mapping[str, int] = {}
         self.pid = os.getpid()
         self._bench = Bench(scratch)
 

@@ -32,6 +32,10 @@ def common_variables(device: str, threads: int) -> dict[str, str]:
     return variables
 
 
+_Key = tuple[str, str, int, int]
+"""A worker's engine, device and threads, and the number of the instance among those that share all of these."""
+
+
 class Pool:
     """Workers by engine, device and thread count, closed when enough others have been used since."""
 
@@ -39,21 +43,26 @@ class Pool:
         self.scratch = scratch
         self._isolated = isolated
         self._environ = dict(environ or {})
-        self._workers: OrderedDict[tuple[str, str, int], Worker] = OrderedDict()
-        self._pinned: set[tuple[str, str, int]] = set()
+        self._workers: OrderedDict[_Key, Worker] = OrderedDict()
+        self._pinned: set[_Key] = set()
         self._numbers = itertools.count()
         self._group: Any = None
 
-    def worker(self, backend: Backend, device: str, threads: int, limit: float) -> Worker:
-        """A worker in which the engine has been imported and the device reached within ``limit`` seconds."""
-        key = (backend.engine, device, threads)
+    def worker(self, backend: Backend, device: str, threads: int, limit: float, *, instance: int = 0) -> Worker:
+        """A worker in which the engine has been imported and the device reached within ``limit`` seconds.
+
+        Another ``instance`` is another process beside it: for what is to be timed against itself.
+        """
+        key = (backend.engine, device, threads, instance)
         worker = self._workers.get(key)
         if worker is None or not worker.alive:
             self._make_room()
             worker = self._start(backend.variables(device, threads), device, threads)
             try:
                 message = {"engine": backend.engine, "device": device, "threads": threads}
-                worker.ask("start", message, stage=Stage.IMPORT, what=f"import {backend.engine}", limit=limit)
+                what = f"import {backend.engine}"
+                answer = worker.ask("start", message, stage=Stage.IMPORT, what=what, limit=limit)
+                worker.clock_steps_ns = answer["clock_steps_ns"]
             except BaseException:
                 worker.end()
                 raise
@@ -90,6 +99,7 @@ class Pool:
         self._workers.clear()
         if self._group is not None:
             self._group.terminate(timeout=1)
+            self._group = None
 
     def _start(self, variables: Mapping[str, str], device: str, threads: int, python: str = "") -> Worker:
         if not (self._isolated or python):

@@ -42,8 +42,11 @@ class LiveSession:
         self._worker: Worker | None = None
         self._failure: EnvrobustError | None = None
         self._proven = False
+        self._takes: TensorSpec | None = None
+        self._instance = 0
         self.plan, self.artifacts = plan, artifacts
         self.peak_bytes: int | None = None
+        self.first_call_ns: int | None = None
 
     @property
     def artifact(self) -> str | None:
@@ -59,13 +62,40 @@ class LiveSession:
                 self._workshop.store.prove(artifact)
             self._proven = True
         self.peak_bytes = self._memory()
-        return Predictions(scores, Timing.of(answer["wall_ns"], answer["cpu_ns"]), answer["evidence"])
+        return Predictions(scores, self._timing(answer), answer["evidence"])
 
-    def sample(self, inputs: transport.Handle, first: int, calls: int) -> Timing:
-        """Time ``calls`` single calls on successive inputs from number ``first`` on."""
-        message = {"inputs": inputs, "first": first, "calls": calls}
-        answer = self._ask("sample", message, f"time {self.plan.environment.id}")
-        return Timing.of(answer["wall_ns"], answer["cpu_ns"])
+    def sample(self, inputs: transport.Handle, first: int, calls: int, batch: int | None = None) -> Timing:
+        """Time ``calls`` single calls of ``batch`` successive inputs each, from the ``first``-th such batch on.
+
+        Without ``batch`` it is that of the input the session was made for.
+        """
+        message = {"inputs": inputs, "first": first, "calls": calls, "batch": batch or self._job.input.batch}
+        return self._timing(self._ask("sample", message, f"time {self.plan.environment.id}"))
+
+    @property
+    def threads(self) -> int:
+        """Threads of its engine."""
+        return self._job.threads
+
+    @property
+    def clock_steps_ns(self) -> Mapping[str, int]:
+        """The smallest steps (ns) of the worker's ``wall`` and ``cpu`` clock."""
+        return self._opened().clock_steps_ns
+
+    def takes_batch(self, batch: int) -> bool:
+        """Whether a call may take so many inputs."""
+        self._opened()
+        assert self._takes is not None
+        return self._takes.shape[0] in (None, batch)
+
+    def load(self) -> None:
+        """Load it now rather than at the first call."""
+        self._opened()
+
+    @property
+    def pid(self) -> int:
+        """The worker's process."""
+        return self._opened().pid
 
     def pin(self) -> None:
         """Keep the worker open until the end of the run."""
@@ -74,7 +104,13 @@ class LiveSession:
     def with_threads(self, threads: int) -> LiveSession:
         """Another session of the same, in a worker with another thread count."""
         job = replace(self._job, threads=threads)
-        return LiveSession(self._workshop, self.plan, job, self.artifacts, f"{self._name}-{threads}")
+        return LiveSession(self._workshop, self.plan, job, self.artifacts, f"{self._name}-threads{threads}")
+
+    def again(self, instance: int = 1) -> LiveSession:
+        """Another session of the same, in a worker process of its own."""
+        session = LiveSession(self._workshop, self.plan, self._job, self.artifacts, f"{self._name}-{instance}")
+        session._instance = instance
+        return session
 
     def close(self) -> None:
         """Close the session in its worker, where that is still there."""
@@ -100,7 +136,7 @@ class LiveSession:
 
     def _open(self) -> Worker:
         if self._worker is None or not self._worker.alive:
-            worker = self._workshop.worker(self.plan, self._job.threads)
+            worker = self._workshop.worker(self.plan, self._job.threads, instance=self._instance)
             compiles = self.plan.compiler.compiles_on_open
             stage = Stage.COMPILE if compiles else Stage.LOAD
             verb = "compile" if compiles else "load"
@@ -113,7 +149,8 @@ class LiveSession:
                 what=f"{verb} {self.plan.environment.id}",
                 limit=self._workshop.limits[stage],
             )
-            self._check(decode_spec(answer["input"]))
+            self._takes = decode_spec(answer["input"])
+            self._check(self._takes)
             self._worker = worker
         return self._worker
 
@@ -128,6 +165,10 @@ class LiveSession:
             cause=f"the model takes {takes} and is given {fed}",
             remedy="declare the preprocessing (size, layout, dtype) that the source takes",
         )
+
+    def _timing(self, answer: Message) -> Timing:
+        self.first_call_ns = answer["first_call_ns"]
+        return Timing.of(answer["wall_ns"], answer["cpu_ns"], answer["device_ns"])
 
     def _memory(self) -> int | None:
         assert self._worker is not None

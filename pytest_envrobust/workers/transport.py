@@ -23,6 +23,7 @@ Handle = dict[str, Any]
 """An array's place: ``path``, ``shape``, ``dtype``; a ``lasting`` one may be kept mapped."""
 
 _PREFIX = "envrobust-"
+_INLINE_BYTES = 1 << 18
 
 
 class Scratch:
@@ -62,14 +63,23 @@ def put(array: NDArray[Any], folder: Path) -> Handle:
     return {"path": str(path), "shape": list(array.shape), "dtype": str(array.dtype)}
 
 
+def pack(array: NDArray[Any], folder: Path) -> Handle:
+    """A handle for an array that is taken once: a small one travels in the message, another as a file."""
+    if array.nbytes > _INLINE_BYTES:
+        return put(array, folder)
+    return {"bytes": array.tobytes(), "shape": list(array.shape), "dtype": str(array.dtype)}
+
+
 def view(handle: Handle) -> NDArray[Any]:
-    """The array behind a handle, mapped read-only."""
+    """The array behind a handle, mapped: what is written into it stays in this process."""
     shape = tuple(handle["shape"])
-    return np.memmap(handle["path"], dtype=handle["dtype"], mode="r", shape=shape)
+    return np.asarray(np.memmap(handle["path"], dtype=handle["dtype"], mode="c", shape=shape))
 
 
 def take(handle: Handle) -> NDArray[Any]:
-    """The array behind a handle, copied into this process; its file is removed."""
+    """The array behind a handle that `pack` made, copied into this process; its file, if any, is removed."""
+    if "bytes" in handle:
+        return np.frombuffer(bytearray(handle["bytes"]), dtype=handle["dtype"]).reshape(handle["shape"])
     path = Path(handle["path"])
     array = np.fromfile(path, dtype=handle["dtype"]).reshape(handle["shape"])
     path.unlink(missing_ok=True)

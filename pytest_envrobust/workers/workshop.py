@@ -80,8 +80,11 @@ class Workshop:
             raise found
         return found
 
-    def open(self, plan: Plan, source: SourceRef, spec: TensorSpec) -> LiveSession:
-        """A session of that plan, ready to run ``spec``. Raises `Unavailable` or `StageFailure`."""
+    def open(self, plan: Plan, source: SourceRef, spec: TensorSpec, threads: int | None = None) -> LiveSession:
+        """A session of that plan, ready to run ``spec``, by default with the run's number of threads.
+
+        Raises `Unavailable` or `StageFailure`.
+        """
         if plan.absent is not None:
             raise plan.absent
         if not self.pool.holds_variables and plan.backend.devices[plan.environment.device].variables:
@@ -97,16 +100,17 @@ class Workshop:
             made.append(artifact)
             current = SourceRef(step.target, "file", target=str(artifact.path), digest=artifact.key)
         options = self.options.get(plan.compiler.name, {})
-        job = Job(current, plan.compiler.name, plan.environment.device, spec, self.threads, options)
+        job = Job(current, plan.compiler.name, plan.environment.device, spec, threads or self.threads, options)
         if plan.compiler.builds:
             artifact = self._built(plan, job)
             made.append(artifact)
             job = replace(job, source=SourceRef("built", "file", target=str(artifact.path), digest=artifact.key))
         return LiveSession(self, plan, job, tuple(made), f"s{next(self._names)}")
 
-    def worker(self, plan: Plan, threads: int) -> Worker:
-        """The worker that runs the plan's engine on its device."""
-        return self.pool.worker(plan.backend, plan.environment.device, threads, self.limits[Stage.IMPORT])
+    def worker(self, plan: Plan, threads: int, *, instance: int = 0) -> Worker:
+        """The worker that runs the plan's engine on its device; another ``instance`` is another process."""
+        limit = self.limits[Stage.IMPORT]
+        return self.pool.worker(plan.backend, plan.environment.device, threads, limit, instance=instance)
 
     def say(self, text: str) -> None:
         """Tell the user what is being done."""

@@ -82,3 +82,28 @@ def test_truth_on_the_command_line(project) -> None:
     result = project.run(*own, *prepared, "--envrobust-truth=none.csv")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*truth '*none.csv': there is no such file*"])
+
+
+def test_every_view_has_the_throughput_at_each_batch(project) -> None:
+    project.declare_folding()
+    project.write("test_it.py", "def test_time(envrobust):\n    envrobust.assert_latency(batch_sizes=(1, 4))\n")
+    views = ["--envrobust-html=run.html", "--envrobust-markdown=run.md"]
+    result = project.run("--envrobust-env=onnx/ort-off/cpu,onnx/ort-all/cpu", *views, *project.conclusive)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "  A/A controls, the reference against itself: * within 3 %, the worst *",
+            "  throughput        batch  threads  ms a call  ms an image  images/s  ratio*",
+            "  onnx/ort-off/cpu      1        1 *] *",
+            "  onnx/ort-off/cpu      4        1 *] *",
+            "  onnx/ort-all/cpu      1        1 *",
+            "  onnx/ort-all/cpu      4        1 *",
+        ]
+    )
+    latency = project.cells()["test_it.py::test_time[folding-onnx/ort-off/cpu]"]["latency"]
+    (point,) = latency["points"]
+    assert (latency["batch"], point["batch"], point["threads"]) == (1, 4, 1)
+    assert point["images_per_second"] == pytest.approx(4e3 / point["wall_ms"]["median"])
+    assert set(point) >= {"clock", "control", "ratio", "rounds", "calls_a_turn", "warm_up_calls", "smallest_visible"}
+    assert ">Throughput</h3>" in (project.path / "run.html").read_text(encoding="utf-8")
+    assert "<summary>Throughput</summary>" in (project.path / "run.md").read_text(encoding="utf-8")

@@ -39,6 +39,8 @@ ALIASES = {"torch/ort-basic/cpu": "torch/ort-off/cpu", "torch/ort-extended/cpu":
 """Environments that give the bits of another."""
 SLOWNESS = {"eager": 1.0, "ort-all": 0.35, "graph": 0.3, "litert": 0.25, "script": 0.8, "inductor": 0.6,
             "openvino": 0.3, "tvm-o0": 40.0, "tvm-o3": 6.0, "tvm-o4": 4.5, "litert-ref": 9.0, "xla": 2.4}  # fmt: skip
+CONTROLS = {"openvino": 1.052, "tvm-o3": 0.99}
+"""By compiler, where the A/A control shows something, and the machine was busy."""
 WORDS = ("tench", "hen", "ostrich", "brambling", "goldfinch", "newt", "bullfrog", "terrapin", "gecko", "iguana")
 MEDIAN_MS = 18.0
 
@@ -82,11 +84,13 @@ def synthetic(
     seed: int = 0,
     disagreement: float = 1.0,
     extras: bool = True,
+    points: bool = False,
 ) -> Synthetic:
     """A run of so many models, named ``model-0`` and so on, on one set of inputs, reference ``torch/eager/cpu``.
 
     ``disagreement`` scales how far scores lie apart: 0 makes all labels equal, bits apart. With ``extras`` each model
-    has an environment that is unavailable and one that crashed besides.
+    has an environment that is unavailable and one that crashed besides. With ``points`` each environment was timed at
+    batch 8 and with 2 threads too, but for those of keras, whose source takes one input a call.
     """
     random = np.random.default_rng(seed)
     images = _images(random, inputs)
@@ -98,6 +102,9 @@ def synthetic(
         name = f"model-{number}"
         scores = _scores(random, ENVIRONMENTS[:environments], truth, classes, disagreement)
         cells = [cell for environment in scores for cell in _cells(random, name, environment, scores, inputs)]
+        for cell in cells if points else ():
+            if cell["latency"]["from"] != "predictions":
+                cell["latency"]["points"] = list(_points(cell["environment"], cell["latency"]))
         model = _model(name, inputs, digests, classes, truth)
         model["analysis"] = analyse(model, cells, {output_digest(array): array for array in scores.values()}.get)
         whole.record["models"].append(model)
@@ -185,17 +192,38 @@ def _latency(random: np.random.Generator, environment: Environment, is_reference
     slow = SLOWNESS.get(environment.compiler, 0.9) * {"cpu+sse41": 1.9, "cpu+avx2": 1.1}.get(environment.device, 1.0)
     cpu = MEDIAN_MS * slow * np.exp(0.05 * random.standard_normal(60))
     wall = cpu * (1.0 + np.abs(0.05 * random.standard_normal(60)) + (random.random(60) > 0.95))
-    found: dict[str, Any] = {"from": "alone" if is_reference else "pairs"}
+    found: dict[str, Any] = {
+        "from": "alone" if is_reference else "pairs", "batch": 1, "threads": 1, "clock": "cpu", "rounds": 30,
+        "calls_a_turn": 3, "warm_up_calls": 12, "first_call_ms": 4.0 * MEDIAN_MS * slow,
+        "images_per_second": 1e3 / float(np.median(wall)),
+    }  # fmt: skip
     for clock, values in (("wall", wall), ("cpu", cpu)):
         ordered = np.sort(values)
         found[f"{clock}_ms"] = {"median": float(np.median(values)), "n": 60, "p90": float(ordered[54]),
-                                "interval": [float(ordered[21]), float(ordered[38])]}  # fmt: skip
+                                "interval": [float(ordered[21]), float(ordered[38])],
+                                "p90_interval": [float(ordered[49]), float(ordered[58])]}  # fmt: skip
     found["samples_ms"] = {"wall": [round(value, 4) for value in wall], "cpu": [round(value, 4) for value in cpu]}
     if not is_reference:
         wide = 1.02 + 0.1 * random.random()
         found["ratio"] = {clock: [mid / wide, mid, mid * wide] for clock, mid in (("wall", 1.03 * slow), ("cpu", slow))}
         found["smallest_visible"] = wide
+        off = CONTROLS.get(environment.compiler, 1.004)
+        found["control"] = {clock: [off / 1.01, off, off * 1.01] for clock in ("wall", "cpu")}
+    if environment.compiler in CONTROLS:
+        found["notices"] = [f"other processes used {slow:.2g} of 8 cores meanwhile", "the machine runs on battery"]
     return found
+
+
+def _points(environment: str, latency: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The same cell at two further points of the axes."""
+    for batch, threads, factor in ((8, 1, 6.0), (1, 2, 0.6)):
+        point = {"batch": batch, "threads": threads}
+        if batch > 1 and environment.startswith("keras/"):
+            yield {**point, "reason": f"{environment} cannot be timed at batch {batch}: its source takes batches of 1"}
+            continue
+        wall = {"median": factor * latency["wall_ms"]["median"], "n": 60}
+        yield {**latency, **point, "wall_ms": wall, "clock": "cpu" if threads == 1 else "wall",
+               "images_per_second": 1e3 * batch / wall["median"]}  # fmt: skip
 
 
 def _failures(model: str) -> list[dict[str, Any]]:

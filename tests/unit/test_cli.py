@@ -18,6 +18,7 @@ from pytest_envrobust.cli import main
 from pytest_envrobust.reports.predictions import Predictions
 from pytest_envrobust.reports.record import SCHEMA_VERSION, read_record
 from pytest_envrobust.reports.terminal import terminal_lines
+from pytest_envrobust.verdicts.limits import LATENCY_LIMITS
 
 PAGE = Path(__file__).parents[2] / "docs" / "runs.md"
 
@@ -77,6 +78,18 @@ def test_report_judges_again_and_fails_where_a_cell_does(run: Path, capsys: Outp
     assert "limit 0.5 from envrobust report" in said
     judged = {cell["nodeid"]: cell for cell in read_record(Path("judged.json"))["cells"]}
     assert judged["test_time[model-0-keras/eager/cpu]"]["latency"]["verdict"] == "failed"
+
+
+def test_every_limit_can_be_given_to_a_report(run: Path, capsys: Output) -> None:
+    changed(run, lambda record: record["cells"].pop(), "run.json")  # the one that crashed
+    for name in LATENCY_LIMITS:
+        assert main(["report", str(run), f"--{name.replace('_', '-')}", "1000"]) == 0
+        said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("inconclusive: ")]
+        # a p99 and an earlier run are not in the record
+        assert len(said) == (6 if name in ("max_latency_p99_ms", "max_latency_regression") else 0)
+    with pytest.raises(SystemExit, match="0"):
+        main(["report", "--help"])
+    assert "90 % of the calls" in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_never_ran_is_a_failure_of_the_judged_run_too(run: Path, capsys: Output) -> None:

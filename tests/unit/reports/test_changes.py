@@ -274,6 +274,22 @@ def test_times_that_were_not_measured_alike_make_no_ratio(latency: dict[str, Any
     assert (change.time_ratio("wall"), change.time_ratio("cpu")) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "ratio"),
+    [
+        ({"batch": 1, "threads": 1}, {"batch": 1, "threads": 1}, 0.5),
+        ({"batch": 1, "threads": 1}, {"batch": 4, "threads": 1}, None),
+        ({"batch": 1, "threads": 1}, {"batch": 1, "threads": 2}, None),
+        ({}, {"batch": 1, "threads": 1}, 0.5),
+    ],
+)
+def test_times_of_other_batches_or_threads_make_no_ratio(
+    before: dict[str, int], after: dict[str, int], ratio: float | None
+) -> None:
+    change = compared(cell(OTHER, latency=timed(2.0, 2.0) | before), cell(OTHER, latency=timed(1.0, 1.0) | after))
+    assert change.time_ratio("wall") == ratio
+
+
 def on(**about: Any) -> Run:
     machine = {**MACHINE, **about.pop("machine", {})}
     return run_of(cell(OTHER, latency=timed(1.0, 1.0)), called="b.json", about={**RUN, **about, "machine": machine})
@@ -286,6 +302,7 @@ def on(**about: Any) -> Run:
         (on(machine={"features": ["avx", "sve"]}), Difference("processor features", "avx2", "sve"), False),
         (on(machine={"cores": 4}), Difference("cores", "8", "4"), False),
         (on(threads=2), Difference("threads", "1", "2"), False),
+        (on(machine={"governor": "powersave"}), Difference("governor", "", "powersave"), False),
         (on(machine={"python": "3.12.1"}), Difference("python", "3.11.7", "3.12.1"), True),
         (on(machine={"memory_bytes": 2**34}), Difference("memory", "32.0 GiB", "16.0 GiB"), True),
         (on(preprocess_from="reference"), Difference("preprocessing of", "", "reference"), True),
@@ -303,6 +320,14 @@ def test_differences_of_the_machines_and_whether_times_can_be_compared(
     text = "\n".join(changes_lines(changes))
     assert ("times are not comparable: the runs differ in " in text) is not comparable
     assert ("after over before (not comparable)" in text) is not comparable
+
+
+def test_a_machine_that_tells_no_governor_is_like_one_of_a_run_that_did_not_ask() -> None:
+    assert changes_between(on(), on(machine={"governor": ""})).machine == ()
+    (difference,) = changes_between(
+        on(machine={"governor": "performance"}), on(machine={"governor": "schedutil"})
+    ).machine
+    assert difference == Difference("governor", "performance", "schedutil")
 
 
 def test_many_features_are_counted() -> None:

@@ -14,6 +14,7 @@ import pytest
 from support.records import Synthetic, synthetic
 
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.reports.figures import was_timed
 from pytest_envrobust.reports.html import html_report, write_html
 from pytest_envrobust.reports.predictions import Predictions
 from pytest_envrobust.reports.record import new_record, read_record
@@ -275,6 +276,91 @@ def test_what_was_not_timed_is_left_out(small: Synthetic, part: str) -> None:
     assert ("Time of a call" in text) == (part != "samples_ms")
     assert ("time ratio" in text) == (part != "ratio")
     assert ("median wall ms" in text) == (part == "cpu_ms")
+
+
+def latencies(run: Synthetic) -> list[dict[str, Any]]:
+    """Of the items that were about time."""
+    return [cell["latency"] for cell in run.record["cells"] if was_timed(cell.get("latency", {}))]
+
+
+def test_the_ratio_stands_with_the_clock_that_was_judged_and_its_control(small: Synthetic) -> None:
+    text = page_of(small).text
+    assert "1.00 CPU" in text
+    assert "A/A 1.004" in text
+    assert "outside 3 %" not in text
+    _, one, other, *_ = latencies(small)
+    one |= {"clock": "wall", "control": {"wall": [1.04, 1.0533, 1.06]}}
+    one["ratio"]["wall"] = [2.1, 2.345, 2.6]
+    other |= {"control_fault": "its worker died"}
+    del other["control"]
+    page = page_of(small)
+    assert "2.35 wall" in page.text
+    assert "? A/A 1.053, outside 3 %" in page.text
+    assert "? A/A, not run" in page.text
+    assert page.text.count("the A/A control could not run: its worker died") == 1
+    assert (
+        "A/A controls, the reference against itself: 2 of 3 outside 3 % or not run, by model: model-0 (2)" in page.text
+    )
+
+
+def test_tails_and_the_first_call_are_told_where_they_are_recorded(small: Synthetic) -> None:
+    first = latencies(small)[0]
+    first["wall_ms"] |= {"p90": 20.25, "p99": 31.75}
+    first["first_call_ms"] = 123.4
+    text = page_of(small).text
+    assert "p90 20.25p99 31.75" in text
+    assert "firstcall ms" in text
+    assert "123" in text
+    for cell in small.record["cells"]:
+        cell.get("latency", {}).pop("first_call_ms", None)
+    assert "firstcall ms" not in page_of(small).text
+
+
+def test_device_time_has_a_column_where_it_was_read(small: Synthetic) -> None:
+    assert "device ms" not in page_of(small).text
+    latencies(small)[1]["device_ms"] = {"median": 7.125, "n": 60}
+    text = page_of(small).text
+    assert "device ms" in text
+    assert "7.12" in text
+
+
+def test_notices_of_a_timing_are_told_in_short_at_the_top_and_once_for_each_environment(small: Synthetic) -> None:
+    for number, latency in enumerate(latencies(small)[:3], 1):
+        latency["notices"] = [f"the load average was {number}.5 on 2 cores"]
+    page = page_of(small)
+    top, _, below = page.text.partition("What changes labels and time")
+    assert "Times are doubtful in 3 of 4 timed cells: the load average was 1.5-3.5 on 2 cores (3)" in top
+    assert [below.count(f"the load average was {number}.5 on 2 cores") for number in (1, 2, 3)] == [1, 1, 1]
+    assert "How the times were taken, and what makes them doubtful" in below
+
+
+def test_throughput_has_a_table_where_there_are_points(small: Synthetic) -> None:
+    assert "Throughput" not in page_of(small).text
+    whole = synthetic(environments=4, inputs=20, points=True)
+    page = page_of(whole)
+    wall = latencies(whole)[0]["points"][0]["wall_ms"]["median"]
+    assert f"{wall / 8:.2f}{8e3 / wall:.2f}" in page.text  # an image's milliseconds, then images a second
+    assert page.text.count("cannot be timed at batch 8: its source takes batches of 1") == 2
+    assert len([box for box in page.all("div") if box.get("aria-label") == "Throughput"]) == 1
+    latencies(small)[0]["batch"] = 4
+    assert "Throughput" in page_of(small).text
+
+
+def test_a_record_of_times_before_controls_and_clocks_is_shown_too(small: Synthetic) -> None:
+    new = ("batch", "threads", "clock", "control", "rounds", "calls_a_turn", "warm_up_calls", "first_call_ms")
+    for latency in latencies(small):
+        for name in (*new, "images_per_second", "smallest_visible"):
+            latency.pop(name, None)
+    text = page_of(small).text
+    assert "1.00 CPU" in text
+    assert "A/A" not in text
+    assert "How the times were taken" not in text
+    assert "None" not in text
+
+
+def test_the_governor_stands_with_the_processor(small: Synthetic) -> None:
+    small.record["run"]["machine"]["governor"] = "powersave"
+    assert "Example 9000, 8 cores, frequency governor powersave" in page_of(small).text
 
 
 def test_a_model_whose_declaration_failed_is_told(small: Synthetic) -> None:

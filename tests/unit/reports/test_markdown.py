@@ -79,6 +79,14 @@ def test_thirty_environments_stay_under_sixty_lines() -> None:
     assert len(markdown_lines(whole.record)) < 60
 
 
+def test_notices_of_thirty_timings_are_no_more_lines() -> None:
+    whole = synthetic(environments=30, extras=False)
+    quiet = len(markdown_lines(whole.record))
+    for number, entry in enumerate(whole.record["cells"]):
+        entry["latency"]["notices"] = [f"other processes used {number}.5 of 2 cores meanwhile"]
+    assert len(markdown_lines(whole.record)) == quiet
+
+
 @pytest.mark.parametrize("status", ["passed", "failed", "inconclusive", "unavailable"])
 def test_thirty_environments_that_share_nothing_stay_under_sixty_lines_too(status: str) -> None:
     model = {
@@ -129,10 +137,52 @@ def test_equal_outputs_that_ended_otherwise_have_lines_of_their_own() -> None:
     assert len(rows) == 2
 
 
-def test_a_ratio_is_that_of_the_devices_clock() -> None:
-    assert (
-        "7.00 [7.00, 7.00] wall" in rows_of(lines_of(cell("a/b/cuda:0", output_digest="x", latency=ratio(1, 2, 3))))[0]
+@pytest.mark.parametrize(
+    ("environment", "clock", "said"),
+    [
+        ("a/b/cuda:0", None, "7.00 [7.00, 7.00] wall"),
+        ("a/b/cpu", None, "2.00 [1.00, 3.00] CPU"),
+        ("a/b/cpu", "wall", "7.00 [7.00, 7.00] wall"),
+    ],
+)
+def test_a_ratio_is_on_the_clock_that_decides(environment: str, clock: str | None, said: str) -> None:
+    latency = ratio(1, 2, 3) | ({"clock": clock} if clock else {})
+    assert said in rows_of(lines_of(cell(environment, output_digest="x", latency=latency)))[0]
+
+
+def test_controls_and_notices_of_times_share_a_line_below_the_table() -> None:
+    def disturbed(number: int) -> dict[str, Any]:
+        control = {"cpu": [0.9, 1.0 + number / 100, 1.2]}
+        return ratio(1, 2, 3) | {"control": control, "notices": [f"the load average was {number}.5 on 2 cores"]}
+
+    cells = [cell(f"a/{number}/cpu", latency=disturbed(number)) for number in (1, 4)]
+    assert lines_of(*cells)[-2] == (
+        "A/A controls, the reference against itself: 1 of 2 within 3 %, the worst 1.040 times its own CPU time beside "
+        "a/4/cpu<br>timing: the load average was 1.5-4.5 on 2 cores (2 of 2 environments)"
     )
+
+
+def test_the_throughput_is_folded_away_with_one_line_an_environment() -> None:
+    at = {"from": "pairs", "threads": 1, "clock": "cpu", "ratio": {"cpu": [1.0, 1.25, 1.5]}}
+    points = [
+        {**at, "batch": 8, "wall_ms": {"median": 16.0}, "images_per_second": 500.0},
+        {"batch": 32, "threads": 1, "reason": "a/b/cpu cannot be timed at batch 32: too much"},
+    ]
+    latency = {**at, "batch": 1, "wall_ms": {"median": 4.0}, "images_per_second": 250.0, "points": points}
+    found = lines_of(cell("a/b/cpu", latency=latency))
+    start = found.index("<details><summary>Throughput</summary>")
+    assert found[start + 2 :] == [
+        "| throughput | batch | threads | ms a call | ms an image | images/s | time ratio |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| a/b/cpu | 1<br>8 | 1<br>1 | 4.00<br>16.00 | 4.00<br>2.00 | 250<br>500 "
+        "| 1.25 [1.00, 1.50] CPU<br>1.25 [1.00, 1.50] CPU |",
+        "",
+        "- cannot be timed at batch 32: too much (a/b/cpu)",
+        "",
+        "</details>",
+        "",
+    ]
+    assert not [line for line in lines_of(cell("a/b/cpu", latency=latency | {"points": []})) if "Throughput" in line]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_envrobust.reports.overview import Counts, counts_of, factor_rows, headline, notices, sentences
-from pytest_envrobust.reports.view import GROUPS, ModelView, model_views
+from pytest_envrobust.reports.view import GROUPS, ModelView, Row, model_views
 
 
 def total(**by_group: int) -> Counts:
@@ -97,3 +97,21 @@ def test_a_pair_without_an_interval_has_none_in_the_table() -> None:
 def test_a_notice_of_several_models_is_told_once() -> None:
     views = [ModelView(name, "", (), ("shifted by one",)) for name in ("a", "b")]
     assert notices({"run": {}}, views) == ["a and b: shifted by one"]
+
+
+def test_doubtful_times_and_controls_are_told_in_short() -> None:
+    def row(environment: str, control: float, *said: str) -> Row:
+        latency = {"from": "pairs", "clock": "cpu", "control": {"cpu": [0.9, control, 1.2]}, "notices": list(said)}
+        return Row(environment, "passed", "", is_reference=False, latency=latency)
+
+    busy = "other processes used {} of 2 cores meanwhile"
+    views = [
+        ModelView("a", "", (row("x/y/cpu", 1.0, busy.format(0.5), "the machine runs on battery"), row("x/z/cpu", 1.1))),
+        ModelView("b", "", (row("x/y/cpu", 1.01, busy.format(1.2)), row("x/z/cpu", 1.02))),
+    ]
+    assert notices({"run": {}}, views) == [
+        "Times are doubtful in 2 of 4 timed cells: other processes used 0.5-1.2 of 2 cores meanwhile (2); "
+        "the machine runs on battery (1)",
+        "A/A controls, the reference against itself: 1 of 4 outside 3 % or not run, by model: a (1)",
+    ]
+    assert notices({"run": {}}, [ModelView("a", "", (row("x/y/cpu", 1.0), row("x/z/cpu", 1.02)))]) == []

@@ -181,6 +181,101 @@ def test_a_device_other_than_a_processor_is_judged_on_wall_time() -> None:
     assert again(kept(cell), max_latency_ratio=5.0)[0]["status"] == "failed"
 
 
+def test_the_recorded_clock_decides() -> None:
+    cell = entry(OTHER, latency=timed([9.0, 11.0], [1.0, 1.0, 1.0], clock="wall"))
+    (found,) = again(kept(cell), max_latency_ratio=5.0)
+    assert found["status"] == "failed"
+    assert "9.00 times the wall time" in found["reason"]
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({}, "failed"),
+        ({"control": {"cpu": [0.99, 1.0, 1.01]}}, "failed"),
+        ({"control": {"cpu": [1.05, 1.06, 1.07]}}, "inconclusive"),
+        ({"control": {"wall": [1.05, 1.06, 1.07]}}, "failed"),
+        ({"control_fault": "its worker died"}, "inconclusive"),
+    ],
+)
+def test_a_ratio_is_judged_with_its_recorded_control(more: dict[str, Any], status: str) -> None:
+    cell = entry(OTHER, latency=timed([9.0, 11.0], [1.02, 1.03, 1.04], **more))
+    (found,) = again(kept(cell), max_latency_ratio=1.0)
+    assert (found["status"], found["latency"]["verdict"]) == (status, status)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("max_latency_p90_ms", 13.5, "passed"),
+        ("max_latency_p90_ms", 12.0, "inconclusive"),
+        ("max_latency_p90_ms", 11.0, "failed"),
+        ("max_latency_p99_ms", 100.0, "inconclusive"),
+    ],
+)
+def test_tails_are_judged_on_what_is_recorded_of_them(name: str, value: float, status: str) -> None:
+    latency = timed([9.0, 11.0])
+    latency["wall_ms"] |= {"n": 60, "p90": 12.0, "p90_interval": [11.5, 13.0]}
+    (found,) = again(kept(entry(OTHER, latency=latency)), **{name: value})
+    assert (found["status"], found["latency"]["limit_name"]) == (status, name)
+    if name == "max_latency_p99_ms":
+        assert "60 timed calls, and an upper bound of p99 needs 368" in found["reason"]
+
+
+POINTS = [
+    {"batch": 8, "threads": 1, "clock": "cpu", "ratio": {"cpu": [1.9, 2.0, 2.1], "wall": [1.0, 1.0, 1.0]}},
+    {"batch": 1, "threads": 2, "reason": "torch/ort-all/cpu cannot be timed so"},
+]
+
+
+def test_a_ratio_is_judged_at_each_recorded_point_and_the_message_names_it() -> None:
+    cell = entry(OTHER, latency=timed([9.0, 11.0], [1.0, 1.0, 1.0], points=POINTS))
+    (found,) = again(kept(cell), max_latency_ratio=1.5)
+    assert (found["status"], found["latency"]["verdict"]) == ("failed", "failed")
+    assert found["reason"].startswith("signs in torch/ort-all/cpu at batch 8, 1 thread: too slow, 2.00 times")
+    assert again(kept(cell), max_latency_ratio=3.0)[0]["status"] == "passed"
+    assert again(kept(cell), max_latency_ms=12.0)[0]["status"] == "passed"
+
+
+def test_a_regression_cannot_be_judged_without_the_earlier_run() -> None:
+    for environment in (OTHER, REFERENCE):
+        cell = entry(environment, latency=timed([9.0, 11.0], [1.0, 1.0, 1.0]))
+        (found,) = again(kept(cell), max_latency_regression=1.1)
+        assert found["status"] == "inconclusive"
+        assert "no earlier run to compare its time with (limit 1.1 from envrobust report)" in found["reason"]
+
+
+REGRESSION = {"limit": 1.1, "limit_name": "max_latency_regression", "limit_from": "ini"}
+
+
+@pytest.mark.parametrize("status", ["failed", "inconclusive"])
+@pytest.mark.parametrize("reason", ["signs in a: 1.30 times what it took in old.json (limit 1.1 from ini)", None])
+def test_a_recorded_regression_stands_where_another_limit_is_judged(status: str, reason: str | None) -> None:
+    latency = timed([9.0, 11.0], [1.0, 1.0, 1.0], **REGRESSION, verdict=status)
+    cell = entry(OTHER, status, latency=latency, **({"reason": reason} if reason else {}))
+    (found,) = again(kept(cell), max_latency_ms=12.0)
+    verdicts = found["latency"].pop("verdicts")
+    assert (found["status"], found["latency"]) == (status, latency)
+    assert [told["limit_name"] for told in verdicts] == ["max_latency_regression", "max_latency_ms"]
+    said = f"max_latency_regression was judged as {status} in the run (limit 1.1 from ini)"
+    assert found["reason"] == (reason or f"signs in torch/ort-all/cpu: {said}")
+
+
+def test_the_reason_of_labels_is_not_taken_for_that_of_a_regression() -> None:
+    latency = timed([9.0, 11.0], [1.0, 1.0, 1.0], **{**REGRESSION, "limit": 1.0}, verdict="failed")
+    reason = "1 of 4 top-1 labels differs (agreement 0.750, limit 1 from ini)"
+    cell = entry(OTHER, "failed", labels=labels(limit=1.0), latency=latency, reason=reason)
+    found = again(kept(cell, entry(REFERENCE)), min_label_agreement=0.5)[0]
+    assert found["status"] == "failed"
+    assert found["reason"].endswith("max_latency_regression was judged as failed in the run (limit 1 from ini)")
+
+
+def test_a_kept_regression_gives_way_to_a_graver_verdict() -> None:
+    latency = timed([9.0, 11.0], [1.0, 1.0, 1.0], **REGRESSION, verdict="passed")
+    (found,) = again(kept(entry(OTHER, latency=latency)), max_latency_ms=8.0)
+    assert (found["status"], found["latency"]["limit_name"]) == ("failed", "max_latency_ms")
+
+
 @pytest.mark.parametrize(
     ("latency", "why"),
     [
@@ -230,6 +325,7 @@ def test_limits_that_are_not_given_stand() -> None:
     )
     cell = entry(OTHER, "failed", labels=labels(limit=0.9), latency=latency)
     found = again(kept(cell, entry(REFERENCE)), min_label_agreement=0.5)[0]
+    assert [told["verdict"] for told in found["latency"].pop("verdicts")] == ["failed"]
     assert (found["status"], found["latency"]) == ("failed", latency)
     assert "limit 8 ms from ini" in found["reason"]
     # without any predictions, the counts still keep their limit
@@ -285,3 +381,16 @@ def test_a_whole_run_is_judged_as_it_was_under_its_own_limit() -> None:
     assert [cell["status"] for cell in found] == [cell["status"] for cell in whole.record["cells"]]
     for cell, before in zip(found, whole.record["cells"]):
         assert {**cell.get("labels", {}), "limit_from": ""} == {**before.get("labels", {}), "limit_from": ""}
+
+
+def test_of_several_recorded_verdicts_those_that_are_not_judged_again_stand() -> None:
+    failed = [{**REGRESSION, "verdict": "failed"}]
+    failed.append({"limit": 8.0, "limit_name": "max_latency_ms", "limit_from": "ini", "verdict": "failed"})
+    latency = timed([9.0, 11.0], [1.0, 1.0, 1.0], **failed[1], verdicts=failed)
+    (found,) = again(kept(entry(OTHER, "failed", latency=latency)), max_latency_ms=12.0)
+    assert found["status"] == "failed"
+    assert found["latency"]["limit_name"] == "max_latency_regression"
+    assert {told["limit_name"]: told["verdict"] for told in found["latency"]["verdicts"]} == {
+        "max_latency_regression": "failed",
+        "max_latency_ms": "passed",
+    }

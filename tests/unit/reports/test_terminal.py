@@ -39,17 +39,78 @@ def test_the_whole_table() -> None:
     assert found[:3] == [
         "signs: reference torch/eager/cpu, 8 inputs, 3 environments ran, 2 distinct outputs",
         "  preprocessing imagenet, guessed",
-        "  environment       status     agreement    flips          wall ms  CPU ms  CPU ratio          output",
+        "  environment       status     agreement    flips          wall ms  CPU ms  ratio                  output",
     ]
     assert found[3:7] == [
-        "  torch/eager/cpu   reference  1.000 (8/8)                   10.00    9.50                     a",
-        "  torch/script/cpu  passed     1.000 (8/8)                    8.12    8.00  0.80 [0.79, 0.82]  a",
-        "  onnx/ort-all/cpu  failed     0.750 (6/8)  1 real, 1 tie     4.00    4.00                     b",
+        "  torch/eager/cpu   reference  1.000 (8/8)                   10.00    9.50                         a",
+        "  torch/script/cpu  passed     1.000 (8/8)                    8.12    8.00  0.80 [0.79, 0.82] CPU  a",
+        "  onnx/ort-all/cpu  failed     0.750 (6/8)  1 real, 1 tie     4.00    4.00                         b",
         "  torch/tvm-o3/cpu  crashed",
     ]
     assert "  output a is bit-identical in 2: torch/eager/cpu, torch/script/cpu" in found
     assert "  skipped 1: openvino is not installed" in found
     assert not [line for line in found if line != line.rstrip()]
+
+
+def timed(clock: str = "cpu", ratio: float = 1.5, control: float = 1.0, **more: Any) -> dict[str, Any]:
+    """A latency in which both clocks disagree."""
+    ratios = {each: [0.9 * (mid := ratio if each == clock else 7.0), mid, 1.1 * mid] for each in ("cpu", "wall")}
+    controls = {each: [0.99, control if each == clock else 1.5, 1.6] for each in ("cpu", "wall")}
+    return {**times(3.0, 2.0), "from": "pairs", "clock": clock, "batch": 1, "threads": 1, "ratio": ratios,
+            "control": controls, "images_per_second": 333.3, **more}  # fmt: skip
+
+
+def test_a_ratio_is_on_the_clock_that_decides_for_its_row() -> None:
+    found = lines_of(
+        cell("a/b/cpu", latency=timed("cpu", 0.5)),
+        cell("a/c/cpu", latency=timed("wall", 2.0)),
+        cell("a/d/cuda:0", latency=timed("wall", 3.0) | {"device_ms": {"median": 1.25}}),
+    )
+    assert [line.split()[-4:] for line in found[2:5]] == [
+        ["0.50", "[0.45,", "0.55]", "CPU"],
+        ["2.00", "[1.80,", "2.20]", "wall"],
+        ["3.00", "[2.70,", "3.30]", "wall"],
+    ]
+    assert "device ms  ratio" in found[1]
+
+
+def test_a_line_says_what_the_controls_showed() -> None:
+    found = lines_of(
+        cell(REFERENCE, latency=times(1.0, 1.0) | {"from": "alone"}),
+        cell("a/b/cpu", latency=timed(control=0.95)),
+        cell("a/c/cpu", latency=timed("wall", control=1.02)),
+    )
+    said = "  A/A controls, the reference against itself: 1 of 2 within 3 %, the worst 0.950 times its own CPU time"
+    assert f"{said} beside a/b/cpu" in found
+
+
+def test_notices_of_thirty_cells_are_as_many_lines_as_there_are_kinds() -> None:
+    cells = [
+        cell(f"e/{number}/cpu", latency=timed(notices=[f"other processes used {number / 10:g} of 2 cores meanwhile"]))
+        for number in range(1, 31)
+    ]
+    cells[4]["latency"]["notices"].append("the machine runs on battery")
+    found = [line for line in lines_of(*cells) if "timing" in line]
+    assert found == [
+        "  timing: other processes used 0.1-3 of 2 cores meanwhile (30 of 30 environments)",
+        "  timing: the machine runs on battery (e/5/cpu)",
+    ]
+
+
+def test_the_throughput_has_a_table_where_there_are_points() -> None:
+    unable = {"batch": 8, "threads": 1, "reason": "a/c/cpu cannot be timed at batch 8: its source takes batches of 1"}
+    point = {**timed("wall", 1.25), "batch": 8, "threads": 2, "wall_ms": {"median": 12.0}, "images_per_second": 666.7}
+    found = lines_of(
+        cell("a/b/cpu", latency=timed(points=[point])), cell("a/c/cpu", latency=timed("wall", points=[unable]))
+    )
+    assert found[found.index("") + 1 :] == [
+        "  throughput  batch  threads  ms a call  ms an image  images/s  ratio",
+        "  a/b/cpu         1        1       3.00         3.00       333  1.50 [1.35, 1.65] CPU",
+        "  a/b/cpu         8        2      12.00         1.50       667  1.25 [1.12, 1.38] wall",
+        "  a/c/cpu         1        1       3.00         3.00       333  1.50 [1.35, 1.65] wall",
+        "  cannot be timed at batch 8: its source takes batches of 1 (a/c/cpu)",
+    ]
+    assert not [line for line in lines_of(cell("a/b/cpu", latency=timed())) if "throughput" in line]
 
 
 def test_columns_without_any_value_are_left_out() -> None:

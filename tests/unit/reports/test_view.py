@@ -34,6 +34,16 @@ def test_the_entries_of_an_environment_become_one_row() -> None:
     )
 
 
+def test_further_points_of_all_entries_belong_to_the_environment() -> None:
+    batch, threads = {"batch": 8, "threads": 1}, {"batch": 1, "threads": 2}
+    (row,) = view_of(
+        cell("a/b/c", latency={"from": "predictions"}),
+        cell("a/b/c", latency={"from": "alone", "points": [batch]}),
+        cell("a/b/c", latency={"from": "alone", "points": [threads, batch]}),
+    ).rows
+    assert row.latency == {"from": "alone", "points": [batch, threads]}
+
+
 @pytest.mark.parametrize("grave", [status.value for status in Status if status is not Status.PASSED])
 def test_the_gravest_status_of_an_environment_is_shown_with_its_reason(grave: str) -> None:
     required = grave in ("unavailable", "no-route")

@@ -64,6 +64,10 @@ def test_lists_and_counts_read_as_english() -> None:
     assert words.kinds({"real": 0, "tie": 2}) == "2 ties"
 
 
+def test_clocks_are_called_as_people_write_them() -> None:
+    assert [words.clock_name(clock) for clock in ("cpu", "wall", "device", "")] == ["CPU", "wall", "device", ""]
+
+
 def test_a_span_of_one_value_is_that_value() -> None:
     assert words.span([0.25, 0.25]) == "0.25"
     assert words.span([0.4, 0.25]) == "0.25 to 0.4"

@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 from pytest_envrobust.core.errors import DeclarationError
-from pytest_envrobust.verdicts.limits import Limit, Thresholds, parse_limit, resolve
+from pytest_envrobust.verdicts.limits import (
+    LATENCY_LIMITS,
+    LIMIT_NAMES,
+    TAIL_LIMITS,
+    TO_REFERENCE,
+    Limit,
+    Thresholds,
+    parse_limit,
+    resolve,
+)
 
 TVM, EAGER = "torch/tvm-o3/cpu", "torch/eager/cpu"
 
@@ -85,6 +94,10 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
         Thresholds(min_label_agrement=0.9)
     with pytest.raises(DeclarationError, match=r"test_limits\.py:\d+.*did you mean max_latency_ms\?"):
         Thresholds().where("*", max_latency=9)
+    with pytest.raises(DeclarationError, match=r"did you mean max_latency_p9[09]_ms\?"):
+        Thresholds(max_latency_p95_ms=9)
+    with pytest.raises(DeclarationError, match=r"did you mean max_latency_regression\?"):
+        Thresholds.of({"latency_regression": 1.1}, "marker")
     with pytest.raises(DeclarationError, match="the limits are"):
         resolve("zzz", EAGER, [])
 
@@ -102,6 +115,14 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
         ("max_latency_ms", 0),
         ("max_latency_ms", math.inf),
         ("max_latency_ratio", -1),
+        ("max_latency_p90_ms", 0),
+        ("max_latency_p90_ms", "40 ms"),
+        ("max_latency_p99_ms", -0.5),
+        ("max_latency_p99_ms", math.nan),
+        ("max_latency_regression", 0),
+        ("max_latency_regression", -math.inf),
+        ("max_latency_regression", True),
+        ("max_latency_regression", [1.1]),
     ],
 )
 def test_a_malformed_value_names_limit_value_place_and_what_is_valid(name: str, value: object) -> None:
@@ -111,6 +132,37 @@ def test_a_malformed_value_names_limit_value_place_and_what_is_valid(name: str, 
     assert f"{name}={value!r}" in message
     assert "test_limits.py:" in message
     assert "0 to 1" in message or "above 0" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("max_latency_ms", "in milliseconds"),
+        ("max_latency_p90_ms", "in milliseconds"),
+        ("max_latency_p99_ms", "in milliseconds"),
+        ("max_latency_ratio", "1.5 is half as long again as the reference"),
+        ("max_latency_regression", "1.1 is a tenth longer than before"),
+    ],
+)
+def test_a_limit_on_time_says_its_unit(name: str, said: str) -> None:
+    with pytest.raises(DeclarationError, match=rf"{name}=-2 \(from marker\) is not a limit.*{said}"):
+        Thresholds.of({name: -2}, "marker")
+    with pytest.raises(DeclarationError, match=rf"{name}='soon' \(from ini\) is not a limit.*{said}"):
+        parse_limit("soon", name, "ini")
+    assert parse_limit("1.5", name, "ini") == Limit(name, 1.5, "ini")
+
+
+def test_limits_on_time() -> None:
+    """Each is declared, resolved and overridden as any other, and none holds unless said so."""
+    assert set(LIMIT_NAMES) == {"min_label_agreement", *LATENCY_LIMITS}
+    assert set(TAIL_LIMITS) | TO_REFERENCE <= set(LATENCY_LIMITS)
+    made = Thresholds.of(dict.fromkeys(LATENCY_LIMITS, 9), "marker").where("*/tvm-*/*", max_latency_p99_ms=5)
+    for name in LATENCY_LIMITS:
+        assert resolve(name, EAGER, []) is None
+        assert resolve(name, EAGER, [made]) == Limit(name, 9.0, "marker")
+    narrowed = resolve("max_latency_p99_ms", TVM, [made])
+    assert narrowed is not None
+    assert narrowed.value == 5
 
 
 @pytest.mark.parametrize("value", [1, 1.0, np.float32(1), np.int64(1)])

@@ -111,8 +111,6 @@ def test_arrays_travel_by_file(array: Any, tmp_path: Path) -> None:
     seen = transport.view(handle)
     np.testing.assert_array_equal(seen, array)
     assert seen.dtype == array.dtype
-    with pytest.raises(ValueError, match="read-only"):
-        seen[0] = 0
     taken = transport.take(handle)
     np.testing.assert_array_equal(taken, array)
     taken[0] = 0

@@ -1,0 +1,218 @@
+"""What reports say of times beyond their medians: the ratio that decides and its control, throughput, notices."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_envrobust.core.axes import Point
+from pytest_envrobust.core.timing import Clock
+from pytest_envrobust.reports.figures import clock_of, was_timed
+from pytest_envrobust.reports.view import ModelView, Row
+from pytest_envrobust.reports.words import clock_name, counted, significant
+from pytest_envrobust.timing.control import MARGIN, ControlCheck
+from pytest_envrobust.timing.intervals import Estimate
+
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A timing of an environment: its own, or at a further point of the axes. ``latency`` is as the record has it."""
+
+    environment: str
+    latency: Mapping[str, Any]
+    is_further: bool = False
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that decides."""
+        return clock_of(self.environment, self.latency)
+
+    @property
+    def ratio(self) -> Estimate | None:
+        """To the reference, on the clock that decides; ``None`` where none was taken."""
+        return self._estimate("ratio")
+
+    @property
+    def control(self) -> Estimate | None:
+        """The A/A control on that clock; ``None`` where there was none."""
+        return self._estimate("control")
+
+    @property
+    def control_holds(self) -> bool:
+        """Whether the control is where it always may be; a verdict far from its limit allows it more."""
+        return self.control is not None and ControlCheck(self.control, MARGIN).holds
+
+    @property
+    def control_speaks_against(self) -> bool:
+        """Whether the control is elsewhere, or could not run though it should have."""
+        return bool(self.control_fault) or (self.control is not None and not self.control_holds)
+
+    @property
+    def control_fault(self) -> str:
+        """Why there is no control where there should be; empty where there is one, or none was asked for."""
+        return str(self.latency.get("control_fault", ""))
+
+    @property
+    def point(self) -> Point:
+        """Where on the axes it was taken."""
+        return Point(self.latency.get("batch", 1), self.latency.get("threads", 1))
+
+    @property
+    def name(self) -> str:
+        """The environment, and the point where it is a further one."""
+        return f"{self.environment} ({self.point})" if self.is_further else self.environment
+
+    @property
+    def reason(self) -> str:
+        """Why the cell could not be brought to this point, without its name; empty where it was timed."""
+        return str(self.latency.get("reason", "")).removeprefix(f"{self.environment} ")
+
+    @property
+    def image_ms(self) -> float | None:
+        """Wall time of a call, divided by its inputs."""
+        median: float | None = self.latency.get("wall_ms", {}).get("median")
+        return None if median is None else median / self.point.batch
+
+    def _estimate(self, field: str) -> Estimate | None:
+        recorded = self.latency.get(field, {}).get(self.clock)
+        return Estimate(*recorded) if recorded else None
+
+
+@dataclass(frozen=True)
+class Condensed:
+    """A kind of notice: its words, with the spans of the numbers that differ, and whom it is about."""
+
+    text: str
+    about: tuple[str, ...]
+
+
+def timings_of(row: Row) -> tuple[Timed, ...]:
+    """The timing that was asked for of an environment, then those at further points; those that failed too."""
+    if not was_timed(row.latency):
+        return ()
+    further = row.latency.get("points", ())
+    return (Timed(row.environment, row.latency), *(Timed(row.environment, point, True) for point in further))
+
+
+def all_timings(view: ModelView) -> list[Timed]:
+    """Those of all environments of a model."""
+    return [timed for row in view.rows for timed in timings_of(row)]
+
+
+def throughput_of(view: ModelView) -> tuple[tuple[Timed, ...], ...]:
+    """Each environment's timings by threads and batch; none where a single input a call is all that was timed."""
+    tables = [[timed for timed in timings_of(row) if "batch" in timed.latency] for row in view.rows]
+    if not any(timed.is_further or timed.point.batch > 1 for table in tables for timed in table):
+        return ()
+    return tuple(tuple(sorted(table, key=_place)) for table in tables if table)
+
+
+def ratio_text(timed: Timed) -> str:
+    """``0.80 [0.79, 0.82] CPU``, the ratio to the reference on the clock that decides; empty where none was taken."""
+    ratio = timed.ratio
+    if ratio is None:
+        return ""
+    return f"{ratio.mid:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] {clock_name(timed.clock)}"
+
+
+def rate_text(timed: Timed) -> str:
+    """Images a second to about three figures; empty where the record has none."""
+    rate = timed.latency.get("images_per_second")
+    return "" if rate is None else significant(rate)
+
+
+def unavailable_points(timings: Iterable[Timed]) -> dict[str, list[str]]:
+    """Why cells could not be brought to some points, with the environments of which it is so, each once."""
+    found: dict[str, list[str]] = {}
+    for timed in timings:
+        if timed.reason:
+            names = found.setdefault(timed.reason, [])
+            names += [timed.environment] * (timed.environment not in names)
+    return found
+
+
+def controls_text(timings: Sequence[Timed]) -> str:
+    """What the A/A controls showed, in one line; empty where none was run or should have been."""
+    checked = [(timed, control) for timed in timings if (control := timed.control) is not None]
+    faults = Counter(timed.control_fault for timed in timings if timed.control_fault)
+    if not checked and not faults:
+        return ""
+    said = []
+    if checked:
+        within = sum(timed.control_holds for timed, _ in checked)
+        worst, control = max(checked, key=lambda item: _distance(item[1]))
+        said.append(f"{within} of {len(checked)} within {MARGIN:.0%}".replace("%", " %"))
+        said.append(f"the worst {control.mid:.3f} times its own {clock_name(worst.clock)} time beside {worst.name}")
+    said += [f"{count} could not run: {fault}" for fault, count in faults.most_common()]
+    bare = [timed for timed in timings if timed.ratio and timed.control is None and not timed.control_fault]
+    if bare:
+        said.append(f"{counted(len(bare), 'ratio')} without")
+    return f"A/A controls, the reference against itself: {', '.join(said)}"
+
+
+def notices_of(row: Row) -> tuple[str, ...]:
+    """What makes an environment's times doubtful, a line for each kind of notice."""
+    return tuple(each.text for each in condensed(("", text) for text in _notices(row)))
+
+
+def notice_lines(view: ModelView) -> list[str]:
+    """What makes times of a model doubtful: a line for each kind of notice, and which environments it is about."""
+    rows = [row for row in view.rows if was_timed(row.latency)]
+    kinds = condensed((row.environment, text) for row in rows for text in _notices(row))
+    return [f"{kind.text} ({_about(kind.about, len(rows))})" for kind in kinds]
+
+
+def doubtful_times(views: Sequence[ModelView]) -> str:
+    """That times of a run are doubtful, and why, in one line; empty where they are not known to be."""
+    rows = [(view.name, row) for view in views for row in view.rows if was_timed(row.latency)]
+    cells = {f"{name} {row.environment}": _notices(row) for name, row in rows}
+    doubtful = sum(map(bool, cells.values()))
+    if not doubtful:
+        return ""
+    kinds = condensed((cell, text) for cell, notices in cells.items() for text in notices)
+    said = "; ".join(f"{kind.text} ({len(kind.about)})" for kind in kinds)
+    return f"Times are doubtful in {doubtful} of {counted(len(rows), 'timed cell')}: {said}"
+
+
+def condensed(said: Iterable[tuple[str, str]]) -> list[Condensed]:
+    """Notices, each with whom it is about, put together where they differ in their numbers alone.
+
+    Of a number that differs the smallest and the largest stand: ``other processes used 0.4-1.9 of 2 cores``. Those
+    about most come first.
+    """
+    kinds: dict[tuple[str, ...], dict[str, list[list[str]]]] = {}
+    for about, text in said:
+        kinds.setdefault(tuple(_NUMBER.split(text)), {}).setdefault(about, []).append(_NUMBER.findall(text))
+    found = []
+    for words, by_subject in kinds.items():
+        numbers = zip(*(row for rows in by_subject.values() for row in rows))
+        spans = [*map(_span, numbers), ""]
+        found.append(Condensed("".join(word + span for word, span in zip(words, spans)), tuple(by_subject)))
+    return sorted(found, key=lambda each: -len(each.about))
+
+
+def _notices(row: Row) -> list[str]:
+    return [text for timed in timings_of(row) for text in timed.latency.get("notices", ())]
+
+
+def _about(names: Sequence[str], of: int) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} of {of} environments"
+
+
+def _place(timed: Timed) -> tuple[int, int]:
+    return timed.point.threads, timed.point.batch
+
+
+def _span(numbers: Sequence[str]) -> str:
+    low, high = min(numbers, key=float), max(numbers, key=float)
+    return low if float(low) == float(high) else f"{low}-{high}"
+
+
+def _distance(control: Estimate) -> float:
+    return abs(math.log(control.mid)) if control.mid > 0 else math.inf

@@ -1,0 +1,129 @@
+"""What was measured of a cell's time: the evidence that a verdict rests on, and its figures as a record has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+from pytest_envrobust.core.axes import Point
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.timing import Clock, Timing
+from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, median_interval, quantile_interval
+
+TAILS: Mapping[str, float] = {"p90": 0.9, "p99": 0.99}
+"""Tails that can be limited, by name, and the share of calls that are no slower."""
+
+_COARSE = 0.01
+"""A clock whose steps are longer than this share of a call cannot tell two calls apart."""
+
+
+@dataclass(frozen=True)
+class LatencyEvidence:
+    """What was measured of a cell's time at one point of the axes.
+
+    ``timing`` are its settled calls. ``ratios`` are to the reference's time, by clock, and ``controls`` those of a
+    second session of the reference to the first: the A/A control; ``control_fault`` says why there is none where there
+    should be. ``clock`` is the one that decides. ``rounds`` turns of ``calls_a_turn`` calls were timed after
+    ``warm_up_calls``; ``settled`` is whether the times had stopped to fall by then. ``first_call_ms`` is the wall time
+    of the session's very first call, and ``notices`` say what makes all of this doubtful.
+    """
+
+    timing: Timing
+    ratios: Mapping[Clock, Estimate] = field(default_factory=dict)
+    controls: Mapping[Clock, Estimate] = field(default_factory=dict)
+    control_fault: str = ""
+    clock: Clock = "wall"
+    point: Point = field(default_factory=Point)
+    rounds: int = 0
+    calls_a_turn: int = 1
+    warm_up_calls: int = 0
+    settled: bool = True
+    first_call_ms: float | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def wall_ratio(self) -> Estimate | None:
+        """How many times the reference's wall time; ``None`` where it was timed alone."""
+        return self.ratios.get("wall")
+
+    @property
+    def cpu_ratio(self) -> Estimate | None:
+        """How many times the reference's CPU time; ``None`` where it was timed alone."""
+        return self.ratios.get("cpu")
+
+    @property
+    def images_per_second(self) -> float:
+        """Inputs that go through in a second of wall time, at the median call."""
+        return self.point.batch / (self.timing.median_wall_ms / 1e3)
+
+
+@dataclass(frozen=True)
+class TimedPoint:
+    """A further point of the axes: what was measured there or, where the cell cannot be brought to it, why."""
+
+    point: Point
+    evidence: LatencyEvidence | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class LatencyFigures:
+    """What a verdict on time rests on, as a record has it: no single calls.
+
+    ``calls`` is how many were timed; ``medians`` by clock and ``tails`` (of the wall time, by name) are in
+    milliseconds, absent where there were no calls, not bounded where there were too few. The rest is as in
+    `LatencyEvidence`; ``clock`` is ``None`` where nobody wrote down which one decides.
+    """
+
+    calls: int
+    medians: Mapping[Clock, Estimate] = field(default_factory=dict)
+    tails: Mapping[str, Estimate] = field(default_factory=dict)
+    ratios: Mapping[Clock, Estimate] = field(default_factory=dict)
+    controls: Mapping[Clock, Estimate] = field(default_factory=dict)
+    control_fault: str = ""
+    clock: Clock | None = None
+
+    @classmethod
+    def of(cls, evidence: LatencyEvidence, confidence: float = CONFIDENCE) -> LatencyFigures:
+        """The figures of what was measured."""
+        timing = evidence.timing
+        clocks: tuple[Clock, ...] = ("wall", "cpu", "device")
+        medians = {clock: median_of(timing.on(clock), confidence) for clock in clocks if timing.on(clock)}
+        tails = {name: tail_of(timing.wall_ns, share, confidence) for name, share in TAILS.items() if timing.calls}
+        return cls(
+            timing.calls,
+            medians,
+            tails,
+            evidence.ratios,
+            evidence.controls,
+            evidence.control_fault,
+            evidence.clock,
+        )
+
+
+def median_of(times_ns: tuple[int, ...], confidence: float = CONFIDENCE) -> Estimate:
+    """The median of single calls (ns) in milliseconds, with its interval."""
+    low, high = median_interval(times_ns, confidence) or (0.0, float("inf"))
+    return Estimate(low / 1e6, median(times_ns) / 1e6, high / 1e6)
+
+
+def tail_of(times_ns: tuple[int, ...], share: float, confidence: float = CONFIDENCE) -> Estimate:
+    """The time (ms) that ``share`` of single calls (ns) do not exceed, with its interval."""
+    import numpy as np
+
+    low, high = quantile_interval(times_ns, share, confidence)
+    return Estimate(low / 1e6, float(np.quantile(times_ns, share)) / 1e6, high / 1e6)
+
+
+def deciding_clock(
+    environment: Environment | str, threads: int = 1, *, cpu_step_ns: float = 0, call_ns: float = 1
+) -> Clock:
+    """The clock that a limit on ratios is judged on: CPU time where it sees everything, else wall time.
+
+    CPU time is steadier, since other processes do not lengthen it much. It does not see an accelerator, waiting,
+    or how well several threads share the work; and on some systems it goes in steps longer than a call.
+    """
+    device = (Environment.parse(environment) if isinstance(environment, str) else environment).device
+    sees_all = device.partition("+")[0] == "cpu" and threads == 1
+    return "cpu" if sees_all and cpu_step_ns <= _COARSE * call_ns else "wall"

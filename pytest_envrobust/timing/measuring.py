@@ -1,0 +1,92 @@
+"""From sessions that can be sampled to the evidence of a cell's time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from pytest_envrobust.core.axes import Point
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.timing import Clock
+from pytest_envrobust.timing.evidence import LatencyEvidence, deciding_clock, median_of
+from pytest_envrobust.timing.intervals import Estimate
+from pytest_envrobust.timing.ratios import paired_ratio, smallest_visible
+from pytest_envrobust.timing.sampling import Effort, Sampler, Turns, in_rounds
+
+PRECISION = 0.02
+"""How narrow an interval is asked for unless the user says otherwise: a slowdown of 2 % could be seen."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is timed: where, at which point of the axes, and the step (ns) of its worker's CPU clock."""
+
+    environment: Environment
+    point: Point = field(default_factory=Point)
+    cpu_step_ns: float = 0.0
+
+
+def measure_alone(subject: Subject, cell: Sampler, effort: Effort, precision: float = PRECISION) -> LatencyEvidence:
+    """Time a cell by itself, until the interval of its median is within ``precision`` of it on both sides."""
+
+    def narrow_enough(rounds: Sequence[Turns]) -> bool:
+        clock = _clock(subject, rounds[0])
+        return smallest_visible(median_of(rounds[0].timing.on(clock))) - 1 <= precision
+
+    [turns] = in_rounds([cell], effort, narrow_enough=narrow_enough)
+    return _evidence(subject, turns)
+
+
+def measure_beside(
+    subject: Subject,
+    cell: Sampler,
+    reference: Sampler,
+    control: Sampler | None,
+    effort: Effort,
+    precision: float = PRECISION,
+) -> LatencyEvidence:
+    """Time a cell in turns with its reference and, as the A/A control, a second session of that.
+
+    Until a slowdown of ``precision`` could be told from none on the clock that decides, or as `Effort` says.
+    """
+
+    def narrow_enough(rounds: Sequence[Turns]) -> bool:
+        ratio = _ratio(rounds[0], rounds[1], _clock(subject, rounds[0]))
+        return ratio is not None and smallest_visible(ratio) - 1 <= precision
+
+    samplers = [cell, reference] if control is None else [cell, reference, control]
+    turns = in_rounds(samplers, effort, narrow_enough=narrow_enough)
+    found = _evidence(subject, turns[0])
+    return replace(
+        found,
+        ratios=_ratios(turns[0], turns[1]),
+        controls=_ratios(turns[2], turns[1]) if control is not None else {},
+        settled=all(session.settled for session in turns),
+    )
+
+
+def _evidence(subject: Subject, turns: Turns) -> LatencyEvidence:
+    return LatencyEvidence(
+        turns.timing,
+        clock=_clock(subject, turns),
+        point=subject.point,
+        rounds=len(turns.turns),
+        calls_a_turn=turns.turns[0].calls,
+        warm_up_calls=turns.warm_up_calls,
+        settled=turns.settled,
+    )
+
+
+def _clock(subject: Subject, turns: Turns) -> Clock:
+    call = median_of(turns.timing.wall_ns).mid * 1e6
+    return deciding_clock(subject.environment, subject.point.threads, cpu_step_ns=subject.cpu_step_ns, call_ns=call)
+
+
+def _ratios(mine: Turns, theirs: Turns) -> dict[Clock, Estimate]:
+    clocks: tuple[Clock, ...] = ("wall", "cpu", "device")
+    return {clock: ratio for clock in clocks if (ratio := _ratio(mine, theirs, clock)) is not None}
+
+
+def _ratio(mine: Turns, theirs: Turns, clock: Clock) -> Estimate | None:
+    above, below = mine.typical(clock), theirs.typical(clock)
+    return paired_ratio(above, below) if above and below else None

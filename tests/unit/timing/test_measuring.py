@@ -1,0 +1,113 @@
+"""From samplers to evidence. Sessions say what their calls took; the number of rounds ends it, never the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pytest_envrobust.core.axes import Point
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.timing import Timing
+from pytest_envrobust.timing.measuring import Subject, measure_alone, measure_beside
+from pytest_envrobust.timing.sampling import Effort, Sampler
+
+MS = 1_000_000
+CPU = Subject(Environment.parse("torch/inductor/cpu"))
+ENDLESS = 1e6
+"""Seconds that no test takes."""
+
+
+def session(wall_ms: float, cpu_ms: float, noise: float = 0.0, seed: int = 0, device_ms: float = 0.0) -> Sampler:
+    """A session of calls of about that time, with lognormal noise on all clocks alike."""
+    random = np.random.default_rng(seed)
+
+    def sample(first: int, calls: int) -> Timing:
+        factors = np.exp(noise * random.normal(size=calls)) * MS
+
+        def times(ms: float) -> list[int]:
+            return (ms * factors).round().astype(int).tolist() if ms else []
+
+        return Timing.of(times(wall_ms), times(cpu_ms), times(device_ms))
+
+    return sample
+
+
+def test_a_cell_beside_its_reference_and_the_control() -> None:
+    effort = Effort(ENDLESS, most=12)
+    found = measure_beside(CPU, session(30, 40), session(20, 10), session(20.2, 10.1), effort, precision=0)
+    assert found.ratios["wall"].mid == pytest.approx(1.5)
+    assert found.ratios["cpu"].mid == pytest.approx(4.0)
+    assert found.controls["wall"].mid == found.controls["cpu"].mid == pytest.approx(1.01)
+    assert set(found.ratios) == set(found.controls) == {"wall", "cpu"}
+    assert (found.timing.median_wall_ms, found.timing.median_cpu_ms) == (30.0, 40.0)
+    assert (found.clock, found.settled, found.calls_a_turn) == ("cpu", True, 2)
+    assert found.timing.calls == found.rounds * (found.calls_a_turn - 1)
+
+
+def test_without_a_control_none_is_told() -> None:
+    found = measure_beside(CPU, session(30, 40), session(20, 10), None, Effort(ENDLESS, most=12))
+    assert found.controls == {}
+    assert found.ratios["cpu"].mid == pytest.approx(4.0)
+
+
+def test_alone_there_are_no_ratios() -> None:
+    found = measure_alone(CPU, session(30, 40), Effort(ENDLESS, most=12))
+    assert (found.ratios, found.controls, found.timing.median_wall_ms) == ({}, {}, 30.0)
+
+
+def test_an_accelerators_own_time_has_a_ratio_too() -> None:
+    gpu = Subject(Environment.parse("torch/eager/cuda:0"))
+    sides = session(30, 40, device_ms=9), session(20, 10, device_ms=6)
+    found = measure_beside(gpu, *sides, None, Effort(ENDLESS, most=12))
+    assert found.ratios["device"].mid == pytest.approx(1.5)
+    assert found.clock == "wall"
+
+
+@pytest.mark.parametrize(
+    ("subject", "clock"),
+    [
+        (CPU, "cpu"),
+        (Subject(CPU.environment, Point(threads=2)), "wall"),
+        (Subject(CPU.environment, cpu_step_ns=0.2 * MS), "cpu"),
+        (Subject(CPU.environment, cpu_step_ns=0.4 * MS), "wall"),  # more than a hundredth of 30 ms
+    ],
+)
+def test_the_deciding_clock_is_the_subjects(subject: Subject, clock: str) -> None:
+    effort = Effort(ENDLESS, most=6)
+    assert measure_alone(subject, session(30, 30), effort).clock == clock
+    found = measure_beside(subject, session(30, 30), session(30, 30), None, effort)
+    assert (found.clock, found.point) == (clock, subject.point)
+
+
+def _alone(subject: Subject, noise: float, precision: float) -> int:
+    return measure_alone(subject, session(30, 30, noise), Effort(ENDLESS, most=60), precision).rounds
+
+
+def _beside(subject: Subject, noise: float, precision: float) -> int:
+    sides = session(30, 30, noise), session(30, 30, noise, seed=1)
+    return measure_beside(subject, *sides, None, Effort(ENDLESS, most=60), precision).rounds
+
+
+@pytest.mark.parametrize("rounds_of", [_alone, _beside])
+def test_noise_takes_more_rounds_until_it_is_as_narrow_as_asked(
+    rounds_of: Callable[[Subject, float, float], int],
+) -> None:
+    assert rounds_of(CPU, 0.0, 0.02) == 10
+    assert 10 < rounds_of(CPU, 0.02, 0.02) < 60
+    assert rounds_of(CPU, 0.02, 0.2) == 10
+    assert rounds_of(CPU, 0.5, 0.02) == 60
+
+
+def test_it_is_narrow_enough_on_the_clock_that_decides() -> None:
+    """Wall time is noisy, CPU time is not: sampling ends at once on one thread, and not on two."""
+    random = np.random.default_rng(0)
+
+    def sample(first: int, calls: int) -> Timing:
+        return Timing.of((30 * MS * np.exp(random.normal(size=calls))).astype(int).tolist(), [30 * MS] * calls)
+
+    two = Subject(CPU.environment, Point(threads=2))
+    effort = Effort(ENDLESS, most=40)
+    assert measure_beside(CPU, sample, sample, None, effort).rounds == 10
+    assert measure_beside(two, sample, sample, None, effort).rounds == 40
