@@ -31,7 +31,9 @@ _LEAST_BUDGET_SHARE = 1 / 20
 _WARM_UP_SHARE = 1 / 3
 _CALM_TURNS = 2
 _SETTLED = 0.97
-_FIRST_LOOK, _LOOK_GROWTH = 10, 1.5
+_FIRST_LOOK, _LOOK_GROWTH = 20, 1.5
+"""Whether it is enough is asked from so many rounds on: the intervals of shorter series that depend on themselves
+hold too seldom. Then each time that there are half as many again."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pytest_envrobust.backends.base import Session
 
 _STEPS = 20
 _MOST_READINGS = 1_000_000
+_STILL_NS = 1_000_000_000
 
 
 class Call(NamedTuple):
@@ -56,7 +57,7 @@ def clock_steps() -> dict[str, int]:
 
 
 def clock_step(clock: Callable[[], int]) -> int:
-    """The smallest step (ns) that a clock was seen to make. One that stands still is read no more than so often."""
+    """The smallest step (ns) that a clock was seen to make; a second for one that stands still, too coarse for calls."""
     steps: list[int] = []
     last = clock()
     for _ in range(_MOST_READINGS):
@@ -66,4 +67,4 @@ def clock_step(clock: Callable[[], int]) -> int:
             last = now
             if len(steps) == _STEPS:
                 break
-    return min(steps, default=0)
+    return min(steps, default=_STILL_NS)

@@ -235,8 +235,8 @@ def test_it_is_asked_at_growing_intervals_whether_it_is_narrow_enough() -> None:
         return len(asked) == 5
 
     found = sampled(sessions(MS, MS), Effort(budget=1000), narrow_enough=narrow_enough)
-    assert asked == [10, 15, 23, 35, 53]
-    assert len(found[0].turns) == 53
+    assert asked == [20, 30, 45, 68, 102]
+    assert len(found[0].turns) == 102
 
 
 def test_it_is_not_asked_before_the_fewest_rounds_and_the_calls_are_made() -> None:
