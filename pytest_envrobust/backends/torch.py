@@ -155,11 +155,16 @@ class _Session(base.Session):
         self.input: TensorSpec = job.input
         self._job, self._model = job, model
         self._place = _place(job.device)
+        self._copies = False
+        self._copies = self._changes_its_input()
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         import torch
 
-        return single_output(to_host(self._call(torch.from_numpy(batch).to(self._place))))
+        # A model may work in place: then, and where the array is read-only, it gets a copy of its own.
+        shared = batch.flags.writeable and not self._copies
+        tensor = torch.from_numpy(batch) if shared else torch.tensor(batch)
+        return single_output(to_host(self._call(tensor.to(self._place))))
 
     def device_timer(self) -> base.DeviceTimer | None:
         return _CudaTimer(self._place) if self._place.type == "cuda" else None
@@ -181,6 +186,14 @@ class _Session(base.Session):
 
         with torch.no_grad():
             return self._model(tensor)
+
+    def _changes_its_input(self) -> bool:
+        import torch
+
+        sample = probe(self.input).to(self._place)
+        before = sample.clone()
+        single_output(to_host(self._call(sample)))
+        return not torch.equal(sample, before)
 
     @cached_property
     def _profile(self) -> Counter[str]:

@@ -101,8 +101,9 @@ class CellRun:
 
     @property
     def base_point(self) -> Point:
-        """The batch and the threads with which the labels are compared."""
-        return Point(self._spec.batch, self.session.threads)
+        """The batch and the threads with which the labels are compared. Raises `Unavailable` where nothing runs."""
+        threads = self.session.threads  # first: what cannot be opened has no source that could be asked for its batch
+        return Point(self._spec.batch, threads)
 
     def session_at(self, point: Point) -> LiveSession:
         """A session that takes that batch with so many threads: its own one where that will do, else a new one.

@@ -26,6 +26,7 @@ from pytest_envrobust.integration.settings import NATIVE
 from pytest_envrobust.integration.timing_settings import xdist_workers
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.reports.predictions import Kept
+from pytest_envrobust.reports.words import counted
 from pytest_envrobust.timing.evidence import TAILS
 from pytest_envrobust.timing.intervals import calls_for_quantile
 from pytest_envrobust.timing.sampling import Effort
@@ -232,8 +233,9 @@ class Laboratory:
         threads = max(settings.timing.threads, *settings.timing.axes.threads, 1)
         workers, cores = xdist_workers(self.config), this_machine().cores
         if threads * workers > cores:
+            each = f" in each of {workers} processes" if workers > 1 else ""
             lines.append(
-                f"envrobust: {threads} threads in {workers} processes are more than {cores} cores: times will suffer; "
+                f"envrobust: {counted(threads, 'thread')}{each} on {counted(cores, 'core')}: times will suffer; "
                 "--envrobust-threads=auto shares them out"
             )
         return lines

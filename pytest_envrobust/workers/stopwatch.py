@@ -57,7 +57,7 @@ def clock_steps() -> dict[str, int]:
 
 
 def clock_step(clock: Callable[[], int]) -> int:
-    """The smallest step (ns) that a clock was seen to make; a second for one that stands still, too coarse for calls."""
+    """The smallest step (ns) that a clock was seen to make; a second for one that stands still."""
     steps: list[int] = []
     last = clock()
     for _ in range(_MOST_READINGS):
