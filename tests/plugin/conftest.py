@@ -10,6 +10,7 @@ import json
 import os
 import textwrap
 from collections.abc import Collection
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,19 +82,40 @@ def sleeps():
 '''
 
 
-def write_colors_onnx(path: Path, *, bias: Any = BIAS, side: int = SIDE, batch: int | str = "batch") -> Path:
-    """Write the classifier as an ONNX file: convolution, average, linear layer; NCHW."""
+def write_colors_onnx(
+    path: Path, *, bias: Any = BIAS, side: int = SIDE, batch: int | str = "batch", layers: int = 1, folded: int = 0
+) -> Path:
+    """Write the classifier as an ONNX file: convolution, average, linear layer; NCHW.
+
+    It makes ``layers`` convolutions of the image one after the other, which change nothing, and ``folded`` ones of the
+    bias: these ONNX Runtime makes once, when it loads the model, at every level but ``ort-off``, which makes them in
+    each call.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    identity = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
-    nodes = [
-        helper.make_node("Conv", ["image", "kernel"], ["convolved"]),
-        helper.make_node("GlobalAveragePool", ["convolved"], ["averaged"]),
-        helper.make_node("Flatten", ["averaged"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "weights", "bias"], ["scores"], transB=1),
-    ]
-    tensors = {"kernel": identity, "weights": WEIGHTS, "bias": np.asarray(bias, dtype=np.float32)}
+    def identity(channels: int) -> Any:
+        return np.eye(channels, dtype=np.float32).reshape(channels, channels, 1, 1)
+
+    def chain(names: list[str], kernel: str) -> list[Any]:
+        return [helper.make_node("Conv", [one, kernel], [other]) for one, other in pairwise(names)]
+
+    def averaged(name: str, result: str) -> list[Any]:
+        pooled = f"{name}_averaged"
+        return [
+            helper.make_node("GlobalAveragePool", [name], [pooled]),
+            helper.make_node("Flatten", [pooled], [result]),
+        ]
+
+    tensors = {"kernel": identity(3), "weights": WEIGHTS, "bias": np.asarray(bias, dtype=np.float32)}
+    nodes = chain(["image", *(f"image_{number}" for number in range(1, layers)), "convolved"], "kernel")
+    if folded:
+        plane = np.broadcast_to(tensors.pop("bias")[None, :, None, None], (1, 5, side, side))
+        tensors |= {"bias_0": np.ascontiguousarray(plane), "bias_kernel": identity(5)}
+        nodes += chain([f"bias_{number}" for number in range(folded + 1)], "bias_kernel")
+        nodes += averaged(f"bias_{folded}", "bias")
+    nodes += averaged("convolved", "flat")
+    nodes.append(helper.make_node("Gemm", ["flat", "weights", "bias"], ["scores"], transB=1))
     graph = helper.make_graph(
         nodes,
         "colors",
@@ -123,6 +145,9 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("warehouse")
     write_colors_onnx(folder / "colors.onnx")
     write_colors_onnx(folder / "nan.onnx", bias=np.full(5, np.nan))
+    write_colors_onnx(folder / "single.onnx", batch=1)
+    write_colors_onnx(folder / "grown.onnx", layers=200)
+    write_colors_onnx(folder / "folding.onnx", folded=100)
     whole = (folder / "colors.onnx").read_bytes()
     (folder / "truncated.onnx").write_bytes(whole[: len(whole) // 2])
     (folder / "images").mkdir()
@@ -143,6 +168,9 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class Project:
     """A user's project in a directory of its own."""
+
+    conclusive = ("--envrobust-precision=1", "--envrobust-time-budget=6")
+    """Time until a ratio has an interval, no wider than a factor of 4: soon, unless the machine is restless."""
 
     def __init__(self, pytester: pytest.Pytester, warehouse: Path, cache: Path) -> None:
         self.pytester, self.path, self.warehouse, self.cache = pytester, pytester.path, warehouse, cache
@@ -173,6 +201,12 @@ class Project:
         """One model, ``colors``, with an ONNX source."""
         self.bring("colors.onnx", "inputs.npy")
         self.declare("er.Model('colors', sources={'onnx': 'colors.onnx'}, inputs='inputs.npy')", more=more)
+
+    def declare_folding(self, more: str = "") -> None:
+        """One model, ``folding``: of its convolutions the reference, ``onnx/ort-all/cpu``, makes 1, ``ort-off`` 101."""
+        self.bring("folding.onnx", "inputs.npy")
+        sources = "sources={'onnx': 'folding.onnx'}, inputs='inputs.npy', reference='onnx/ort-all/cpu'"
+        self.declare(f"er.Model('folding', {sources})", more=more)
 
     def declare_pair(self, factory: str, more: str = "") -> None:
         """One model, ``pair``, with an ONNX source, the reference's, and a torch factory of ``nets.py``."""

@@ -50,8 +50,11 @@ def test_a_time_limit_kills_the_worker_and_spares_the_others(project, labels_tes
         ("--envrobust-timeout=lod=3", "'lod=3' (--envrobust-timeout): stages are import, convert, compile, load, run"),
         ("--envrobust-timeout=soon", "time limit 'soon' (--envrobust-timeout): it is a number above 0"),
         ("--envrobust-timeout=load=-1", "time limit '-1' (--envrobust-timeout): it is a number above 0"),
-        ("--envrobust-threads=1.5", "threads '1.5' (--envrobust-threads): it is a whole number above 0"),
+        ("--envrobust-threads=1.5", "threads '1.5' (--envrobust-threads): they are whole numbers above 0, *, or auto"),
         ("--envrobust-time-budget=0", "time budget '0' (--envrobust-time-budget): it is a number above 0"),
+        ("--envrobust-time-budget=long", "time budget 'long' (--envrobust-time-budget): it is a number above 0"),
+        ("--envrobust-precision=2%", "precision '2%' (--envrobust-precision): it is a number above 0"),
+        ("--envrobust-precision=0", "precision '0' (--envrobust-precision): it is a number above 0"),
         ("--envrobust-set=tvm-tuned.trial=2", "--envrobust-set tvm-tuned.trial=2: options are *tvm-tuned.trials*"),
         ("--envrobust-set=tvm-tuned.trials", "--envrobust-set tvm-tuned.trials: options are *, set by NAME=VALUE"),
         ("--envrobust-set=tvm-tuned.trials=many", "--envrobust-set tvm-tuned.trials=many: *is a number"),
@@ -73,7 +76,7 @@ def test_compiler_options_and_threads_are_taken(project) -> None:
 
         def test_settings(pytestconfig):
             settings = pytestconfig.pluginmanager.get_plugin("envrobust-laboratory").settings
-            assert settings.threads == 2
+            assert settings.timing.threads == 2
             assert settings.limits == {Stage.RUN: 60, Stage.LOAD: 40}
             assert settings.options == {"tvm-tuned": {"trials": 5}}
         """,
@@ -82,6 +85,19 @@ def test_compiler_options_and_threads_are_taken(project) -> None:
         "--envrobust-set=tvm-tuned.trials=5", "--envrobust-timeout=run=60", "--envrobust-timeout=load=40"
     )
     result.assert_outcomes(passed=1)
+
+
+def test_timing_ends_with_the_precision_that_was_asked_for(project) -> None:
+    """The reference, timed alone: some rounds always give an interval of the median, and any will do."""
+    project.declare("er.Model('colors', {'onnx': 'colors.onnx'}, 'inputs.npy', reference='onnx/ort-all/cpu')")
+    project.bring("colors.onnx", "inputs.npy")
+    project.write("test_it.py", "def test_it(envrobust):\n    envrobust.assert_latency()\n")
+    rounds = {}
+    for precision in ("1000", "0.0000001"):
+        project.ini(f"envrobust_precision = {precision}")
+        project.run(f"--envrobust-env={ORT}", "--envrobust-time-budget=1").assert_outcomes(passed=1)
+        rounds[precision] = project.record()["cells"][0]["latency"]["rounds"]
+    assert rounds["1000"] < rounds["0.0000001"]
 
 
 def test_a_store_that_cannot_be_written_is_one_clear_error(project, labels_test) -> None:
