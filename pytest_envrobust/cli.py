@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 _LIMITS = {
     "min_label_agreement": "share of the inputs whose top-1 label must be the reference's",
+    "ties": "count: a tie is a flip; ignore: ties are left out of the share of labels that agree",
+    "bound": "true: what the inputs show at 95 %% confidence must reach the limit on labels, not their share alone",
+    "max_abs_error": "largest difference of a score from the reference's",
+    "max_relative_error": "largest difference of a score, as a share of its input's largest score",
+    "max_fidelity_ratio": "error against double precision, as a multiple of the reference's own",
     "max_latency_ms": "longest median wall time of a call, in milliseconds",
     "max_latency_p90_ms": "wall time that 90 %% of the calls must not exceed, in milliseconds",
     "max_latency_p99_ms": "wall time that 99 %% of the calls must not exceed, in milliseconds",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 _MARKERS = (
@@ -74,6 +76,18 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         help="compare labels with the reference's predictions of that earlier run, which --envrobust-json wrote",
     )
     add("--envrobust-strict", action="store_true", default=None, help="an inconclusive verdict fails the test")
+    add(
+        "--envrobust-stop",
+        choices=("early", "end"),
+        help="early: run no more inputs of a cell once its labels have failed for sure; end (default): run all",
+    )
+    add(
+        "--envrobust-check",
+        action="append",
+        metavar="CHECK",
+        help="what is checked of --envrobust-model: labels, latency (both by default), scores (where a limit is set on "
+        "them), repetition, batch, position, finite, probabilities, untouched, or all (repeatable)",
+    )
     add("--envrobust-json", metavar="PATH", help="write the record of this run there, and the predictions beside it")
     add("--envrobust-html", metavar="PATH", help="write a report of this run there, one self-contained page")
     add("--envrobust-markdown", metavar="PATH", help="write a short report of this run there, for a CI job's summary")
@@ -123,11 +137,12 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         "litert-torch, onnx2tf (repeatable)",
     )
     for name, text in _LIMITS.items():
-        add(f"--envrobust-{name.replace('_', '-')}", metavar="LIMIT", help=text)
+        values = _TERMS.get(name, {"metavar": "LIMIT"})
+        add(f"--envrobust-{name.replace('_', '-')}", help=text, **values)
         parser.addini(f"envrobust_{name}", text)
     parser.addini("envrobust", "run envrobust's tests without --envrobust", type="bool", default=False)
     parser.addini("envrobust_environments", "like --envrobust-env, one a line", type="linelist")
-    for name in ("reference", "preprocess_from", "cache_dir", *_TIMING):
+    for name in ("reference", "preprocess_from", "cache_dir", "stop", *_TIMING):
         parser.addini(f"envrobust_{name}", f"like --envrobust-{name.replace('_', '-')}")
     parser.addini("envrobust_strict", "like --envrobust-strict", type="bool", default=False)
     parser.addini("envrobust_timeout", "like --envrobust-timeout, one a line", type="linelist")
@@ -137,12 +152,22 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 _LIMITS = {
     "min_label_agreement": "share of top-1 labels that must agree with the reference's (default: 1.0)",
+    "ties": "count (default): a tie is a flip; ignore: ties are left out of the share of labels that agree",
+    "bound": "what the inputs show at 95 %% confidence must reach the limit on labels, not the share of these alone",
+    "max_abs_error": "largest difference of a score from the reference's",
+    "max_relative_error": "largest difference of a score, as a share of its input's largest score",
+    "max_fidelity_ratio": "error against double precision, as a multiple of the reference's own",
     "max_latency_ms": "longest median wall time of a call, in milliseconds",
     "max_latency_p90_ms": "wall time that nine in ten calls must not exceed, in milliseconds",
     "max_latency_p99_ms": "wall time that 99 in 100 calls must not exceed, in milliseconds",
     "max_latency_ratio": "longest time of a call, as a multiple of the reference's",
     "max_latency_regression": "longest time of a call, as a multiple of its own in the run of --envrobust-baseline",
 }
+_TERMS: dict[str, dict[str, Any]] = {
+    "ties": {"choices": ("count", "ignore")},
+    "bound": {"action": "store_const", "const": "true"},
+}
+"""Options that are no numbers."""
 _TIMING = ("threads", "batch_sizes", "time_budget", "precision", "baseline")
 
 

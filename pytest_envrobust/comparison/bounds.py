@@ -1,4 +1,4 @@
-"""How much a share of agreeing labels shows: its exact one-sided bound."""
+"""How much a share of agreeing labels shows: its exact one-sided bounds, and how many inputs would show more."""
 
 from __future__ import annotations
 
@@ -30,3 +30,33 @@ def clopper_pearson_lower(agreeing: int, n: int, confidence: float = CONFIDENCE)
     from scipy.special import betaincinv  # late: most comparisons agree wholly and never need it
 
     return float(betaincinv(agreeing, n - agreeing + 1, risk))
+
+
+def clopper_pearson_upper(agreeing: int, n: int, confidence: float = CONFIDENCE) -> float:
+    """The exact one-sided upper bound of that share: 1 less the lower bound of those that do not agree.
+
+    Raises `DeclarationError` as `clopper_pearson_lower` does.
+    """
+    return 1.0 - clopper_pearson_lower(n - agreeing, n, confidence)
+
+
+def inputs_to_show(share: float, differing: int = 0, confidence: float = CONFIDENCE) -> int:
+    """The fewest inputs, ``differing`` of them with another label, whose lower bound is at least ``share``.
+
+    299 agreeing inputs show 0.99, 20 show 0.861. Raises `DeclarationError` where ``share`` is not in [0, 1): no number
+    of inputs shows that all agree.
+    """
+    if not 0 <= share < 1 or differing < 0:
+        raise DeclarationError(
+            f"no number of inputs shows an agreement of {share:g}", cause="a share of at least 0 and below 1 can be"
+        )
+    few, many = differing, differing + 1  # too few, perhaps enough
+    while clopper_pearson_lower(many - differing, many, confidence) < share:
+        few, many = many, 2 * many
+    while many - few > 1:
+        middle = (few + many) // 2
+        if clopper_pearson_lower(middle - differing, middle, confidence) < share:
+            few = middle
+        else:
+            many = middle
+    return many

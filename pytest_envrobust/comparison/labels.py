@@ -31,7 +31,8 @@ class Flip:
 
     ``input`` is its name (``#7`` where inputs have none), ``expected`` the reference's label and ``actual`` the
     cell's; -1 stands for no label (NaN). ``margin`` is the reference's best score less its second best, NaN where
-    the reference has no label. ``actual_margin`` is the cell's own, NaN where the cell has none.
+    the reference has no label. ``actual_margin`` is the cell's own, NaN where the cell has none. ``lead`` is how far
+    the reference's score of its own label is ahead of its score of the cell's label, NaN where either has none.
     """
 
     index: int
@@ -41,6 +42,7 @@ class Flip:
     margin: float
     kind: FlipKind
     actual_margin: float
+    lead: float
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class LabelComparison:
 
     ``agreement`` is ``agreeing / n`` and ``bound`` its one-sided 95 % lower bound. ``real``, ``tie`` and
     ``undefined`` count the flips of each kind. ``largest_difference`` is the largest absolute difference of two
-    scores that are both finite; NaN where there are none. ``distinct_labels`` is how many different labels the
+    scores that are both finite; NaN where there are none. ``out_of_reach`` is on how many inputs no flip was
+    possible, as the reference's margin exceeds twice that. ``distinct_labels`` is how many different labels the
     reference gave: with one, the inputs cannot tell much.
     """
 
@@ -62,6 +65,7 @@ class LabelComparison:
     tie: int
     undefined: int
     largest_difference: float
+    out_of_reach: int
     distinct_labels: int
 
 
@@ -100,8 +104,9 @@ def compare_labels(
 ) -> LabelComparison:
     """Compare the top-1 labels of ``actual`` with those of the reference, ``expected``; both (N, classes).
 
-    ``noise`` is the largest score difference between the reference and itself under harmless changes: a flip whose
-    reference margin is at most twice that is a tie. Without it (``None`` or NaN: not measured) nothing is a tie.
+    ``noise`` is the largest score difference between the reference and itself under harmless changes: a flip is a tie
+    where the reference's own scores of both labels lie within twice that, so that such changes alone could have
+    turned one into the other. Without it (``None`` or NaN: not measured) nothing is a tie.
     ``inputs`` are the inputs' names, in the order of the rows.
 
     Raises `DeclarationError` where the shapes differ or are not (N, classes), where nothing or only one class is
@@ -111,10 +116,12 @@ def compare_labels(
     _check_pair(mine, theirs, inputs)
     band = _tie_band(noise)
     labels = np.empty((2, len(mine)), dtype=np.int64)
+    reach = np.empty(len(mine), dtype=np.float64)
     largest = math.nan
     for rows in row_blocks(mine):
         one, other = mine[rows], theirs[rows]
         labels[0, rows], labels[1, rows] = _top1(one), _top1(other)
+        reach[rows] = _margins(other)
         largest = float(np.fmax(largest, largest_difference(one, other)))
     flipped = np.flatnonzero((labels[0] != labels[1]) | (labels[1] == UNDEFINED))
     flips = tuple(_flips(flipped, labels, mine, theirs, band, inputs))
@@ -131,6 +138,7 @@ def compare_labels(
         bound=clopper_pearson_lower(agreeing, n),
         flips=flips,
         largest_difference=largest,
+        out_of_reach=_out_of_reach(labels, reach, largest),
         distinct_labels=int(np.count_nonzero(seen != UNDEFINED)),
         **counts,
     )
@@ -209,7 +217,7 @@ def _check_pair(mine: NDArray[Any], theirs: NDArray[Any], inputs: Sequence[str] 
 
 
 def _tie_band(noise: float | None) -> float:
-    """The largest reference margin that still counts as a tie; NaN, which no margin is below, for none."""
+    """The largest lead of the reference's label that still counts as a tie; NaN, which none is below, for no tie."""
     if noise is None:
         return math.nan
     if noise < 0 or math.isinf(noise):
@@ -228,7 +236,7 @@ def _top1(block: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _margins(block: NDArray[Any]) -> NDArray[np.float64]:
-    scores = block.astype(np.float64)
+    scores = block.astype(np.float64)  # exact for every kind of score, and a copy to write into
     every = np.arange(len(scores))
     labels = scores.argmax(axis=1)
     best = scores[every, labels]
@@ -255,10 +263,29 @@ def _flips(
         for index, margin, actual_margin in zip(some.tolist(), _margins(reference[some]).tolist(), own):
             actual, expected = int(labels[0, index]), int(labels[1, index])
             name = f"#{index}" if inputs is None else str(inputs[index])
-            yield Flip(index, name, expected, actual, margin, _kind(actual, expected, margin, band), actual_margin)
+            lead = _lead(reference[index], expected, actual)
+            kind = _kind(actual, expected, lead, band)
+            yield Flip(index, name, expected, actual, margin, kind, actual_margin, lead)
 
 
-def _kind(actual: int, expected: int, margin: float, band: float) -> FlipKind:
+def _out_of_reach(labels: NDArray[np.int64], reach: NDArray[np.float64], largest: float) -> int:
+    """How many inputs have a margin (``reach``) that differences of scores up to ``largest`` cannot turn round.
+
+    Only those that agree: infinite scores are no difference, and can flip a label all the same.
+    """
+    agree = (labels[0] == labels[1]) & (labels[1] != UNDEFINED)
+    return int(np.count_nonzero(agree & (reach > 2.0 * largest)))
+
+
+def _lead(row: NDArray[Any], expected: int, actual: int) -> float:
+    """How far a row's score of the label ``expected`` is ahead of that of ``actual``; NaN where either is none."""
+    if UNDEFINED in (actual, expected):
+        return math.nan
+    ahead, behind = float(row[expected]), float(row[actual])
+    return 0.0 if ahead == behind else ahead - behind  # two infinities are equally good
+
+
+def _kind(actual: int, expected: int, lead: float, band: float) -> FlipKind:
     if UNDEFINED in (actual, expected):
         return "undefined"
-    return "tie" if margin <= band else "real"
+    return "tie" if lead <= band else "real"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from numpy.typing import NDArray
 
+from pytest_envrobust.comparison.fidelity import score_errors
+from pytest_envrobust.comparison.invariants import Invariant
 from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
+from pytest_envrobust.comparison.tally import Ties
 from pytest_envrobust.core.axes import Axes, Point
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure, Unavailable
@@ -18,37 +20,46 @@ from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.integration.cases import Case
 from pytest_envrobust.integration.cell_run import CellRun
 from pytest_envrobust.integration.earlier import EarlierReference
+from pytest_envrobust.integration.exactness import fidelity_of
+from pytest_envrobust.integration.invariants import InvariantAssertions
+from pytest_envrobust.integration.runner import Runner, plainly
 from pytest_envrobust.models.inputs import LoadedInputs
-from pytest_envrobust.models.model import Model
 from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
 from pytest_envrobust.timing.regression import EarlierTime
 from pytest_envrobust.timing.sampling import Effort
-from pytest_envrobust.verdicts.assertions import CALL_ARGUMENT, EnvironmentMismatch, insist
-from pytest_envrobust.verdicts.labels import judge_labels
+from pytest_envrobust.verdicts.assertions import CALL_ARGUMENT, insist
+from pytest_envrobust.verdicts.labels import has_failed_for_sure, judge_labels
 from pytest_envrobust.verdicts.latency import judge_latency
 from pytest_envrobust.verdicts.limits import (
+    BOUND,
+    MAX_ABS_ERROR,
+    MAX_FIDELITY_RATIO,
     MAX_LATENCY_MS,
     MAX_LATENCY_P90_MS,
     MAX_LATENCY_P99_MS,
     MAX_LATENCY_RATIO,
     MAX_LATENCY_REGRESSION,
+    MAX_RELATIVE_ERROR,
     MIN_LABEL_AGREEMENT,
+    TIES,
     TO_REFERENCE,
+    LabelLimit,
     Layer,
     Limit,
     Thresholds,
+    label_limit,
     resolve,
 )
-from pytest_envrobust.verdicts.verdict import Verdict
+from pytest_envrobust.verdicts.scores import ScoreEvidence, judge_scores
+from pytest_envrobust.verdicts.verdict import Verdict, closing_lines
 
 if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
 
+FIRST_LOOK = 32
+"""Inputs after which a comparison that may stop early looks at its labels for the first time, then at twice as many."""
 KEPT_THUMBNAILS = 60
 """Flipped inputs of a cell that the report can show a picture of."""
-
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 
 
 class Subject(TypedDict):
@@ -61,59 +72,7 @@ class Subject(TypedDict):
     rerun: str
 
 
-def plainly(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Let errors that were raised on purpose show the user's line and the message, none of this package's frames."""
-
-    @wraps(method)
-    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        __tracebackhide__ = True
-        try:
-            return method(*args, **kwargs)
-        except (EnvrobustError, EnvironmentMismatch) as error:
-            raise error.with_traceback(None) from None
-
-    return call
-
-
-class Runner:
-    """A model in an environment, ready to predict: a cell's reference, and the base of the cell itself."""
-
-    def __init__(self, run: CellRun) -> None:
-        self._run = run
-
-    @property
-    def model(self) -> Model:
-        return self._run.model_run.model
-
-    @property
-    def environment(self) -> Environment:
-        return self._run.environment
-
-    @property
-    @plainly
-    def inputs(self) -> LoadedInputs:
-        """The model's inputs: names, and decoded images or an array."""
-        return self._run.model_run.inputs
-
-    @plainly
-    def predict(self, inputs: LoadedInputs | NDArray[Any] | None = None) -> NDArray[Any]:
-        """Scores, shape (N, classes), in the model's class order, as plain numpy.
-
-        ``inputs`` are the model's own where none are given; an array is fed as it is, shape (N, ...) in the layout and
-        dtype that the source takes. Raises `StageFailure` where a stage fails.
-        """
-        return self._run.predict(self.inputs if inputs is None else inputs)
-
-    @plainly
-    def call(self) -> Timing:
-        """Run one input once and return the time it took in the worker."""
-        return self._run.sample(0, 1)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.model.name} in {self.environment.id}>"
-
-
-class Cell(Runner):
+class Cell(InvariantAssertions):
     """The cell under test, for one test item: assertions, predictions, and what they were judged on."""
 
     def __init__(
@@ -129,6 +88,8 @@ class Cell(Runner):
         self.case = case
         self.verdicts: list[Verdict] = []
         self.comparison: LabelComparison | None = None
+        self.scores: ScoreEvidence | None = None
+        self.invariants: list[Invariant] = []
         self.noise: float | None = None
         self.latency: LatencyEvidence | None = None
         self.points: list[TimedPoint] = []
@@ -166,21 +127,68 @@ class Cell(Runner):
         return timing
 
     @plainly
-    def assert_labels_agree(self, *, min_agreement: float | None = None) -> LabelComparison:
+    def assert_labels_agree(
+        self,
+        *,
+        min_agreement: float | None = None,
+        bound: bool | None = None,
+        ties: Ties | None = None,
+    ) -> LabelComparison:
         """Assert that enough top-1 labels on the model's inputs are the reference's.
 
         The limit is ``min_agreement`` or, where it is ``None``, that of marker, conftest, command line or ini, or
-        1.0. Raises `EnvironmentMismatch`, an `AssertionError`, which names the flipped inputs; `StageFailure` where
-        one of both environments cannot run.
+        1.0. With ``bound`` what the inputs show must reach it, not the share of these inputs alone: too few of them are
+        inconclusive. ``ties="ignore"`` leaves ties out. Raises `EnvironmentMismatch`, an `AssertionError`, which names
+        the flipped inputs; `StageFailure` where one of both environments cannot run.
         """
-        limit = self._limit(MIN_LABEL_AGREEMENT, min_agreement)
+        limit = self._label_limit(min_agreement, bound, ties)
         earlier = self._earlier
-        self.comparison = self._compare() if earlier is None else self._compare_with(earlier.scores, earlier.noise)
+        self.comparison = (
+            self._compared(limit) if earlier is None else self._compare_with(earlier.scores, earlier.noise)
+        )
         self.used = self.used or earlier is not None or not self.is_reference
         subject = self._subject if earlier is None else {**self._subject, "reference": earlier.name}
         self._keep_thumbnails(self.comparison)
-        self._settle([judge_labels(self.comparison, limit, class_names=self._run.model_run.class_names, **subject)])
+        verdict = judge_labels(
+            self.comparison,
+            limit,
+            class_names=self._run.model_run.class_names,
+            strict=self._laboratory.settings.strict and not self.is_reference,
+            total=len(self.inputs),
+            **subject,
+        )
+        self._settle([verdict])
         return self.comparison
+
+    @plainly
+    def assert_scores_agree(
+        self,
+        *,
+        max_abs_error: float | None = None,
+        max_relative_error: float | None = None,
+        max_fidelity_ratio: float | None = None,
+    ) -> ScoreEvidence:
+        """Assert that the scores themselves lie near the reference's, or are as faithful to double precision as those.
+
+        Limits that are not given are those of marker, conftest, command line or ini; without any the errors are
+        recorded only. The ratio is inconclusive where no source of the model can run in double precision. Raises
+        `EnvironmentMismatch` or `StageFailure`.
+        """
+        asked = {
+            MAX_ABS_ERROR: max_abs_error,
+            MAX_RELATIVE_ERROR: max_relative_error,
+            MAX_FIDELITY_RATIO: max_fidelity_ratio,
+        }
+        limits = [limit for name, value in asked.items() if (limit := self._limit(name, value)) is not None]
+        expected = self._expected(self._reference_run)
+        actual = self._run.predictions.scores
+        self._check_classes(actual, expected)
+        self.scores = ScoreEvidence(score_errors(actual, expected))
+        if any(limit.name == MAX_FIDELITY_RATIO for limit in limits):
+            self.scores = fidelity_of(self.scores, self._laboratory, self.case, actual, expected)
+        self.used = self.used or not self.is_reference
+        self._settle([judge_scores(self.scores, limit, **self._subject) for limit in limits])
+        return self.scores
 
     @plainly
     def assert_latency(
@@ -228,6 +236,15 @@ class Cell(Runner):
         self.used = True
         return self.latency
 
+    def _hold(self, invariant: Invariant) -> Invariant:
+        self.used = True
+        self.invariants.append(invariant)
+        message = f"{self.model.name} in {self.environment}: {invariant.name}: {invariant.said}"
+        if not invariant.holds:
+            message = "\n".join([message, *closing_lines(self.route, self._rerun)])
+        self._settle([Verdict(Status.PASSED if invariant.holds else Status.FAILED, message)])
+        return invariant
+
     @property
     def _subject(self) -> Subject:
         """What a verdict's message speaks of."""
@@ -257,15 +274,40 @@ class Cell(Runner):
     def _earlier(self) -> EarlierReference | None:
         return self._run.model_run.earlier
 
-    def _compare(self) -> LabelComparison:
-        reference = self._reference_run
-        comparison = self._compare_with(self._expected(reference))
-        if comparison.real and not self.is_reference and (noise := reference.noise()) is not None:
-            comparison = self._compare_with(self._expected(reference), noise)
+    def _label_limit(self, share: float | None, bound: bool | None, ties: Ties | None) -> LabelLimit:
+        given = {MIN_LABEL_AGREEMENT: share, BOUND: bound, TIES: ties}
+        call = Thresholds.of({name: value for name, value in given.items() if value is not None}, CALL_ARGUMENT)
+        return label_limit(self.environment.id, [call, *self._layers])
+
+    def _compared(self, limit: LabelLimit) -> LabelComparison:
+        """The comparison with the reference: of all inputs or, where that may stop early, of as many as decide."""
+        expected = self._expected(self._reference_run)
+        total, count = len(expected), len(expected)
+        if self._laboratory.settings.stops_early and not self.is_reference:
+            batch = self._run.base_point.batch
+            count = min(total, -(-FIRST_LOOK // batch) * batch)
+        while True:
+            comparison = self._classed(self._run.first_scores(count), expected[:count])
+            if count >= total or has_failed_for_sure(comparison, limit, total):
+                return comparison
+            count = min(total, 2 * count)
+
+    def _classed(self, actual: NDArray[Any], expected: NDArray[Any]) -> LabelComparison:
+        """The comparison, its flips held against the reference's own noise where there are any."""
+        comparison = self._compare_with(expected, actual=actual)
+        if comparison.real and not self.is_reference and (noise := self._reference_run.noise()) is not None:
+            comparison = self._compare_with(expected, noise, actual=actual)
         return comparison
 
-    def _compare_with(self, expected: NDArray[Any], noise: float | None = None) -> LabelComparison:
-        actual = self._run.predictions.scores
+    def _compare_with(
+        self, expected: NDArray[Any], noise: float | None = None, actual: NDArray[Any] | None = None
+    ) -> LabelComparison:
+        actual = self._run.predictions.scores if actual is None else actual
+        self._check_classes(actual, expected)
+        self.noise = noise
+        return compare_labels(actual, expected, inputs=self.inputs.names[: len(actual)], noise=noise)
+
+    def _check_classes(self, actual: NDArray[Any], expected: NDArray[Any]) -> None:
         if actual.shape[1:] != expected.shape[1:]:
             raise DeclarationError(
                 f"{self.model.name} has {actual.shape[1]} classes in {self.environment.id} "
@@ -273,8 +315,6 @@ class Cell(Runner):
                 cause="their labels cannot be compared",
                 remedy="declare the extra leading classes: Source(..., label_offset=1)",
             )
-        self.noise = noise
-        return compare_labels(actual, expected, inputs=self.inputs.names, noise=noise)
 
     def _keep_thumbnails(self, comparison: LabelComparison) -> None:
         """Keep a small picture of inputs that flipped, for the report."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,10 @@ from pytest_envrobust.workers.transport import Handle
 
 if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
+
+
+OTHER_BATCH = 4
+"""Inputs a call where the noise is measured of what is usually given one a call."""
 
 
 class CellRun:
@@ -80,6 +85,45 @@ class CellRun:
         with self._laboratory.scratch.lend(np.asarray(inputs)) as handle:
             return self._in_class_order(self.session.run(handle).scores)
 
+    def first_scores(self, count: int) -> NDArray[Any]:
+        """Scores of the first ``count`` inputs, in the model's class order; of the others nothing is run.
+
+        Where that is all of them, they are the predictions from then on.
+        """
+        if self.has_predictions or self.is_recorded:
+            return self.predictions.scores[:count]
+        parts: list[Predictions] = self._memo("parts", list)
+        done = sum(len(part.scores) for part in parts)
+        if count > done:
+            batch = self.model_run.batch(self.environment.source_framework)
+            with self._laboratory.scratch.lend(batch[done:count]) as handle:
+                parts.append(self._ordered(self.session.run(handle)))
+            if count >= len(batch):
+                self._memo("predictions", lambda: self._kept(_joined(parts)))
+                return self.predictions.scores
+        return np.concatenate([part.scores for part in parts])
+
+    def run_again(self) -> NDArray[Any]:
+        """Scores of all inputs from another run of the same session."""
+        return self._ordered(self.session.run(self.handle)).scores
+
+    def scores_at(self, batch: int, inputs: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Scores of all inputs, or of others as the source takes them, run ``batch`` at a time.
+
+        Raises `Unavailable` where the source, or what it is converted to, has another batch written into it.
+        """
+        point = Point(batch, self.session.threads)
+        own = self.session if batch == self._spec.batch else None
+        session = own or self._prepared(point)
+        try:
+            if inputs is None:
+                return self._ordered(session.run(self.handle)).scores
+            with self._laboratory.scratch.lend(np.ascontiguousarray(inputs)) as handle:
+                return self._ordered(session.run(handle)).scores
+        finally:
+            if own is None:
+                session.close()
+
     def sample(self, first: int, calls: int) -> Timing:
         """Time single calls on successive inputs."""
         return self.session.sample(self.handle, first, calls)
@@ -113,6 +157,10 @@ class CellRun:
         own = self.session
         if point.threads == own.threads and own.takes_batch(point.batch):
             return own
+        return self._prepared(point)
+
+    def _prepared(self, point: Point) -> LiveSession:
+        """A new session that is made for that batch, with so many threads."""
         declared = self.model_run.inspection(self.environment.source_framework).input
         if declared is not None and declared.shape[0] not in (None, point.batch):
             raise _takes_another(self.environment, point, f"its source takes batches of {declared.batch}")
@@ -137,7 +185,7 @@ class CellRun:
         return self._memo("control", open_control)
 
     def noise(self) -> float | None:
-        """Largest score difference between this environment and itself: run again, and with another thread count.
+        """Largest score difference of this environment to itself: run again, with other threads, in other batches.
 
         ``None`` where nothing can be run again.
         """
@@ -166,12 +214,13 @@ class CellRun:
 
     def _predict(self) -> Predictions:
         _ = self.model_run.truth  # one that cannot be read is told at once
-        found = self._recorded() if self.is_recorded else self._run()
+        return self._kept(self._recorded() if self.is_recorded else self._ordered(self.session.run(self.handle)))
+
+    def _kept(self, found: Predictions) -> Predictions:
         self._laboratory.kept.keep(output_digest(found.scores), found.scores)
         return found
 
-    def _run(self) -> Predictions:
-        found = self.session.run(self.handle)
+    def _ordered(self, found: Predictions) -> Predictions:
         return replace(found, scores=self._in_class_order(found.scores))
 
     def _recorded(self) -> Predictions:
@@ -195,17 +244,23 @@ class CellRun:
         self._memo("predictions", self._predict)
 
     def _noise(self) -> float:
-        scores = [self.predictions.scores]
-        scores.append(self._in_class_order(self.session.run(self.handle).scores))
+        return max(_largest(self.predictions.scores, again) for again in self._harmlessly_changed())
+
+    def _harmlessly_changed(self) -> Iterator[NDArray[Any]]:
+        """Scores of the same inputs: run again, with another thread count, in batches of another size."""
+        yield self.run_again()
         threads = 2 if self._laboratory.workshop.threads == 1 else 1
         try:
             other = self.session.with_threads(threads)
-            scores.append(self._in_class_order(other.run(self.handle).scores))
+            yield self._ordered(other.run(self.handle)).scores
             other.close()
         except EnvrobustError:
             self._laboratory.say(f"{self.environment.id} could not be run with {threads} threads")
-        differences = [_largest(scores[0], again) for again in scores[1:]]
-        return max(differences)
+        batch = OTHER_BATCH if self._spec.batch == 1 else 1
+        try:
+            yield self.scores_at(batch)
+        except EnvrobustError:
+            self._laboratory.say(f"{self.environment.id} could not be run at batch {batch}")
 
 
 def _nothing_runs(environment: Environment) -> Unavailable:
@@ -213,6 +268,11 @@ def _nothing_runs(environment: Environment) -> Unavailable:
         f"{environment.id} cannot run",
         cause="its predictions were recorded elsewhere, for the model's own inputs, without times",
     )
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    scores = np.concatenate([part.scores for part in parts])
+    return Predictions(scores, Timing.joined([part.timing for part in parts]), parts[-1].evidence)
 
 
 def _takes_another(environment: Environment, point: Point, cause: str) -> Unavailable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,15 @@ import pytest
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.integration.cases import Case, Fault, cases_of
 from pytest_envrobust.integration.cell import Cell
+from pytest_envrobust.integration.invariants import CHECKS as INVARIANT_CHECKS
 from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
+from pytest_envrobust.integration.settings import LABELS, LATENCY, SCORES
 from pytest_envrobust.models import zoo
 from pytest_envrobust.models.detection import framework_of
 from pytest_envrobust.models.inputs import Arrays, Inputs, inputs_at
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.preprocess import NAMED
+from pytest_envrobust.verdicts.limits import SCORE_LIMITS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
     from pytest_envrobust.integration.settings import Settings
 
-CHECKS = ("labels", "latency")
 _SELECTED = "envrobust_selected"
 
 
@@ -81,10 +83,17 @@ class ModelCollector(pytest.Collector):
     def _items(self) -> Iterator[CheckItem]:
         for case in self._cases():
             label = case.environment.id if isinstance(case, Case) else "declaration"
-            for check in CHECKS if isinstance(case, Case) else CHECKS[:1]:
+            for check in self._checks if isinstance(case, Case) else (LABELS,):
                 yield CheckItem.from_parent(
                     self, name=f"{check}[{label}]", case=case, check=check, laboratory=self._laboratory
                 )
+
+    @property
+    def _checks(self) -> tuple[str, ...]:
+        """What was asked for or, where nobody asked, labels and time, and scores where a limit is set on them."""
+        settings = self._laboratory.settings
+        limited = {**settings.command_line_limits, **settings.ini_limits}
+        return settings.checks or (LABELS, LATENCY, *([SCORES] if limited.keys() & set(SCORE_LIMITS) else []))
 
     def _cases(self) -> list[Case | Fault]:
         try:
@@ -93,6 +102,14 @@ class ModelCollector(pytest.Collector):
             return [Fault(self.name, error)]
         laboratory = self._laboratory
         return cases_of(model, laboratory.catalogue, laboratory.choice, laboratory.left_out)
+
+
+_CHECKED: Mapping[str, Callable[[Cell], object]] = {
+    LABELS: Cell.assert_labels_agree,
+    LATENCY: Cell.assert_latency,
+    SCORES: Cell.assert_scores_agree,
+    **INVARIANT_CHECKS,
+}
 
 
 class CheckItem(pytest.Item):
@@ -112,15 +129,12 @@ class CheckItem(pytest.Item):
             skip_or_refuse(self.case.fault, required=self.case.required)
 
     def runtest(self) -> None:
-        """Compare the labels, or measure the time, against the limits of the command line and the ini file."""
+        """Make the check, against the limits of the command line and the ini file."""
         assert isinstance(self.case, Case)
         laboratory = self._laboratory
         cell = Cell(self.case, laboratory, layers=laboratory.outer_limits, rerun=rerun_command(self))
         self.stash[SUBJECT] = cell
-        if self.check == "labels":
-            cell.assert_labels_agree()
-        else:
-            cell.assert_latency()
+        _CHECKED[self.check](cell)
 
     def repr_failure(  # type: ignore[override]
         self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None

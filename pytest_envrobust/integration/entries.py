@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,13 +15,13 @@ from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.integration.cases import Case, Fault
 from pytest_envrobust.integration.cell import Cell
-from pytest_envrobust.reports.figures import labels_figures, verdict_figures
+from pytest_envrobust.reports.figures import label_limit_figures, labels_figures, scores_figures, verdict_figures
 from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.ratios import smallest_visible
 from pytest_envrobust.timing.summaries import ends, samples, summary
-from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT
-from pytest_envrobust.verdicts.verdict import gravest
+from pytest_envrobust.verdicts.limits import LATENCY_LIMITS, SCORE_LIMITS, LabelLimit
+from pytest_envrobust.verdicts.verdict import Verdict, gravest
 
 if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
@@ -119,6 +120,10 @@ def _measured(cell: Cell, laboratory: Laboratory) -> Entry:
     found: Entry = {"compared": cell.used}
     if cell.comparison is not None:
         found["labels"] = _labels(cell.comparison, cell)
+    if cell.scores is not None:
+        found["scores"] = scores_figures(cell.scores) | verdict_figures(_verdicts_on(cell, SCORE_LIMITS))
+    if cell.invariants:
+        found["invariants"] = [asdict(invariant) for invariant in cell.invariants]
     if cell.latency is not None:
         found["latency"] = _latency(cell)
     if run.has_predictions:
@@ -132,14 +137,17 @@ def _measured(cell: Cell, laboratory: Laboratory) -> Entry:
 
 
 def _labels(comparison: LabelComparison, cell: Cell) -> Entry:
-    limits = (item.limit for item in cell.verdicts)
-    limit = next((limit for limit in limits if limit and limit.name == MIN_LABEL_AGREEMENT), None)
+    verdict = next((item for item in cell.verdicts if isinstance(item.limit, LabelLimit)), None)
     return {
         "reference": cell.label_reference,
         **labels_figures(comparison, cell.noise),
-        "limit": limit.value if limit else None,
-        "limit_from": limit.origin if limit else None,
+        "of": len(cell.inputs) if len(cell.inputs) > comparison.n else None,
+        **({} if verdict is None else label_limit_figures(verdict)),
     }
+
+
+def _verdicts_on(cell: Cell, names: Sequence[str]) -> list[Verdict]:
+    return [item for item in cell.verdicts if item.limit and item.limit.name in names]
 
 
 def _latency(cell: Cell) -> Entry:
@@ -147,8 +155,7 @@ def _latency(cell: Cell) -> Entry:
     found = _timed(cell.latency)
     if cell.points:
         found["points"] = [_point(timed) for timed in cell.points]
-    judged = [item for item in cell.verdicts if item.limit and item.limit.name != MIN_LABEL_AGREEMENT]
-    return found | verdict_figures(judged)
+    return found | verdict_figures(_verdicts_on(cell, LATENCY_LIMITS))
 
 
 def _point(timed: TimedPoint) -> Entry:

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_envrobust.artifacts.store import default_root
 from pytest_envrobust.backends.base import Option
+from pytest_envrobust.comparison.invariants import INVARIANTS
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.core.status import Stage
@@ -23,6 +24,10 @@ from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Limit, parse_limit
 
 COMMAND_LINE, INI = "command line", "ini"
+LABELS, LATENCY, SCORES = "labels", "latency", "scores"
+CHECKS = (LABELS, LATENCY, SCORES, *INVARIANTS)
+"""What can be checked of a model without test code."""
+EVERY_CHECK = "all"
 NATIVE, OF_REFERENCE = "native", "reference"
 """Whose preprocessing a source's inputs get: its own, or that of the reference's source."""
 
@@ -42,6 +47,8 @@ class Settings:
     preprocess_from: str = NATIVE
     reference: Environment | None = None
     strict: bool = False
+    stops_early: bool = False
+    checks: tuple[str, ...] = ()
     reference_run: Path | None = None
     json: Path | None = None
     html: Path | None = None
@@ -96,6 +103,8 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         preprocess_from=_whose(preprocess_from, preprocess_origin),
         reference=None if reference is None else _environment(reference, catalogue, reference_origin),
         strict=bool(config.getini("envrobust_strict")) if strict is None else True,
+        stops_early=_stops_early(config),
+        checks=_checks(config),
         reference_run=_path(config, "reference_run"),
         json=_path(config, "json"),
         html=_path(config, "html"),
@@ -116,6 +125,27 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     """The path that an option names, taken from where pytest was started."""
     value = config.getoption(f"envrobust_{name}")
     return None if value is None else Path(config.invocation_params.dir) / value
+
+
+def _stops_early(config: pytest.Config) -> bool:
+    text, origin = either(config, "stop")
+    if text not in (None, "early", "end"):
+        raise DeclarationError(f"stop {text!r} ({origin})", cause="it is early or end")
+    return text == "early"
+
+
+def _checks(config: pytest.Config) -> tuple[str, ...]:
+    """The checks that were asked for, in the order in which they are made; empty where nobody asked."""
+    asked = config.getoption("envrobust_check") or ()
+    names = {part.strip() for item in asked for part in item.split(",") if part.strip()}
+    if unknown := sorted(names - {*CHECKS, EVERY_CHECK}):
+        near = get_close_matches(unknown[0], CHECKS, 1)
+        raise DeclarationError(
+            f"--envrobust-check {unknown[0]}",
+            cause=f"checks are {', '.join(CHECKS)}, or {EVERY_CHECK}",
+            remedy=f"did you mean {near[0]!r}?" if near else "",
+        )
+    return tuple(check for check in CHECKS if check in names or EVERY_CHECK in names)
 
 
 def _whose(text: str | None, origin: str) -> str:

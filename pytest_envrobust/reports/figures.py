@@ -6,11 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_envrobust.comparison.fidelity import Fidelity, ScoreErrors
 from pytest_envrobust.comparison.labels import Flip, LabelComparison
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.timing.evidence import TAILS, LatencyFigures, deciding_clock
 from pytest_envrobust.timing.intervals import Estimate
+from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT, LabelLimit
+from pytest_envrobust.verdicts.scores import ScoreEvidence
 from pytest_envrobust.verdicts.verdict import Verdict, gravest
 
 _MEASURED = ("pairs", "alone")
@@ -20,7 +23,7 @@ def labels_figures(comparison: LabelComparison, noise: float | None = None) -> d
     """What the record says of a comparison, without the limit. What is not finite is absent."""
     flipped = [
         {"input": flip.input, "expected": flip.expected, "actual": flip.actual, "kind": flip.kind}
-        | _finite(margin=flip.margin, actual_margin=flip.actual_margin)
+        | _finite(margin=flip.margin, actual_margin=flip.actual_margin, lead=flip.lead)
         for flip in comparison.flips
     ]
     return {
@@ -29,6 +32,7 @@ def labels_figures(comparison: LabelComparison, noise: float | None = None) -> d
         "bound": comparison.bound,
         "flips": {"real": comparison.real, "tie": comparison.tie, "undefined": comparison.undefined},
         **_finite(largest_difference=comparison.largest_difference, noise=noise),
+        "out_of_reach": comparison.out_of_reach,
         "distinct_labels": comparison.distinct_labels,
         "flipped": flipped,
     }
@@ -36,7 +40,7 @@ def labels_figures(comparison: LabelComparison, noise: float | None = None) -> d
 
 def recorded_comparison(labels: Mapping[str, Any]) -> LabelComparison:
     """The comparison that a record has the figures of; its flips are numbered, as the inputs' places are not kept."""
-    missing = {"margin": math.nan, "actual_margin": math.nan}
+    missing = {"margin": math.nan, "actual_margin": math.nan, "lead": math.nan}
     flips = tuple(Flip(**(missing | flip), index=index) for index, flip in enumerate(labels.get("flipped", ())))
     return LabelComparison(
         n=labels["n"],
@@ -45,9 +49,57 @@ def recorded_comparison(labels: Mapping[str, Any]) -> LabelComparison:
         bound=labels["bound"],
         flips=flips,
         largest_difference=labels.get("largest_difference", math.nan),
+        out_of_reach=labels.get("out_of_reach", 0),
         distinct_labels=labels["distinct_labels"],
         **labels["flips"],
     )
+
+
+def label_limit_figures(verdict: Verdict) -> dict[str, Any]:
+    """What the record says of the limit on labels, its terms, and the verdict on it."""
+    limit = verdict.limit
+    assert isinstance(limit, LabelLimit)
+    return {
+        "limit": limit.value,
+        "limit_from": limit.origin,
+        "ties": limit.ties,
+        "limit_on": "bound" if limit.bound else "share",
+        "verdict": verdict.status.value,
+    }
+
+
+def recorded_label_limit(labels: Mapping[str, Any]) -> LabelLimit:
+    """The limit on labels that a record has, with its terms."""
+    bound = labels.get("limit_on") == "bound"
+    return LabelLimit(
+        MIN_LABEL_AGREEMENT, labels["limit"], labels["limit_from"], ties=labels.get("ties", "count"), bound=bound
+    )
+
+
+def scores_figures(evidence: ScoreEvidence) -> dict[str, Any]:
+    """What the record says of the errors of scores, without the limits. What is not finite is absent."""
+    found: dict[str, Any] = _finite(abs_error=evidence.errors.largest, relative_error=evidence.errors.relative)
+    if evidence.fidelity is not None:
+        found["fidelity"] = {
+            "exact": evidence.exact,
+            **_finite(
+                error=evidence.fidelity.error,
+                reference_error=evidence.fidelity.reference_error,
+                ratio=evidence.fidelity.ratio,
+            ),
+        }
+    return found
+
+
+def recorded_scores(scores: Mapping[str, Any]) -> ScoreEvidence:
+    """The errors of scores that a record has; those that are absent were not finite."""
+    told = scores.get("fidelity")
+    known = None
+    if told is not None:
+        known = Fidelity(told.get("error", math.inf), told.get("reference_error", math.inf))
+    errors = ScoreErrors(scores.get("abs_error", math.inf), scores.get("relative_error", math.inf))
+    exact = "" if told is None else told["exact"]
+    return ScoreEvidence(errors, known, exact, "" if known else "it was not measured in the run")
 
 
 def recorded_times(latency: Mapping[str, Any]) -> LatencyFigures:
@@ -74,7 +126,7 @@ def was_timed(latency: Mapping[str, Any]) -> bool:
 
 
 def verdict_figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """What the record says of verdicts on limits on time: the gravest one, and all of them; nothing of none."""
+    """What the record says of verdicts on time, or on scores: the gravest one, and all of them; nothing of none."""
     told = [_verdict_figures(verdict) for verdict in verdicts]
     worst = gravest(verdicts)
     return {} if worst is None else {**_verdict_figures(worst), "verdicts": told}

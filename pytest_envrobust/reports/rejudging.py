@@ -15,8 +15,11 @@ from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.reports.figures import (
+    label_limit_figures,
     labels_figures,
     recorded_comparison,
+    recorded_label_limit,
+    recorded_scores,
     recorded_times,
     verdict_figures,
     was_timed,
@@ -25,7 +28,17 @@ from pytest_envrobust.reports.predictions import HasPredictions
 from pytest_envrobust.reports.record import Record
 from pytest_envrobust.verdicts.labels import judge_labels
 from pytest_envrobust.verdicts.latency import judge_latency
-from pytest_envrobust.verdicts.limits import MAX_LATENCY_REGRESSION, MIN_LABEL_AGREEMENT, TO_REFERENCE, Limit
+from pytest_envrobust.verdicts.limits import (
+    LABEL_LIMITS,
+    LATENCY_LIMITS,
+    MAX_LATENCY_REGRESSION,
+    SCORE_LIMITS,
+    TO_REFERENCE,
+    LabelLimit,
+    Limit,
+    label_limit,
+)
+from pytest_envrobust.verdicts.scores import judge_scores
 from pytest_envrobust.verdicts.verdict import Verdict, gravest
 
 ORIGIN = "envrobust report"
@@ -33,6 +46,8 @@ ORIGIN = "envrobust report"
 
 _JUDGED = (Status.PASSED.value, Status.FAILED.value, Status.INCONCLUSIVE.value)
 
+_LIMITED = ("latency", "scores")
+"""The parts of an entry that hold verdicts, beside its labels."""
 _GRAVEST_FIRST = (Status.FAILED.value, Status.INCONCLUSIVE.value, Status.PASSED.value)
 
 Entry = dict[str, Any]
@@ -42,7 +57,8 @@ def judged_again(record: Mapping[str, Any], predictions: HasPredictions, limits:
     """A new record in which ``limits``, by name, are held against every cell that ran; nothing is run.
 
     Labels are compared anew where the arrays of cell and reference are kept; where the reference is in no cell of this
-    record, the recorded counts are judged. Time is judged on the recorded intervals and controls, a ratio at each
+    record, or the comparison stopped early, the recorded counts are judged. Scores are judged on the recorded errors.
+    Time is judged on the recorded intervals and controls, a ratio at each
     recorded point of the axes too; the earlier run that a regression is told from is not at hand, so that it is
     inconclusive. A limit that is not among ``limits`` stands as it was. What cannot be judged becomes inconclusive.
     Entries of cells that never ran, of known limitations, and those that failed for a reason that is no limit keep
@@ -113,11 +129,17 @@ def _assigned(entries: list[Entry], limits: Mapping[str, Limit]) -> Iterable[tup
     first = [entry for entry in open_to_judge if "output_digest" in entry][:1] if open_to_judge == entries else []
     about_labels = [entry for entry in open_to_judge if "labels" in entry] or first
     about_time = [entry for entry in open_to_judge if _was_timed(entry)] or first
+    about_scores = [entry for entry in open_to_judge if "scores" in entry] or first
+    entries_for = {
+        **dict.fromkeys(LABEL_LIMITS, about_labels),
+        **dict.fromkeys(SCORE_LIMITS, about_scores),
+        **dict.fromkeys(LATENCY_LIMITS, about_time),
+    }
     for entry in open_to_judge:
         applying = {
             name: limit
             for name, limit in limits.items()
-            if any(entry is other for other in (about_labels if name == MIN_LABEL_AGREEMENT else about_time))
+            if any(entry is other for other in entries_for[name])
             and not (name in TO_REFERENCE and _is_reference(entry))
         }
         if applying:
@@ -127,19 +149,20 @@ def _assigned(entries: list[Entry], limits: Mapping[str, Limit]) -> Iterable[tup
 def _judge_again(entry: Entry, limits: Mapping[str, Limit], run: _Run) -> None:
     """Put the verdicts on these limits, and on recorded ones that stand, into the entry."""
     failed_by_itself = entry["status"] == Status.FAILED.value and not _missed_a_limit(entry)
-    standing = {name: limit for name, limit in _recorded_limits(entry).items() if name not in limits}
-    labels, times = [], [_standing(entry, limit) for name, limit in standing.items() if name != MIN_LABEL_AGREEMENT]
-    if MIN_LABEL_AGREEMENT in standing:
-        comparison = recorded_comparison(entry["labels"])
-        labels.append(_label_verdict(comparison, entry, standing[MIN_LABEL_AGREEMENT], run))
+    recorded = _recorded_limits(entry)
+    scores = [_judge_scores(entry, limit) for name, limit in {**recorded, **limits}.items() if name in SCORE_LIMITS]
+    if scores:
+        entry["scores"] = entry.get("scores", {}) | verdict_figures(scores)
+    standing = {name: limit for name, limit in recorded.items() if name in LATENCY_LIMITS and name not in limits}
+    times = [_standing(entry, limit) for limit in standing.values()]
     for name, limit in limits.items():
-        if name == MIN_LABEL_AGREEMENT:
-            labels.append(_judge_labels(entry, limit, run))
-        else:
+        if name in LATENCY_LIMITS:
             times += _judge_time(entry, limit)
     if times:
         entry["latency"] = entry.get("latency", {}) | verdict_figures(times)
-    verdict = gravest([*labels, *times])
+    # last: what stands was told of the labels as they were
+    labels = _label_verdicts(entry, {name: limit for name, limit in limits.items() if name in LABEL_LIMITS}, run)
+    verdict = gravest([*labels, *scores, *times])
     if verdict is None or failed_by_itself:
         return
     entry["status"] = verdict.status.value
@@ -148,24 +171,38 @@ def _judge_again(entry: Entry, limits: Mapping[str, Limit], run: _Run) -> None:
         entry["reason"] = verdict.message.split("\n", 1)[0]
 
 
-def _judge_labels(entry: Entry, limit: Limit, run: _Run) -> Verdict:
+def _label_verdicts(entry: Entry, limits: Mapping[str, Limit], run: _Run) -> list[Verdict]:
+    """The verdict on the labels, under these limits and terms before the recorded ones; none where neither is there."""
+    recorded = entry.get("labels", {})
+    known = recorded_label_limit(recorded).layer if "limit" in recorded else {}
+    if not limits and not known:
+        return []
+    limit = label_limit("", [limits, known])
+    if not limits:
+        return [_label_verdict(recorded_comparison(recorded), entry, limit, run)]
+    return [_judge_labels(entry, limit, run)]
+
+
+def _judge_labels(entry: Entry, limit: LabelLimit, run: _Run) -> Verdict:
     """The verdict on the labels; the entry's figures become those that it rests on."""
     recorded = entry.get("labels", {})
-    limited = {"limit": limit.value, "limit_from": limit.origin}
     try:
         comparison, trouble = _compared(entry, run)
     except _Incomparable as error:
         return Verdict(Status.FAILED, f"{_subject(entry)}: {error}", limit)
     if comparison is None:
+        verdict = _inconclusive(entry, trouble, limit)
         if recorded:
-            entry["labels"] = recorded | limited
-        return _inconclusive(entry, trouble, limit)
-    figures = recorded if run.reference_digest(entry) is None else labels_figures(comparison, run.noise(entry))
-    entry["labels"] = {**figures, **limited}
-    return _label_verdict(comparison, entry, limit, run)
+            entry["labels"] = recorded | label_limit_figures(verdict)
+        return verdict
+    anew = "of" not in recorded and run.reference_digest(entry) is not None
+    entry["labels"] = labels_figures(comparison, run.noise(entry)) if anew else recorded
+    verdict = _label_verdict(comparison, entry, limit, run)
+    entry["labels"] = {**entry["labels"], **label_limit_figures(verdict)}
+    return verdict
 
 
-def _label_verdict(comparison: LabelComparison, entry: Entry, limit: Limit, run: _Run) -> Verdict:
+def _label_verdict(comparison: LabelComparison, entry: Entry, limit: LabelLimit, run: _Run) -> Verdict:
     return judge_labels(
         comparison,
         limit,
@@ -174,6 +211,7 @@ def _label_verdict(comparison: LabelComparison, entry: Entry, limit: Limit, run:
         reference=entry["labels"].get("reference", entry["reference"]),
         route=entry.get("route", ()),
         class_names=run.models.get(entry["model"], {}).get("class_names"),
+        total=entry["labels"].get("of"),
     )
 
 
@@ -188,6 +226,8 @@ def _compared(entry: Entry, run: _Run) -> tuple[LabelComparison | None, str]:
         if "labels" in entry:
             return recorded_comparison(entry["labels"]), ""
         return None, f"it was not compared, and its reference {entry['reference']} gave no predictions in this run"
+    if "of" in entry.get("labels", {}):  # stopped early: there are labels of some inputs only
+        return recorded_comparison(entry["labels"]), ""
     actual = run.predictions.scores(entry.get("output_digest", ""))
     if actual is None:
         return None, "its predictions were not kept"
@@ -207,6 +247,20 @@ def _compared(entry: Entry, run: _Run) -> tuple[LabelComparison | None, str]:
 def _input_names(entry: Entry, scores: NDArray[Any], run: _Run) -> list[str] | None:
     names: list[str] = run.models.get(entry["model"], {}).get("inputs", [])
     return names if len(names) == len(scores) else None
+
+
+def _judge_scores(entry: Entry, limit: Limit) -> Verdict:
+    """The verdict on the recorded errors of the scores."""
+    if "scores" not in entry:
+        return _inconclusive(entry, "the errors of its scores were not measured", limit)
+    return judge_scores(
+        recorded_scores(entry["scores"]),
+        limit,
+        model=entry["model"],
+        environment=entry["environment"],
+        reference=entry["reference"],
+        route=entry.get("route", ()),
+    )
 
 
 def _judge_time(entry: Entry, limit: Limit) -> list[Verdict]:
@@ -236,7 +290,9 @@ def _point(latency: Mapping[str, Any]) -> Point:
 
 def _standing(entry: Entry, limit: Limit) -> Verdict:
     """The recorded verdict on a limit on time that nobody asks to judge again."""
-    status = next(Status(told["verdict"]) for told in _recorded_verdicts(entry) if told["limit_name"] == limit.name)
+    status = next(
+        Status(told["verdict"]) for told in _recorded_verdicts(entry, "latency") if told["limit_name"] == limit.name
+    )
     reason = entry.get("reason", "")
     if not _missed_labels(entry) and f"limit {limit.value:g} " in reason and f"from {limit.origin})" in reason:
         return Verdict(status, reason, limit)
@@ -258,32 +314,31 @@ def _subject(entry: Entry) -> str:
 
 
 def _recorded_limits(entry: Entry) -> dict[str, Limit]:
-    """The limits that the entry was held against, as far as the record has them."""
-    found = {}
-    labels = entry.get("labels", {})
-    if "limit" in labels:
-        found[MIN_LABEL_AGREEMENT] = Limit(MIN_LABEL_AGREEMENT, labels["limit"], labels["limit_from"])
-    for told in _recorded_verdicts(entry):
+    """The limits on time and on scores that the entry was held against, as far as the record has them."""
+    found: dict[str, Limit] = {}
+    for told in [*_recorded_verdicts(entry, "latency"), *_recorded_verdicts(entry, "scores")]:
         name = told["limit_name"]
         found.setdefault(name, Limit(name, told["limit"], told["limit_from"]))
     return found
 
 
-def _recorded_verdicts(entry: Entry) -> list[Mapping[str, Any]]:
-    """The recorded verdicts on its time, the gravest first."""
-    latency = entry.get("latency", {})
-    verdicts = latency.get("verdicts", [latency] if "limit" in latency else [])
+def _recorded_verdicts(entry: Entry, part: str) -> list[Mapping[str, Any]]:
+    """The recorded verdicts on its time, or on its scores, the gravest first."""
+    figures = entry.get(part, {})
+    verdicts = figures.get("verdicts", [figures] if "limit" in figures else [])
     return sorted(verdicts, key=lambda told: _GRAVEST_FIRST.index(told["verdict"]))
 
 
 def _missed_a_limit(entry: Entry) -> bool:
     """Whether a recorded limit was not kept, or not surely: that is what the test failed for then."""
-    verdict = entry.get("latency", {}).get("verdict", Status.PASSED.value)
-    return _missed_labels(entry) or verdict != Status.PASSED.value
+    passed = Status.PASSED.value
+    return _missed_labels(entry) or any(entry.get(part, {}).get("verdict", passed) != passed for part in _LIMITED)
 
 
 def _missed_labels(entry: Entry) -> bool:
     labels = entry.get("labels", {})
+    if "verdict" in labels:
+        return bool(labels["verdict"] != Status.PASSED.value)
     return "limit" in labels and bool(labels["agreement"] < labels["limit"] or labels["flips"]["undefined"] > 0)
 
 

@@ -176,10 +176,12 @@ def _cells(
     labels = {
         "n": compared.n, "agreement": compared.agreement, "bound": compared.bound, "limit": 0.9, "limit_from": "ini",
         "flips": {"real": compared.real, "tie": compared.tie, "undefined": compared.undefined}, "noise": 0.002,
-        "largest_difference": compared.largest_difference, "distinct_labels": compared.distinct_labels,
+        "ties": "count", "limit_on": "share", "verdict": "failed" if failed else "passed",
+        "largest_difference": compared.largest_difference, "out_of_reach": compared.out_of_reach,
+        "distinct_labels": compared.distinct_labels,
         "flipped": [
             {"input": flip.input, "expected": flip.expected, "actual": flip.actual, "margin": flip.margin,
-             "actual_margin": float(own[flip.index]), "kind": flip.kind}
+             "actual_margin": float(own[flip.index]), "lead": flip.lead, "kind": flip.kind}
             for flip in compared.flips
         ],
     }  # fmt: skip

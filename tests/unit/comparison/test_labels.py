@@ -70,6 +70,32 @@ def test_flips_are_classed_by_hand() -> None:
     assert found.largest_difference == 1.0
 
 
+def test_a_flip_to_a_class_far_behind_is_no_tie_however_close_the_second_best() -> None:
+    expected = np.array([[1.0, 0.99, -4.0]] * 2)
+    found = compare_labels(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), expected, noise=0.01)
+    assert [(flip.actual, flip.kind) for flip in found.flips] == [(1, "tie"), (2, "real")]
+    np.testing.assert_allclose([flip.lead for flip in found.flips], [0.01, 5.0])
+    np.testing.assert_allclose([flip.margin for flip in found.flips], [0.01, 0.01])
+
+
+def test_inputs_on_which_no_flip_was_possible_are_counted() -> None:
+    expected = np.array([[0.0, 1.0], [0.0, 0.25], [0.0, 0.2], [NAN, 1.0], [0.0, 9.0]])
+    actual = expected + np.array([[0.125, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [NAN, 0.0]])
+    found = compare_labels(actual, expected)
+    assert found.largest_difference == 0.125
+    assert found.out_of_reach == 1  # the second's margin is just twice that, NaN may be anything
+    assert compare_labels(expected[:3], expected[:3]).out_of_reach == 3
+
+
+@settings(deadline=None)
+@given(pairs())
+def test_an_input_that_flipped_was_within_reach(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    found = compare_labels(*pair)
+    assert found.out_of_reach <= found.agreeing
+    if np.isfinite(pair).all():
+        assert all(flip.margin <= 2 * found.largest_difference for flip in found.flips)
+
+
 @pytest.mark.parametrize(("noise", "kind"), [(None, "real"), (NAN, "real"), (0.0, "tie"), (1e-3, "tie")])
 def test_without_noise_nothing_is_a_tie(noise: float | None, kind: str) -> None:
     flip = compare_labels(np.array([[0, 1.0]]), np.array([[1.0, 1.0]]), noise=noise).flips[0]

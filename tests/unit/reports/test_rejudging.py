@@ -36,7 +36,11 @@ def entry(environment: str, status: str = "passed", **more: Any) -> dict[str, An
 
 def labels(environment: str = OTHER, limit: float | None = None, **more: Any) -> dict[str, Any]:
     figures = labels_figures(compare_labels(SCORES[environment], EXPECTED, inputs=list("abcd")))
-    return figures | ({} if limit is None else {"limit": limit, "limit_from": "ini"}) | more
+    if limit is None:
+        return figures | more
+    verdict = "passed" if figures["agreement"] >= limit else "failed"
+    terms = {"ties": "count", "limit_on": "share", "verdict": verdict}
+    return figures | {"limit": limit, "limit_from": "ini", **terms} | more
 
 
 def timed(interval: list[float] | None = None, ratio: list[float] | None = None, **more: Any) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def test_a_failure_has_its_reason_and_a_pass_has_none() -> None:
     failed, passed, _ = again(
         kept(
             entry(OTHER, labels=labels(limit=0.5)),
-            entry(OTHER, "failed", labels=labels(limit=0.5, agreement=0.25), reason="too few"),
+            entry(OTHER, "failed", labels=labels(limit=0.5, agreement=0.25, verdict="failed"), reason="too few"),
             entry(REFERENCE),
         ),
         min_label_agreement=0.8,

@@ -12,12 +12,16 @@ import pytest
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.verdicts.limits import (
+    LABEL_LIMITS,
     LATENCY_LIMITS,
     LIMIT_NAMES,
+    SCORE_LIMITS,
     TAIL_LIMITS,
     TO_REFERENCE,
+    LabelLimit,
     Limit,
     Thresholds,
+    label_limit,
     parse_limit,
     resolve,
 )
@@ -154,7 +158,7 @@ def test_a_limit_on_time_says_its_unit(name: str, said: str) -> None:
 
 def test_limits_on_time() -> None:
     """Each is declared, resolved and overridden as any other, and none holds unless said so."""
-    assert set(LIMIT_NAMES) == {"min_label_agreement", *LATENCY_LIMITS}
+    assert {*LIMIT_NAMES} == {*LABEL_LIMITS, *SCORE_LIMITS, *LATENCY_LIMITS}
     assert set(TAIL_LIMITS) | TO_REFERENCE <= set(LATENCY_LIMITS)
     made = Thresholds.of(dict.fromkeys(LATENCY_LIMITS, 9), "marker").where("*/tvm-*/*", max_latency_p99_ms=5)
     for name in LATENCY_LIMITS:
@@ -184,3 +188,32 @@ def test_text_that_is_one() -> None:
 def test_a_where_that_says_nothing(glob: str, limits: dict[str, float]) -> None:
     with pytest.raises(DeclarationError, match=r"test_limits\.py"):
         Thresholds().where(glob, **limits)
+
+
+def test_the_terms_of_the_limit_on_labels_come_each_from_its_own_layer() -> None:
+    conftest = Thresholds.of({"min_label_agreement": 0.99, "ties": "ignore"}, "conftest.py:3")
+    ini = {"bound": parse_limit("true", "bound", "ini"), "ties": parse_limit("count", "ties", "ini")}
+    found = label_limit(EAGER, [Thresholds.of({}, "marker"), conftest, None, ini])
+    assert (found.value, found.origin, found.ties, found.bound) == (0.99, "conftest.py:3", "ignore", True)
+    assert label_limit(EAGER, []) == LabelLimit("min_label_agreement", 1.0, "default", ties="count", bound=False)
+    assert label_limit(EAGER, [found.layer]) == found
+
+
+def test_the_terms_can_differ_by_environment() -> None:
+    made = Thresholds.of({"min_label_agreement": 0.9}, "marker").where("*/tvm-*/*", ties="ignore", bound=True)
+    assert (label_limit(EAGER, [made]).ties, label_limit(TVM, [made]).ties) == ("count", "ignore")
+    assert (label_limit(EAGER, [made]).bound, label_limit(TVM, [made]).bound) == (False, True)
+    assert repr(made).endswith(".where('*/tvm-*/*', ties='ignore', bound=True)")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ties", "skip"), ("ties", True), ("ties", 1), ("bound", "maybe"), ("bound", 0.5), ("bound", 1)]
+)
+def test_terms_that_cannot_be_meant(name: str, value: object) -> None:
+    with pytest.raises(DeclarationError, match=rf"{name}=.* \(from marker\) is not a limit"):
+        Thresholds.of({name: value}, "marker")
+
+
+def test_no_bound_shows_that_all_agree() -> None:
+    with pytest.raises(DeclarationError, match=r"bound \(from marker\) with min_label_agreement=1 \(from default\)"):
+        label_limit(EAGER, [Thresholds.of({"bound": True}, "marker")])

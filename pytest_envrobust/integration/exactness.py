@@ -1,0 +1,48 @@
+"""The reference's network in double precision: what a cell's fidelity is told against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from pytest_envrobust.comparison.fidelity import fidelity
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.integration.cases import Case
+from pytest_envrobust.integration.cell_run import CellRun
+from pytest_envrobust.verdicts.scores import ScoreEvidence
+
+if TYPE_CHECKING:
+    from pytest_envrobust.integration.laboratory import Laboratory
+
+FLOAT64 = "float64"
+"""The compiler that runs a source in double precision."""
+
+
+def fidelity_of(
+    evidence: ScoreEvidence, laboratory: Laboratory, case: Case, actual: NDArray[Any], expected: NDArray[Any]
+) -> ScoreEvidence:
+    """The evidence with the fidelity of a case's scores, or with why there is none."""
+    why = f"no source of {case.model.name!r} can run in double precision"
+    for run in _exact_runs(laboratory, case):
+        try:
+            exact = run.predictions.scores
+        except EnvrobustError as error:
+            why = error.headline
+            continue
+        if exact.shape == actual.shape:
+            return replace(evidence, fidelity=fidelity(actual, expected, exact), exact=run.environment.id)
+        why = f"{run.environment.id} gives scores of shape {exact.shape}"
+    return replace(evidence, no_fidelity=why)
+
+
+def _exact_runs(laboratory: Laboratory, case: Case) -> Iterator[CellRun]:
+    """Environments in double precision, of the reference's own source, first without a conversion."""
+    source = case.reference.source_framework
+    catalogue = laboratory.catalogue
+    for environment in catalogue.environments((source,)):
+        if environment.compiler == FLOAT64 and environment.device == "cpu":
+            yield laboratory.cell_run(case.model, Environment.parse(environment.id))
