@@ -94,8 +94,9 @@ class Session(ABC):
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         """One call: a C-contiguous batch that ``input`` accepts, in; class scores, shape (N, classes), out.
 
-        The batch stays as it is, even where the model works in place; the array that comes back is the caller's own. On
-        an accelerator the call ends when the scores are on the host.
+        A model that works in place may write into the batch, which is the session's to read only (`workers.feed` sees
+        to both); the array that comes back is the caller's own. On an accelerator the call ends when the scores are on
+        the host.
         """
 
     def device_timer(self) -> DeviceTimer | None:

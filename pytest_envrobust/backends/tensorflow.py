@@ -45,6 +45,14 @@ class Backend(base.Backend):
         # A SavedModel restores to graphs only: there is no eager way to execute it.
         Compiler("graph", "tf.function, or a SavedModel's serving function", _BOTH, _BOTH, default=True),
         Compiler("xla", "the same function compiled by XLA", _BOTH, _BOTH, compiles_on_open=True),
+        Compiler(
+            "float64",
+            "eager in double precision, what the fidelity of others is told against",
+            ("keras",),
+            ("keras",),
+            named_only=True,
+            requires=(KERAS,),
+        ),
     )
     devices: ClassVar[Mapping[str, Device]] = {
         "cpu": Device(),
@@ -102,6 +110,8 @@ class Backend(base.Backend):
         model, declared = _load(job)
         shape = _checked_shape(declared, job.input)
         open_batch = job.input.with_batch(declared.shape[0] if declared else None)
+        if job.compiler == "float64":
+            return _DoubleSession(partial(keras.doubled(model), training=False), open_batch)
         if job.compiler == "eager":
             return _EagerSession(partial(model, training=False), open_batch)
         if job.compiler == "graph" and isinstance(model, tensorflow.SavedModel):
@@ -133,6 +143,19 @@ class _EagerSession(Session):
     def _zeros(self) -> NDArray[Any]:
         shape = tuple(size or 1 for size in self.input.shape)
         return np.zeros(shape, self.input.dtype)
+
+
+class _DoubleSession(_EagerSession):
+    """A Keras model rebuilt in double precision."""
+
+    def __init__(self, call: Callable[[Any], Any], spec: TensorSpec) -> None:
+        super().__init__(call, spec)
+        scores = self.run(self._zeros())
+        if scores.dtype != np.float64:
+            raise DeclarationError(
+                "the model does not run in double precision",
+                cause=f"its scores are {scores.dtype}: a layer casts to that by itself",
+            )
 
 
 class _GraphSession(_EagerSession):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from collections import Counter
@@ -11,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
@@ -65,6 +67,13 @@ class Backend(base.Backend):
             ("torch",),
             ("torch",),
             builds=True,
+        ),
+        Compiler(
+            "float64",
+            "eager in double precision, what the fidelity of others is told against",
+            ("torch",),
+            ("torch",),
+            named_only=True,
         ),
     )
     devices: ClassVar[Mapping[str, Device]] = {
@@ -137,7 +146,7 @@ class Backend(base.Backend):
         if job.compiler == "inductor":
             _check_compilation(job)
             return _InductorSession(job, module, dict(options), self._count)
-        return _Session(job, module)
+        return _DoubleSession(job, module) if job.compiler == "float64" else _Session(job, module)
 
     def _count(self, change: int) -> None:
         """Keep count of sessions that dynamo compiled; forget its compiled code with the last of them."""
@@ -155,15 +164,12 @@ class _Session(base.Session):
         self.input: TensorSpec = job.input
         self._job, self._model = job, model
         self._place = _place(job.device)
-        self._copies = False
-        self._copies = self._changes_its_input()
+        single_output(to_host(self._call(probe(self.input).to(self._place))))
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         import torch
 
-        # A model may work in place: then, and where the array is read-only, it gets a copy of its own.
-        shared = batch.flags.writeable and not self._copies
-        tensor = torch.from_numpy(batch) if shared else torch.tensor(batch)
+        tensor = torch.from_numpy(batch) if batch.flags.writeable else torch.tensor(batch)
         return single_output(to_host(self._call(tensor.to(self._place))))
 
     def device_timer(self) -> base.DeviceTimer | None:
@@ -187,14 +193,6 @@ class _Session(base.Session):
         with torch.no_grad():
             return self._model(tensor)
 
-    def _changes_its_input(self) -> bool:
-        import torch
-
-        sample = probe(self.input).to(self._place)
-        before = sample.clone()
-        single_output(to_host(self._call(sample)))
-        return not torch.equal(sample, before)
-
     @cached_property
     def _profile(self) -> Counter[str]:
         sample = probe(self.input).to(self._place)
@@ -204,6 +202,27 @@ class _Session(base.Session):
         import torch
 
         return str(torch.cuda.get_device_name(self._place)) if self._place.type == "cuda" else "cpu"
+
+
+class _DoubleSession(_Session):
+    """The module itself, its parameters, buffers and input in double precision."""
+
+    def __init__(self, job: Job, module: Any) -> None:
+        super().__init__(job, copy.deepcopy(module).double())  # other sessions of this process keep theirs
+        scores = self.run(np.zeros([size or 1 for size in job.input.shape], job.input.dtype))
+        if scores.dtype != np.float64:
+            raise DeclarationError(
+                "the module does not run in double precision",
+                cause=f"its scores are {scores.dtype}: it casts to that by itself",
+                remedy="let it take the dtype of its input",
+            )
+
+    def evidence(self) -> dict[str, str]:
+        """Also the dtypes of the parameters."""
+        return {**super().evidence(), "parameters": counted(Counter(str(p.dtype) for p in self._model.parameters()))}
+
+    def _call(self, tensor: Any) -> Any:
+        return super()._call(tensor.double() if tensor.is_floating_point() else tensor)
 
 
 class _CudaTimer(base.DeviceTimer):

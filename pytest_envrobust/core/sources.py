@@ -16,6 +16,7 @@ class SourceRef:
     ``package.module:attribute`` (``kind="factory"``), or a pickled factory or model (``kind="pickle"``).
     ``digest`` is the content's, where it is known already. ``state`` is a file with the weights that the factory gave
     when it was first called: a factory that draws them, or computes them on another instruction set, gives others.
+    ``variant`` tells the same factory with other weights on purpose (``int8``: rounded to that) from the plain one.
     """
 
     form: str
@@ -24,6 +25,7 @@ class SourceRef:
     payload: bytes = b""
     digest: str = ""
     state: str = ""
+    variant: str = ""
 
 
 @dataclass(frozen=True)

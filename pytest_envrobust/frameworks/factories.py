@@ -13,20 +13,20 @@ from typing import Any
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.sources import SourceRef
 
-_produced: dict[tuple[str, str, str, bytes], Any] = {}
+_produced: dict[tuple[str, str, str, bytes, str], Any] = {}
 
 
 def produce(source: SourceRef, is_model: Callable[[Any], bool]) -> Any:
     """Import or unpickle what ``source`` names and, unless ``is_model(object)`` holds already, call it.
 
-    A process calls a factory once: all that it does with a source, it does with the same object. Where the weights are
-    known already (the source names a file with them), a factory with a method ``structure`` is asked for the model
-    without them: the caller puts them in.
+    A process calls a factory once for each variant: all that it does with a source, it does with the same object. Where
+    the weights are known already (the source names a file with them), a factory with a method ``structure`` is asked
+    for the model without them: the caller puts them in.
 
     Raises `DeclarationError` where the import path does not resolve or the factory gives something else than a model.
     Exceptions of the factory itself pass through.
     """
-    key = (source.form, source.kind, source.target, source.payload)
+    key = (source.form, source.kind, source.target, source.payload, source.variant)
     if key not in _produced:
         _produced[key] = _called(source, is_model)
     return _produced[key]

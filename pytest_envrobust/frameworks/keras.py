@@ -21,7 +21,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.frameworks.base import BaseFramework, single_output
+from pytest_envrobust.frameworks.base import BaseFramework, rounded, single_output
 from pytest_envrobust.frameworks.factories import code_digest, produce
 
 # Parts of a model's configuration that refer to layers by their names.
@@ -74,6 +74,16 @@ class Framework(BaseFramework):
         with contextlib.suppress(ValueError):
             native.load_weights(path)
 
+    def round_weights(self, native: Any) -> None:
+        """Round the weights of two or more dimensions to int8 and back."""
+        for weight in native.weights:
+            if len(weight.shape) >= 2:
+                weight.assign(rounded(np.array(weight)))
+
+    def save(self, native: Any, path: Path) -> None:
+        """Write the whole model as a ``.keras`` file."""
+        native.save(path)
+
 
 def declared_input(model: Any) -> TensorSpec | None:
     """The one input of a functional or sequential model; ``None`` for a subclassed one, which declares none.
@@ -91,6 +101,28 @@ def declared_input(model: Any) -> TensorSpec | None:
             remedy="wrap the model so that it takes the images alone",
         )
     return TensorSpec(tuple(inputs[0].shape), str(inputs[0].dtype), str(inputs[0].name))
+
+
+def doubled(model: Any) -> Any:
+    """The same model with all layers, and their weights, in double precision.
+
+    Raises `DeclarationError` for one that Keras cannot build again from its layers' configurations.
+    """
+    import keras
+
+    def in_double(layer: Any) -> Any:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+
+    try:
+        clone = keras.models.clone_model(model, clone_function=in_double)
+        clone.set_weights(model.get_weights())
+    except Exception as error:
+        raise DeclarationError(
+            f"keras model {model.name!r} cannot be rebuilt in double precision",
+            cause=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+            remedy="a functional or sequential model of layers that take a dtype can be",
+        ) from error
+    return clone
 
 
 def write_saved_model(model: Any, directory: Path, spec: TensorSpec) -> None:

@@ -16,7 +16,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import ONNX
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.frameworks.base import BaseFramework, single_output
+from pytest_envrobust.frameworks.base import BaseFramework, rounded, single_output
 
 EXPORT_AGAIN = "export the model again"
 
@@ -73,6 +73,29 @@ class Framework(BaseFramework):
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         session = onnxruntime.InferenceSession(str(native), options, providers=["CPUExecutionProvider"])
         return single_output(session.run(None, {name: batch}))
+
+    def load_weights(self, path: Path) -> Any:
+        """The whole ``ModelProto``, external data included."""
+        import onnx
+
+        return onnx.load(str(path))
+
+    def round_weights(self, native: Any) -> None:
+        """Round the tensors of two or more dimensions in a ``ModelProto`` to int8 and back."""
+        from onnx import numpy_helper
+
+        for tensor in _tensors(native):
+            if len(tensor.dims) >= 2:
+                values = numpy_helper.to_array(tensor)
+                if values.dtype.kind == "f":
+                    tensor.CopyFrom(numpy_helper.from_array(rounded(values), tensor.name))
+
+    def save(self, native: Any, path: Path) -> None:
+        """Write a ``ModelProto``, its weights beside it where one file cannot hold them."""
+        import onnx
+
+        large = native.ByteSize() >= onnx.checker.MAXIMUM_PROTOBUF
+        onnx.save(native, str(path), save_as_external_data=large)
 
 
 def read_model(path: Path) -> Any:

@@ -19,7 +19,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.frameworks.base import BaseFramework, single_output
+from pytest_envrobust.frameworks.base import BaseFramework, rounded, single_output
 from pytest_envrobust.frameworks.factories import code_digest, produce
 
 T = TypeVar("T")
@@ -90,6 +90,15 @@ class Framework(BaseFramework):
 
         with contextlib.suppress(RuntimeError):
             native.load_state_dict(torch.load(path, weights_only=True))
+
+    def round_weights(self, native: Any) -> None:
+        """Round the parameters of two or more dimensions to int8 and back."""
+        import torch
+
+        with torch.no_grad():
+            for parameter in native.parameters():
+                if parameter.dim() >= 2 and parameter.is_floating_point():
+                    parameter.copy_(torch.from_numpy(rounded(parameter.detach().float().numpy())))
 
 
 def with_torchvision(action: Callable[[], T]) -> T:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from numpy.typing import NDArray
 
+from pytest_envrobust.comparison.adequacy import Adequacy
 from pytest_envrobust.comparison.fidelity import score_errors
 from pytest_envrobust.comparison.invariants import Invariant
 from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
@@ -153,6 +154,7 @@ class Cell(InvariantAssertions):
             self.comparison,
             limit,
             class_names=self._run.model_run.class_names,
+            adequacy=self._adequacy,
             strict=self._laboratory.settings.strict and not self.is_reference,
             total=len(self.inputs),
             **subject,
@@ -278,6 +280,13 @@ class Cell(InvariantAssertions):
         given = {MIN_LABEL_AGREEMENT: share, BOUND: bound, TIES: ties}
         call = Thresholds.of({name: value for name, value in given.items() if value is not None}, CALL_ARGUMENT)
         return label_limit(self.environment.id, [call, *self._layers])
+
+    @property
+    def _adequacy(self) -> Adequacy | None:
+        """What the inputs can tell; not asked of the reference itself, nor where an earlier run stands for it."""
+        if self.is_reference or self._earlier is not None:
+            return None
+        return self._reference_run.adequacy
 
     def _compared(self, limit: LabelLimit) -> LabelComparison:
         """The comparison with the reference: of all inputs or, where that may stop early, of as many as decide."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.comparison.adequacy import Adequacy
 from pytest_envrobust.comparison.digest import output_digest
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.environment import Environment
@@ -16,6 +17,7 @@ from pytest_envrobust.core.errors import EnvrobustError, StageFailure, Unavailab
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.core.timing import Timing
+from pytest_envrobust.integration.adequacy import adequacy_of
 from pytest_envrobust.integration.memo import Memo
 from pytest_envrobust.integration.model_run import ModelRun
 from pytest_envrobust.integration.timekeeping import time_cell
@@ -83,7 +85,7 @@ class CellRun:
         if isinstance(inputs, LoadedInputs):
             inputs = self.model_run.batch(framework, inputs)
         with self._laboratory.scratch.lend(np.asarray(inputs)) as handle:
-            return self._in_class_order(self.session.run(handle).scores)
+            return self.in_class_order(self.session.run(handle).scores)
 
     def first_scores(self, count: int) -> NDArray[Any]:
         """Scores of the first ``count`` inputs, in the model's class order; of the others nothing is run.
@@ -192,6 +194,17 @@ class CellRun:
         return None if self.is_recorded else self._memo("noise", self._noise)
 
     @property
+    def adequacy(self) -> Adequacy | None:
+        """What the model's inputs can tell where this environment is the reference; ``None`` where nothing can be."""
+        found: Adequacy | None = self._memo("adequacy", lambda: adequacy_of(self, self._laboratory))
+        return found
+
+    @property
+    def known_adequacy(self) -> Adequacy | None:
+        """The same where it was asked for already."""
+        return self._memo.done("adequacy")
+
+    @property
     def handle(self) -> Handle:
         """The model's own inputs as its source takes them, where workers can map them."""
         return self.model_run.handle(self.environment.source_framework)
@@ -221,14 +234,15 @@ class CellRun:
         return found
 
     def _ordered(self, found: Predictions) -> Predictions:
-        return replace(found, scores=self._in_class_order(found.scores))
+        return replace(found, scores=self.in_class_order(found.scores))
 
     def _recorded(self) -> Predictions:
         path, loaded = self.model_run.recorded(self.environment.framework)
         scores = loaded.for_inputs(self.model_run.inputs.names, path)
         return Predictions(scores, Timing.of([], []), {"recorded": path})
 
-    def _in_class_order(self, scores: NDArray[Any]) -> NDArray[Any]:
+    def in_class_order(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """The scores without the leading classes that the source has and the model has not."""
         offset = self.model_run.model.source(self.environment.source_framework).label_offset
         if offset >= scores.shape[1]:
             raise StageFailure(

@@ -137,7 +137,13 @@ class Laboratory:
 
     def described_models(self) -> list[dict[str, Any]]:
         """What the record says of the models that were used, as plain data."""
-        return [run.described() for run in self._models.values()]
+        return [{**run.described(), **self._described_adequacy(name)} for name, run in self._models.items()]
+
+    def _described_adequacy(self, model: str) -> dict[str, Any]:
+        """What the model's inputs can tell, by reference."""
+        runs = [run for (name, _), run in self._cells.items() if name == model]
+        found = {run.environment.id: told.as_plain() for run in runs if (told := run.known_adequacy) is not None}
+        return {"adequacy": found} if found else {}
 
     @property
     def scratch(self) -> Scratch:

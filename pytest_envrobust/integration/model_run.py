@@ -80,6 +80,10 @@ class ModelRun:
             return self._memo(("batch", framework), lambda: self._batch(framework, self.inputs))
         return self._batch(framework, inputs)
 
+    def preprocess(self, framework: str) -> Preprocess | None:
+        """How the model's own inputs are prepared for that source; ``None`` where they are fed as they are."""
+        return self._preprocess(framework, self.inputs)
+
     def handle(self, framework: str) -> Handle:
         """The batch of the model's own inputs, where workers can map it; sources with equal batches share one."""
 

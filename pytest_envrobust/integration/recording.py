@@ -85,7 +85,7 @@ class Recorder:
         for model in models:
             known = self._models.get(model["name"], {})
             merged = {**known, **model}
-            for part in ("sources", "guesses"):
+            for part in ("sources", "guesses", "adequacy"):
                 if part in merged:
                     merged[part] = _together(known.get(part, {}), model.get(part, {}))
             self._models[model["name"]] = merged

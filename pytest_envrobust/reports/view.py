@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_envrobust.comparison.adequacy import Adequacy
 from pytest_envrobust.reports.figures import was_timed
 from pytest_envrobust.reports.words import clock_name, counted, listed, percent
 
@@ -48,8 +49,8 @@ class Row:
 
     @property
     def ran(self) -> bool:
-        """Whether the environment gave predictions."""
-        return bool(self.output)
+        """Whether the environment gave predictions, be it of some inputs only."""
+        return bool(self.output or self.labels)
 
     @property
     def was_skipped(self) -> bool:
@@ -116,7 +117,8 @@ def model_views(record: Mapping[str, Any]) -> list[ModelView]:
         every = [cell for cells in environments.values() for cell in cells]
         model = described.get(name, {})
         sensitivity = tuple(model.get("analysis", {}).get("sensitivity", ()))
-        views.append(ModelView(name, _reference(every), rows, _notes(model), sensitivity))
+        notes = (*_notes(model), *_adequacy_notes(model, every))
+        views.append(ModelView(name, _reference(every), rows, notes, sensitivity))
     return views
 
 
@@ -135,6 +137,13 @@ def _notes(model: Mapping[str, Any]) -> tuple[str, ...]:
     said = [f"weights in {listed(frameworks)}: {text}" for text, frameworks in weights.items()]
     notices = model.get("analysis", {}).get("notices", ())
     return tuple(dict.fromkeys([*model.get("guesses", {}).values(), *said, *notices]))
+
+
+def _adequacy_notes(model: Mapping[str, Any], cells: list[Mapping[str, Any]]) -> Iterator[str]:
+    """What the inputs can tell under the most generous of the limits that they were held against."""
+    limits = [cell["labels"]["limit"] for cell in cells if "limit" in cell.get("labels", {})]
+    for plain in model.get("adequacy", {}).values() if limits else ():
+        yield from Adequacy.from_plain(plain).lines(min(limits))
 
 
 def _row(environment: str, cells: list[Mapping[str, Any]]) -> Row:

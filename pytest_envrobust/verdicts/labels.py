@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from pytest_envrobust.comparison.adequacy import ONE_LABEL, Adequacy
 from pytest_envrobust.comparison.bounds import inputs_to_show
 from pytest_envrobust.comparison.labels import UNDEFINED, Flip, LabelComparison
 from pytest_envrobust.comparison.tally import Tally, tally
@@ -13,9 +13,6 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.verdicts.limits import DEFAULTS, MIN_LABEL_AGREEMENT, LabelLimit, Limit
 from pytest_envrobust.verdicts.verdict import Verdict, closing_lines
-
-if TYPE_CHECKING:
-    from pytest_envrobust.comparison.adequacy import Adequacy
 
 SHOWN_FLIPS = 10
 
@@ -171,10 +168,10 @@ def _reasons(comparison: LabelComparison, counted: Tally, limit: LabelLimit) -> 
 
 def _doubts(comparison: LabelComparison, limit: Limit, adequacy: Adequacy | None) -> list[str]:
     """Why these inputs cannot tell; empty where they can."""
-    if adequacy is not None:
+    if adequacy is not None and comparison.n > 1:
         return [] if adequacy.is_adequate(limit.value) else [f"  {line}" for line in adequacy.lines(limit.value)]
     if comparison.distinct_labels == 1 and comparison.n > 1:
-        return ["  the inputs are inadequate: the reference gives them all one label, so a broken model can agree too"]
+        return [f"  {ONE_LABEL}"]
     return []
 
 

@@ -69,6 +69,7 @@ class Bench:
         operations: dict[str, Callable[..., Message]] = {
             "start": self.start,
             "inspect": self.inspect,
+            "round": self.round,
             "convert": self.convert,
             "prove": self.prove,
             "build": self.build,
@@ -92,9 +93,26 @@ class Bench:
         reference = decode_source(source)
         framework = frameworks()[reference.form]
         native = framework.load(reference)
+        if reference.state:
+            framework.load_state(native, Path(reference.state))
         if reference.kind != "file":
             framework.save_state(native, Path(state))
         return encode_inspection(framework.inspect(native))
+
+    def round(self, source: Message, target: str) -> Message:
+        """Write a native source with its weights rounded to int8: a file as a file, else the weights alone."""
+        reference, path = decode_source(source), Path(target)
+        framework = frameworks()[reference.form]
+        if reference.kind == "file":
+            native = framework.load_weights(Path(reference.target))
+            framework.round_weights(native)
+            framework.save(native, path)
+            return {}
+        native = framework.load(reference)
+        framework.load_state(native, Path(reference.state))
+        framework.round_weights(native)
+        framework.save_state(native, path)
+        return {}
 
     def convert(
         self, step: str, source: Message, target: str, input: Message, options: Message, prove: bool
@@ -136,7 +154,7 @@ class Bench:
         calls = [opened.call(chunk) for chunk in opened.feed.batches(mapped, batch)]
         scores = np.concatenate([_checked(call.scores, batch) for call in calls])[: len(mapped)]
         if opened.evidence is None:  # it may profile a call, and stays the same while the session is open
-            opened.evidence = opened.session.evidence()
+            opened.evidence = opened.session.evidence() | opened.feed.evidence()
         return {
             "scores": transport.pack(scores, self._scratch),
             "evidence": opened.evidence,

@@ -51,6 +51,10 @@ class Feed:
         self._copies = not np.array_equal(chunk[: len(valid)], valid, equal_nan=chunk.dtype.kind in "fc")
         self._known = True
 
+    def evidence(self) -> dict[str, str]:
+        """That the model writes into its input, where it has been seen to."""
+        return {"input": "overwritten by the model"} if self._known and self._copies else {}
+
     def _one_by_one(self, inputs: NDArray[Any], batch: int, starts: range) -> Iterator[NDArray[Any]]:
         for first in starts:
             chunk = self.chunk(inputs, first, batch)

@@ -11,6 +11,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from pytest_envrobust.artifacts.store import Artifact, Store, recipe_key
 from pytest_envrobust.backends import engines
@@ -42,6 +43,10 @@ LIMITS: Mapping[Stage, float] = {
     Stage.RUN: 600.0,
 }
 """Seconds that each stage may take unless the user says otherwise."""
+
+
+ROUNDED = "int8"
+"""The variant of a source whose weights are rounded to that."""
 
 
 class Workshop:
@@ -79,6 +84,27 @@ class Workshop:
         if isinstance(found, EnvrobustError):
             raise found
         return found
+
+    def rounded(self, source: SourceRef) -> SourceRef:
+        """The same native source with its weights rounded to int8 by one scale a tensor.
+
+        Raises `Unavailable` for a kind of source whose weights cannot be taken out and put back.
+        """
+        plain = replace(source, digest=self.inspect(source).digest, state=self._states[source])
+        suffix = Path(source.target).suffix if source.kind == "file" else ".weights.h5"
+        target = str(self.pool.scratch.path / f"rounded-{uuid4().hex}{suffix}")
+        asked = replace(plain, variant=ROUNDED)
+        with self._reader(source.form) as worker:
+            worker.ask(
+                "round",
+                {"source": encode_source(asked), "target": target},
+                stage=Stage.LOAD,
+                what=f"round the weights of {source.form} source {source.target}".rstrip(),
+                limit=self.limits[Stage.LOAD],
+            )
+        if source.kind == "file":
+            return replace(source, target=target)
+        return replace(source, state=target, variant=ROUNDED)
 
     def open(self, plan: Plan, source: SourceRef, spec: TensorSpec, threads: int | None = None) -> LiveSession:
         """A session of that plan, ready to run ``spec``, by default with the run's number of threads.
@@ -118,7 +144,7 @@ class Workshop:
 
     def _inspect(self, source: SourceRef) -> Inspection:
         what = f"load the {source.form} source {source.target}".rstrip()
-        state = self._states[source] = str(self.pool.scratch.path / f"source-{len(self._states)}.weights.h5")
+        state = self._states[source] = str(self.pool.scratch.path / f"source-{uuid4().hex}.weights.h5")
         with self._reader(source.form) as worker:
             answer = worker.ask(
                 "inspect",

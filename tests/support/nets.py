@@ -81,6 +81,21 @@ def torch_other() -> Any:
     return _torch_class()(1).eval()
 
 
+def torch_casting() -> Any:
+    """A model whose scores are single precision whatever it computes in."""
+    import torch
+
+    class Casting(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = torch_net()
+
+        def forward(self, x: Any) -> Any:
+            return self.net(x).float()
+
+    return Casting().eval()
+
+
 def torch_in_place() -> Any:
     """A model that changes its input."""
     import torch

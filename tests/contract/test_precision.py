@@ -1,0 +1,114 @@
+"""Double precision, what fidelity is told against; sources whose weights are rounded to int8."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.lab import Lab
+
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import StageFailure, Unavailable
+from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.workers.sessions import input_spec
+
+FLOAT64 = ["torch/float64/cpu", "keras/float64/cpu", "onnx-to-torch/float64/cpu"]
+
+
+def needs(*modules: str) -> None:
+    for module in modules:
+        if find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+
+
+def scores(lab: Lab, environment: str, source: SourceRef) -> NDArray[np.float64]:
+    """Scores of the net's images, from a source of the environment's framework."""
+    parsed = Environment.parse(environment)
+    framework = parsed.source_framework
+    plan = lab.catalogue.plan(parsed, (framework,))
+    if plan.absent is not None:
+        pytest.skip(str(plan.absent))
+    images = lab.images(framework)
+    session = lab.workshop.open(plan, source, input_spec(images, lab.workshop.inspect(source)))
+    found = lab.run(session, images)
+    session.close()
+    return found
+
+
+@pytest.mark.parametrize("environment", FLOAT64)
+def test_double_precision_is_double_throughout(lab: Lab, environment: str) -> None:
+    framework = Environment.parse(environment).source_framework
+    exact = scores(lab, environment, lab.source(framework))
+    assert exact.dtype == np.float64
+    assert (exact != exact.astype(np.float32)).any()
+    plain = lab.expected(framework)
+    assert plain.dtype == np.float32
+    np.testing.assert_allclose(plain, exact, atol=1e-4)
+    assert np.abs(plain - exact).max() > 0
+
+
+def test_two_ways_to_double_precision_lie_nearer_than_single_precision_does(lab: Lab) -> None:
+    needs("torch", "onnx2torch")
+    source = lab.source("onnx")  # the same weights by another definition
+    exact = scores(lab, "onnx-to-torch/float64/cpu", source)
+    single = scores(lab, "onnx-to-torch/eager/cpu", source)
+    own = scores(lab, "torch/float64/cpu", lab.source("torch"))
+    assert np.abs(own - exact).max() < np.abs(single - exact).max() / 100
+
+
+def test_double_precision_is_never_chosen_by_a_wildcard(lab: Lab) -> None:
+    assert "float64" in lab.catalogue.named_only
+    assert not [each for each in lab.catalogue.defaults(("torch", "keras")) if each.compiler == "float64"]
+
+
+def test_a_module_that_casts_by_itself_is_refused(lab: Lab) -> None:
+    needs("torch")
+    source = SourceRef("torch", "factory", target="support.nets:torch_casting")
+    with pytest.raises(StageFailure, match="does not run in double precision: its scores are float32"):
+        scores(lab, "torch/float64/cpu", source)
+
+
+@pytest.mark.parametrize("framework", ["torch", "keras", "onnx"])
+def test_rounded_weights_are_another_source(lab: Lab, framework: str) -> None:
+    reference = {"torch": "torch/eager/cpu", "keras": "keras/eager/cpu", "onnx": "onnx/ort-off/cpu"}[framework]
+    source = lab.source(framework)
+    plain = scores(lab, reference, source)
+    digest = lab.workshop.inspect(source).digest
+    coarse = lab.workshop.rounded(source)
+    assert lab.workshop.inspect(coarse).digest != digest
+    rounded = scores(lab, reference, coarse)
+    assert 0 < np.abs(rounded - plain).max() < 1
+    assert lab.shop().inspect(source).digest == digest
+    np.testing.assert_array_equal(scores(lab, reference, source), plain)
+
+
+def test_rounded_weights_are_the_same_in_every_process(lab: Lab) -> None:
+    """A conversion, in a process of its own, gets them too."""
+    needs("torch", "onnxruntime", "onnxscript")
+    coarse = lab.workshop.rounded(lab.source("torch"))
+    eager = scores(lab, "torch/eager/cpu", coarse)
+    np.testing.assert_allclose(scores(lab, "torch/ort-all/cpu", coarse), eager, atol=1e-4)
+
+
+@pytest.mark.parametrize("framework", ["tflite", "tensorflow"])
+def test_a_source_that_is_not_taken_apart_is_not_rounded(lab: Lab, framework: str) -> None:
+    with pytest.raises(Unavailable, match=f"{framework} weights cannot be rounded"):
+        lab.workshop.rounded(lab.source(framework))
+
+
+def test_a_model_that_writes_into_its_input_is_told(lab: Lab) -> None:
+    needs("torch")
+    images = lab.images("torch")
+    plan = lab.catalogue.plan(Environment("torch", "eager", "cpu"), ("torch",))
+    found = {}
+    for name in ("torch_net", "torch_in_place"):
+        source = SourceRef("torch", "factory", target=f"support.nets:{name}")
+        session = lab.workshop.open(plan, source, input_spec(images, lab.workshop.inspect(source)))
+        found[name] = [lab.predict(session, images) for _ in range(2)]
+        session.close()
+    assert "input" not in found["torch_net"][0].evidence
+    assert found["torch_in_place"][0].evidence["input"] == "overwritten by the model"
+    first, again = found["torch_in_place"]
+    np.testing.assert_array_equal(first.scores, again.scores)
