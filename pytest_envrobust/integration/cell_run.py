@@ -196,13 +196,13 @@ class CellRun:
     @property
     def adequacy(self) -> Adequacy | None:
         """What the model's inputs can tell where this environment is the reference; ``None`` where nothing can be."""
-        found: Adequacy | None = self._memo("adequacy", lambda: adequacy_of(self, self._laboratory))
-        return found
+        return self._memo("adequacy", lambda: adequacy_of(self, self._laboratory))
 
     @property
     def known_adequacy(self) -> Adequacy | None:
         """The same where it was asked for already."""
-        return self._memo.done("adequacy")
+        found: Adequacy | None = self._memo.done("adequacy")
+        return found
 
     @property
     def handle(self) -> Handle:
