@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_envrobust.reports.changes import CellChange, Changes, Difference, ModelChanges, Run
-from pytest_envrobust.reports.view import agreement_text
+from pytest_envrobust.reports.findings import agreement_text
 from pytest_envrobust.reports.words import counted, kinds
 
 NO_DECLARATION = "(declaration)"

@@ -30,7 +30,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Card:
-    """A flipped input. ``picture`` is a data URI, empty where there is no thumbnail."""
+    """A flipped input. ``picture`` is a data URI, empty where there is no thumbnail; ``known`` are reasons given."""
 
     input: str
     expected: str
@@ -40,6 +40,7 @@ class Card:
     picture: str = ""
     truth: str = ""
     expected_is_true: bool = False
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def _card(
         picture=_picture(_at(model.get("input_digests", ()), place, ""), predictions),
         truth=label(truth, classes) if truth >= 0 else "",
         expected_is_true=first["expected"] == truth >= 0,
+        known=tuple(dict.fromkeys(flip["known"] for _, flip in flips if "known" in flip)),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.reports.files import write_text
+from pytest_envrobust.reports.findings import agreement_text, bound_text, flips_text, known_flip_lines
 from pytest_envrobust.reports.times import (
     Timed,
     all_timings,
@@ -24,17 +25,17 @@ from pytest_envrobust.reports.view import (
     SENSITIVITY_HEAD,
     ModelView,
     Row,
-    agreement_text,
     headline,
     model_views,
     run_notices,
     sensitivity_texts,
 )
-from pytest_envrobust.reports.words import counted, kinds
+from pytest_envrobust.reports.words import counted
 
 _SIGNS = {"failed": "❌", "inconclusive": "⚠️", "limited": "➖", "passed": "✅", "skipped": "⏭️"}
 """How a cell ended, in the order of the tables, with a sign beside the word."""
 _LONGEST_REASON = 300
+_HEAD = ("status", "environment", "agreement", "at least", "flips", "time ratio", "why")
 _THROUGHPUT_HEAD = ("throughput", "batch", "threads", "ms a call", "ms an image", "images/s", "time ratio")
 
 _SPECIAL = re.compile(r"[\\`*|~]|\](?=[(\[])|(?<![^\W_])_|_(?![^\W_])")
@@ -83,9 +84,11 @@ def _model_lines(view: ModelView) -> Iterator[str]:
     shown = [row for row in view.rows if row.group != "skipped"]
     if shown:
         yield from (
-            *_table(["status", "environment", "agreement", "flips", "time ratio", "why"], _rows(shown, view)),
+            *_table(_HEAD, _rows(shown, view)),
             "",
         )
+    if known := known_flip_lines(view.rows):
+        yield from ("<br>".join(map(escaped, known)), "")
     yield from _time_lines(view)
     skipped: dict[str, list[str]] = {}
     for row in view.rows:
@@ -152,7 +155,8 @@ def _line(group: Sequence[Row], view: ModelView) -> list[str]:
         f"{_SIGNS[first.group]} {escaped(first.status)}",
         "<br>".join(map(_name, group)),
         agreement_text(labels),
-        kinds(labels.get("flips", {})),
+        next(filter(None, map(bound_text, group)), ""),
+        flips_text(labels),
         "<br>".join(ratios) if any(ratios) else "",
         escaped(_reason(first, view)),
     ]

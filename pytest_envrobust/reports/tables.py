@@ -9,10 +9,11 @@ from typing import Any
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.reports.charts import Scale, scale
+from pytest_envrobust.reports.findings import count_text, flips_text, invariants_text, reach_text, score_texts
 from pytest_envrobust.reports.times import Timed
 from pytest_envrobust.reports.timing_tables import RatioCell, ratio_cell
 from pytest_envrobust.reports.view import ModelView, Row
-from pytest_envrobust.reports.words import kinds, milliseconds, percent, probability, sign
+from pytest_envrobust.reports.words import milliseconds, percent, probability, sign
 from pytest_envrobust.timing.evidence import TAILS
 from pytest_envrobust.timing.intervals import Estimate
 
@@ -44,7 +45,13 @@ class EnvironmentRow:
     share: float | None = None
     count: str = ""
     bound: str = ""
+    reach: str = ""
     flips: str = ""
+    abs_error: str = ""
+    relative_error: str = ""
+    fidelity: str = ""
+    invariants: str = ""
+    broken: tuple[str, ...] = ()
     wall: str = ""
     tails: tuple[tuple[str, str], ...] = ()
     cpu: str = ""
@@ -73,7 +80,10 @@ class EnvironmentTable:
     @property
     def columns(self) -> frozenset[str]:
         """Names of the columns that are not empty throughout."""
-        names = ("letter", "agreement", "flips", "wall", "cpu", "device", "first_call", "top1", "top5", "p")
+        names = (
+            *("letter", "agreement", "flips", "abs_error", "relative_error", "fidelity", "invariants"),
+            *("wall", "cpu", "device", "first_call", "top1", "top5", "p"),
+        )
         found = frozenset(name for name in names if any(getattr(row, name) for row in self.shown))
         return found | {"ratio"} if any(row.time.ratio or row.time.control_doubt for row in self.shown) else found
 
@@ -139,6 +149,7 @@ def device_of(environment: str) -> str:
 
 def _row(row: Row, letter: str, axis: Scale | None, accuracy: Mapping[str, Any]) -> EnvironmentRow:
     labels, latency = row.labels, row.latency
+    abs_error, relative_error, fidelity = score_texts(row.scores)
     timed = Timed(row.environment, latency)
     against = accuracy.get("against_reference", {})
     return EnvironmentRow(
@@ -151,9 +162,15 @@ def _row(row: Row, letter: str, axis: Scale | None, accuracy: Mapping[str, Any])
         is_reference=row.is_reference,
         agreement=percent(labels["agreement"]) if labels else "",
         share=labels.get("agreement"),
-        count=f"{round(labels['agreement'] * labels['n'])}/{labels['n']}" if labels else "",
+        count=count_text(labels) if labels else "",
         bound=percent(labels["bound"]) if "bound" in labels and not row.is_reference else "",
-        flips=kinds(labels.get("flips", {})),
+        reach=reach_text(row),
+        flips=flips_text(labels),
+        abs_error=abs_error,
+        relative_error=relative_error,
+        fidelity=fidelity,
+        invariants=invariants_text(row.invariants),
+        broken=tuple(each["name"] for each in row.invariants if not each["holds"]),
         wall=_median(latency, "wall_ms"),
         tails=tuple(
             (name, milliseconds(latency["wall_ms"][name])) for name in TAILS if name in latency.get("wall_ms", {})

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pytest_envrobust.reports.findings import (
+    SCORE_HEAD,
+    agreement_text,
+    bound_text,
+    flips_text,
+    invariants_text,
+    known_flip_lines,
+    score_texts,
+)
 from pytest_envrobust.reports.times import (
     Timed,
     all_timings,
@@ -19,17 +28,18 @@ from pytest_envrobust.reports.view import (
     SENSITIVITY_HEAD,
     ModelView,
     Row,
-    agreement_text,
     headline,
     model_views,
     run_notices,
     sensitivity_texts,
 )
-from pytest_envrobust.reports.words import kinds
 
-_HEAD = ("environment", "status", "agreement", "flips", "wall ms", "CPU ms", "device ms", "ratio", "output")
+_HEAD = (
+    *("environment", "status", "agreement", "at least", "flips", *SCORE_HEAD, "invariants"),
+    *("wall ms", "CPU ms", "device ms", "ratio", "output"),
+)
 _THROUGHPUT_HEAD = ("throughput", "batch", "threads", "ms a call", "ms an image", "images/s", "ratio")
-_RIGHT = frozenset({"wall ms", "CPU ms", "device ms", "pairs", *_THROUGHPUT_HEAD[1:-1]})
+_RIGHT = frozenset({*SCORE_HEAD, "wall ms", "CPU ms", "device ms", "pairs", *_THROUGHPUT_HEAD[1:-1]})
 
 
 def terminal_lines(record: Mapping[str, Any]) -> list[str]:
@@ -50,6 +60,8 @@ def _model_lines(view: ModelView) -> list[str]:
     lines += [
         f"  output {letter} is bit-identical in {len(same)}: {', '.join(same)}" for letter, same in view.identical
     ]
+    lines += [f"  {line}" for line in known_flip_lines(view.rows)]
+    lines += [f"  inconclusive: {row.reason.removeprefix(f'{view.name} in ')}" for row in view.undecided]
     lines += _time_lines(view)
     if view.sensitivity:
         lines += ["", *_table([SENSITIVITY_HEAD, *map(sensitivity_texts, view.sensitivity)])]
@@ -87,7 +99,10 @@ def _cells(row: Row, outputs: Mapping[str, str]) -> tuple[str, ...]:
         row.environment or "(declaration)",
         "reference" if row.is_reference and row.status == "passed" else row.status,
         agreement_text(row.labels),
-        kinds(row.labels.get("flips", {})),
+        bound_text(row),
+        flips_text(row.labels),
+        *score_texts(row.scores),
+        invariants_text(row.invariants),
         _median(row.latency, "wall_ms"),
         _median(row.latency, "cpu_ms"),
         _median(row.latency, "device_ms"),

@@ -45,12 +45,14 @@ class Row:
     is_required: bool = False
     labels: Mapping[str, Any] = field(default_factory=dict)
     latency: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    invariants: tuple[Mapping[str, Any], ...] = ()
     output: str = ""
 
     @property
     def ran(self) -> bool:
         """Whether the environment gave predictions, be it of some inputs only."""
-        return bool(self.output or self.labels)
+        return bool(self.output) or "of" in self.labels
 
     @property
     def was_skipped(self) -> bool:
@@ -98,6 +100,11 @@ class ModelView:
             for digest, letter in self.outputs.items()
         ]
         return tuple((letter, environments) for letter, environments in groups if len(environments) > 1)
+
+    @property
+    def undecided(self) -> tuple[Row, ...]:
+        """The rows whose verdict is inconclusive: pytest counts them and says no more."""
+        return tuple(row for row in self.rows if row.status == "inconclusive")
 
     @property
     def absent(self) -> Counter[str]:
@@ -159,6 +166,8 @@ def _row(environment: str, cells: list[Mapping[str, Any]]) -> Row:
         is_required=any(cell.get("required", False) for cell in cells),
         labels=next((cell["labels"] for cell in cells if "labels" in cell), {}),
         latency=_latency(latencies),
+        scores=next((cell["scores"] for cell in cells if "scores" in cell), {}),
+        invariants=tuple(each for cell in cells for each in cell.get("invariants", ())),
         output=next((cell["output_digest"] for cell in cells if "output_digest" in cell), ""),
     )
 
@@ -206,14 +215,6 @@ def headline(view: ModelView) -> str:
         parts.append(counted(inputs, "input"))
     parts.append(f"{counted(len(view.ran), 'environment')} ran, {counted(len(view.outputs), 'distinct output')}")
     return f"{view.name}: {', '.join(parts)}"
-
-
-def agreement_text(labels: Mapping[str, Any]) -> str:
-    """``0.750 (6/8)``; empty where no labels were compared."""
-    if "agreement" not in labels:
-        return ""
-    agreeing = round(labels["agreement"] * labels["n"])
-    return f"{labels['agreement']:.3f} ({agreeing}/{labels['n']})"
 
 
 SENSITIVITY_HEAD = ("only this differs", "pairs", "labels differ: mean", "largest", "between", "slower/faster", "of")

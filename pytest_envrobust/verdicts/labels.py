@@ -65,7 +65,9 @@ def judge_labels(
         lines[0] += f"; {_bound(counted)}"
         return Verdict(status, "\n".join([*lines, *known_lines, *doubts]), limit)
     fresh = [flip for flip in comparison.flips if flip.index not in known or flip.kind == "undefined"]
-    lines += [*_reasons(comparison, counted, limit), *_flip_lines(fresh, class_names), *known_lines, *doubts]
+    lines += [*_reasons(comparison, counted, limit), *_flip_lines(fresh, class_names), *known_lines]
+    if status is Status.INCONCLUSIVE:
+        lines += doubts  # labels that failed were told apart by these inputs
     return Verdict(status, "\n".join([*lines, *closing_lines(route, rerun)]), limit)
 
 

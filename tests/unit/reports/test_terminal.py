@@ -15,7 +15,7 @@ def cell(environment: str, status: str = "passed", **more: Any) -> dict[str, Any
 
 
 def labels(agreement: float = 1.0, **flips: int) -> dict[str, Any]:
-    return {"n": 8, "agreement": agreement, "flips": {"real": 0, "tie": 0, "undefined": 0, **flips}}
+    return {"n": 8, "agreement": agreement, "bound": 0.4, "flips": {"real": 0, "tie": 0, "undefined": 0, **flips}}
 
 
 def times(wall: float, cpu: float, ratio: list[float] | None = None) -> dict[str, Any]:
@@ -39,12 +39,16 @@ def test_the_whole_table() -> None:
     assert found[:3] == [
         "signs: reference torch/eager/cpu, 8 inputs, 3 environments ran, 2 distinct outputs",
         "  preprocessing imagenet, guessed",
-        "  environment       status     agreement    flips          wall ms  CPU ms  ratio                  output",
+        "  environment       status     agreement    at least  flips  "
+        "        wall ms  CPU ms  ratio                  output",
     ]
     assert found[3:7] == [
-        "  torch/eager/cpu   reference  1.000 (8/8)                   10.00    9.50                         a",
-        "  torch/script/cpu  passed     1.000 (8/8)                    8.12    8.00  0.80 [0.79, 0.82] CPU  a",
-        "  onnx/ort-all/cpu  failed     0.750 (6/8)  1 real, 1 tie     4.00    4.00                         b",
+        "  torch/eager/cpu   reference  1.000 (8/8)                   "
+        "          10.00    9.50                         a",
+        "  torch/script/cpu  passed     1.000 (8/8)  0.400            "
+        "           8.12    8.00  0.80 [0.79, 0.82] CPU  a",
+        "  onnx/ort-all/cpu  failed     0.750 (6/8)  0.400     1 real,"
+        " 1 tie     4.00    4.00                         b",
         "  torch/tvm-o3/cpu  crashed",
     ]
     assert "  output a is bit-identical in 2: torch/eager/cpu, torch/script/cpu" in found
@@ -154,3 +158,22 @@ def test_what_the_run_was_compared_with_is_said_first() -> None:
 
 def test_nothing_recorded_draws_nothing() -> None:
     assert lines_of() == []
+
+
+def test_what_is_undecided_known_and_measured_of_scores_is_told() -> None:
+    flipped = [{"input": "dog.jpg", "expected": 1, "actual": 2, "kind": "real", "known": "waits for a fix"}]
+    asked = {"abs_error": 0.0123456, "relative_error": 0.5, "fidelity": {"exact": "torch/float64/cpu", "ratio": 1.5}}
+    held = [{"name": "finite", "holds": True, "said": ""}, {"name": "repeatable", "holds": False, "said": "no"}]
+    found = lines_of(
+        cell("a/b/cpu", labels={**labels(0.875, real=1), "flipped": flipped}, scores=asked, output_digest="x"),
+        cell("a/c/cpu", "inconclusive", reason="signs in a/c/cpu: 3 of 8 shows 0.1", labels={**labels(), "of": 20}),
+        cell("a/d/cpu", "failed", invariants=held),
+    )
+    head, first, second, third = found[1:5]
+    heads = "environment status agreement at least flips abs error relative fidelity invariants output"
+    assert head.split() == heads.split()
+    assert first.split()[2:] == ["0.875", "(7/8)", "0.400", "1", "real;", "1", "known", "0.0123", "0.5", "1.5", "a"]
+    assert second.split()[2:] == ["1.000", "(8/8", "of", "20)", "0.400"]
+    assert third.split()[1:] == ["failed", "1", "of", "2", "hold"]
+    assert "  known flip: dog.jpg in a/b/cpu: waits for a fix" in found
+    assert "  inconclusive: a/c/cpu: 3 of 8 shows 0.1" in found
