@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.comparison.blocks import row_blocks
 from pytest_envrobust.comparison.kinds import kind_of
-from pytest_envrobust.comparison.labels import UNDEFINED, row_blocks, top1
+from pytest_envrobust.comparison.labels import UNDEFINED, top1
 from pytest_envrobust.core.errors import DeclarationError
 
 SHIFTED_LABELS, BIASED_CLASS, CONSTANT, REVERSED = "shifted-labels", "biased-class", "constant", "reversed"

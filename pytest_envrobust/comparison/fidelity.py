@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.labels import row_blocks
+from pytest_envrobust.comparison.blocks import row_blocks
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Fidelity:
 def score_errors(actual: NDArray[Any], expected: NDArray[Any]) -> ScoreErrors:
     """The errors of ``actual`` against ``expected``, both (N, classes), N at least 1."""
     largest = relative = 0.0
-    for rows in row_blocks(expected):
+    for rows in row_blocks(expected, actual):
         worst = np.abs(_differences(actual[rows], expected[rows])).max(axis=1)
         scale = np.abs(expected[rows].astype(np.float64))
         scale = np.where(np.isfinite(scale), scale, 0.0).max(axis=1)
@@ -57,7 +57,7 @@ def fidelity(actual: NDArray[Any], reference: NDArray[Any], exact: NDArray[Any])
 
 
 def _root_mean_square(scores: NDArray[Any], exact: NDArray[Any]) -> float:
-    squares = sum(float(np.square(_differences(scores[rows], exact[rows])).sum()) for rows in row_blocks(exact))
+    squares = sum(float(np.square(_differences(scores[rows], exact[rows])).sum()) for rows in row_blocks(exact, scores))
     return math.sqrt(squares / exact.size)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.comparison.blocks import largest_difference_of, row_blocks
 from pytest_envrobust.comparison.kinds import SUM_TOLERANCE, kind_of
 from pytest_envrobust.comparison.labels import compare_labels
 
@@ -27,10 +29,9 @@ class Invariant:
 
 def same_scores(name: str, first: NDArray[Any], again: NDArray[Any], how: str) -> Invariant:
     """Whether two arrays of scores, (N, classes), are bit for bit the same. ``how`` says what was done differently."""
-    same = first.dtype == again.dtype and first.shape == again.shape and first.tobytes() == again.tobytes()
-    if same:
+    if _same_bits(first, again):
         return Invariant(name, True, f"the same scores, bit for bit, {how}")
-    differing = int(np.count_nonzero((first != again).any(axis=1)))
+    differing = sum(int((first[rows] != again[rows]).any(axis=1).sum()) for rows in row_blocks(first, again))
     said = f"other scores {how} on {differing} of {len(first)} inputs"
     return Invariant(name, False, f"{said}; {_difference(first, again)}")
 
@@ -55,13 +56,18 @@ def same_labels(
 
 def finite(name: str, scores: NDArray[Any]) -> Invariant:
     """Whether every score is a finite number."""
-    odd = ~np.isfinite(scores)
-    if not odd.any():
+    nans = infinite = 0
+    odd: list[int] = []
+    for rows in row_blocks(scores):
+        block = scores[rows]
+        finite_ones, of_nan = np.isfinite(block), np.isnan(block)
+        nans += int(np.count_nonzero(of_nan))
+        infinite += int(np.count_nonzero(~finite_ones & ~of_nan))
+        odd += (rows.start + np.flatnonzero(~finite_ones.all(axis=1))).tolist()
+    if not odd:
         return Invariant(name, True, f"all {scores.size} scores are finite")
-    rows = np.flatnonzero(odd.any(axis=1))
-    nans = int(np.count_nonzero(np.isnan(scores)))
-    said = f"{nans} NaN and {int(odd.sum()) - nans} infinite scores, on {len(rows)} of {len(scores)} inputs"
-    return Invariant(name, False, f"{said}, the first of them #{rows[0]}")
+    said = f"{nans} NaN and {infinite} infinite scores, on {len(odd)} of {len(scores)} inputs"
+    return Invariant(name, False, f"{said}, the first of them #{odd[0]}")
 
 
 def probabilities(name: str, scores: NDArray[Any], reference: NDArray[Any]) -> Invariant:
@@ -69,11 +75,13 @@ def probabilities(name: str, scores: NDArray[Any], reference: NDArray[Any]) -> I
 
     They claim so where the reference's are, or where their own lie between 0 and 1.
     """
-    with np.errstate(invalid="ignore"):
-        within = bool(((scores >= 0) & (scores <= 1)).all())
+    within, sums = True, np.empty(len(scores))
+    for rows in row_blocks(scores):
+        with np.errstate(invalid="ignore"):
+            within &= bool(((scores[rows] >= 0) & (scores[rows] <= 1)).all())
+            sums[rows] = scores[rows].sum(axis=1, dtype=np.float64)
     if not within and kind_of(reference) != "probabilities":
         return Invariant(name, True, "the scores do not claim to be probabilities")
-    sums = scores.astype(np.float64).sum(axis=1)
     off = np.abs(sums - 1)
     if within and off.max() <= SUM_TOLERANCE:
         return Invariant(name, True, f"every input's scores sum to 1 within {off.max():.2g}")
@@ -86,7 +94,12 @@ def probabilities(name: str, scores: NDArray[Any], reference: NDArray[Any]) -> I
 def _difference(one: NDArray[Any], other: NDArray[Any]) -> str:
     if one.shape != other.shape:
         return f"their shapes are {one.shape} and {other.shape}"
-    with np.errstate(invalid="ignore"):
-        difference = np.abs(np.subtract(one, other, dtype=np.float64))
-    known = difference[np.isfinite(difference)]
-    return f"they differ by up to {known.max():.3g}" if known.size else "none of them can be subtracted"
+    largest = largest_difference_of(one, other)
+    return "none of them can be subtracted" if math.isnan(largest) else f"they differ by up to {largest:.3g}"
+
+
+def _same_bits(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether dtype, shape and every bit are the same, NaN and the sign of 0 included."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return all(one[rows].tobytes() == other[rows].tobytes() for rows in row_blocks(one, other))

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.labels import UNDEFINED, row_blocks
+from pytest_envrobust.comparison.blocks import row_blocks
+from pytest_envrobust.comparison.labels import UNDEFINED
 from pytest_envrobust.core.errors import DeclarationError
 
 Kind = Literal["logits", "probabilities", "twice-softmaxed", "top-k", "labels"]

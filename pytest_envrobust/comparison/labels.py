@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.comparison.blocks import largest_difference, row_blocks
 from pytest_envrobust.comparison.bounds import clopper_pearson_lower
 from pytest_envrobust.core.errors import DeclarationError
 
@@ -21,8 +22,6 @@ UNDEFINED = -1
 """The label of a row that has none, because a score in it is NaN."""
 
 FlipKind = Literal["real", "tie", "undefined"]
-
-_BLOCK_ELEMENTS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -118,13 +117,13 @@ def compare_labels(
     labels = np.empty((2, len(mine)), dtype=np.int64)
     reach = np.empty(len(mine), dtype=np.float64)
     largest = math.nan
-    for rows in row_blocks(mine):
+    flips: list[Flip] = []
+    for rows in row_blocks(mine, theirs):
         one, other = mine[rows], theirs[rows]
         labels[0, rows], labels[1, rows] = _top1(one), _top1(other)
         reach[rows] = _margins(other)
         largest = float(np.fmax(largest, largest_difference(one, other)))
-    flipped = np.flatnonzero((labels[0] != labels[1]) | (labels[1] == UNDEFINED))
-    flips = tuple(_flips(flipped, labels, mine, theirs, band, inputs))
+        flips += _flips(rows.start, labels[:, rows], one, other, reach[rows], band, inputs)
     counts = dict.fromkeys(("real", "tie", "undefined"), 0)
     for flip in flips:
         counts[flip.kind] += 1
@@ -136,40 +135,12 @@ def compare_labels(
         agreeing=agreeing,
         agreement=agreeing / n,
         bound=clopper_pearson_lower(agreeing, n),
-        flips=flips,
+        flips=tuple(flips),
         largest_difference=largest,
         out_of_reach=_out_of_reach(labels, reach, largest),
         distinct_labels=int(np.count_nonzero(seen != UNDEFINED)),
         **counts,
     )
-
-
-def largest_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """The largest absolute difference of two arrays of one shape, where both are finite; NaN where that is nowhere.
-
-    Makes arrays of that size: give it blocks.
-    """
-    # float64 for integers and doubles; halves and singles need no more than a single holds, unless they overflow
-    narrow = all(block.dtype.kind == "f" and block.dtype.itemsize <= 4 for block in (one, other))
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = np.subtract(one, other, dtype=np.float32 if narrow else np.float64)
-        largest = max(float(difference.max()), -float(difference.min()))
-        if math.isfinite(largest):
-            return largest
-        finite = np.isfinite(one) & np.isfinite(other)
-        if not finite.any():
-            return math.nan
-        largest = float(np.abs(difference[finite]).max())  # in the same precision: blocks must not show
-        if math.isfinite(largest):
-            return largest
-        return float(np.abs(one[finite].astype(np.float64) - other[finite].astype(np.float64)).max())
-
-
-def row_blocks(array: NDArray[Any]) -> Iterator[slice]:
-    """Slices over the rows of an array (N, classes), each of a size that fits a processor's cache."""
-    step = max(1, _BLOCK_ELEMENTS // array.shape[1])
-    for start in range(0, len(array), step):
-        yield slice(start, start + step)
 
 
 def _checked(scores: NDArray[Any], what: str) -> NDArray[Any]:
@@ -249,23 +220,24 @@ def _margins(block: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _flips(
-    flipped: NDArray[np.intp],
+    start: int,
     labels: NDArray[np.int64],
     cell: NDArray[Any],
     reference: NDArray[Any],
+    margins_of_reference: NDArray[np.float64],
     band: float,
     inputs: Sequence[str] | None,
 ) -> Iterator[Flip]:
-    step = max(1, _BLOCK_ELEMENTS // reference.shape[1])
-    for start in range(0, len(flipped), step):
-        some = flipped[start : start + step]
-        own = _margins(cell[some]).tolist()
-        for index, margin, actual_margin in zip(some.tolist(), _margins(reference[some]).tolist(), own):
-            actual, expected = int(labels[0, index]), int(labels[1, index])
-            name = f"#{index}" if inputs is None else str(inputs[index])
-            lead = _lead(reference[index], expected, actual)
-            kind = _kind(actual, expected, lead, band)
-            yield Flip(index, name, expected, actual, margin, kind, actual_margin, lead)
+    """The flips of a block of rows, of which the first is number ``start``."""
+    flipped = np.flatnonzero((labels[0] != labels[1]) | (labels[1] == UNDEFINED))
+    if not len(flipped):
+        return
+    for row, actual_margin in zip(flipped.tolist(), _margins(cell[flipped]).tolist()):
+        actual, expected = int(labels[0, row]), int(labels[1, row])
+        name = f"#{start + row}" if inputs is None else str(inputs[start + row])
+        lead = _lead(reference[row], expected, actual)
+        kind, margin = _kind(actual, expected, lead, band), float(margins_of_reference[row])
+        yield Flip(start + row, name, expected, actual, margin, kind, actual_margin, lead)
 
 
 def _out_of_reach(labels: NDArray[np.int64], reach: NDArray[np.float64], largest: float) -> int:

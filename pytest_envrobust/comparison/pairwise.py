@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.comparison.blocks import largest_difference, row_blocks
 from pytest_envrobust.comparison.kinds import Kind, kind_of
-from pytest_envrobust.comparison.labels import UNDEFINED, largest_difference, row_blocks
+from pytest_envrobust.comparison.labels import UNDEFINED
 from pytest_envrobust.core.errors import DeclarationError
 
 TOP = 5

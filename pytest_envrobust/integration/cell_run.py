@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.adequacy import Adequacy
+from pytest_envrobust.comparison.blocks import largest_difference_of
 from pytest_envrobust.comparison.digest import output_digest
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.environment import Environment
@@ -79,7 +81,7 @@ class CellRun:
         """Scores for other inputs: a batch as the source takes it, or inputs to be prepared for it."""
         framework = self.environment.source_framework
         if isinstance(inputs, LoadedInputs) and inputs is self.model_run.inputs:
-            return self.predictions.scores.copy()
+            return np.array(self.predictions.scores)
         if self.is_recorded:
             raise _nothing_runs(self.environment)
         if isinstance(inputs, LoadedInputs):
@@ -230,8 +232,8 @@ class CellRun:
         return self._kept(self._recorded() if self.is_recorded else self._ordered(self.session.run(self.handle)))
 
     def _kept(self, found: Predictions) -> Predictions:
-        self._laboratory.kept.keep(output_digest(found.scores), found.scores)
-        return found
+        """The predictions, of which large ones stay in the file that they are kept in, mapped."""
+        return replace(found, scores=self._laboratory.kept.keep(output_digest(found.scores), found.scores))
 
     def _ordered(self, found: Predictions) -> Predictions:
         return replace(found, scores=self.in_class_order(found.scores))
@@ -258,7 +260,9 @@ class CellRun:
         self._memo("predictions", self._predict)
 
     def _noise(self) -> float:
-        return max(_largest(self.predictions.scores, again) for again in self._harmlessly_changed())
+        scores = self.predictions.scores
+        differences = [largest_difference_of(scores, again) for again in self._harmlessly_changed()]
+        return max((found for found in differences if math.isfinite(found)), default=0.0)
 
     def _harmlessly_changed(self) -> Iterator[NDArray[Any]]:
         """Scores of the same inputs: run again, with another thread count, in batches of another size."""
@@ -291,9 +295,3 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
 
 def _takes_another(environment: Environment, point: Point, cause: str) -> Unavailable:
     return Unavailable(f"{environment.id} cannot be timed at batch {point.batch}", cause=cause)
-
-
-def _largest(one: NDArray[Any], other: NDArray[Any]) -> float:
-    difference = np.abs(one.astype(np.float64) - other.astype(np.float64))
-    finite = difference[np.isfinite(difference)]
-    return float(finite.max()) if finite.size else 0.0

@@ -20,6 +20,8 @@ from pytest_envrobust.reports.files import written_whole
 
 THUMBNAIL_SIDE = 128
 """Pixels of a thumbnail's longer side, at most."""
+MAPPED_FROM = 1 << 24
+"""Bytes from which scores stay in their file."""
 _QUALITY = 80
 _THUMBNAIL = "thumbnail-"
 _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
@@ -51,12 +53,16 @@ class Kept:
         """The folder for the run whose record will be at ``record_path``."""
         return cls(record_path.with_name(f".{record_path.stem}.predictions"))
 
-    def keep(self, digest: str, scores: NDArray[Any]) -> None:
-        """Keep scores, (N, classes), under their digest; equal ones are kept once."""
+    def keep(self, digest: str, scores: NDArray[Any]) -> NDArray[Any]:
+        """Keep scores, (N, classes), under their digest; equal ones are kept once.
+
+        Returns them, large ones mapped from the file and read-only: a run of many environments holds none in memory.
+        """
         path = self._scores_path(digest)
         if not path.exists():
             with written_whole(path) as stream:
                 np.save(stream, np.asarray(scores), allow_pickle=False)
+        return scores if scores.nbytes < MAPPED_FROM else np.load(path, mmap_mode="r", allow_pickle=False)
 
     def keep_thumbnail(self, input_digest: str, image: NDArray[np.uint8]) -> None:
         """Keep a small JPEG of an input, uint8 of shape (height, width, channels), channels RGB or one; once each."""

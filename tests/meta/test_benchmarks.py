@@ -53,10 +53,27 @@ def test_analysis_writes_seconds_and_memory(tmp_path: Path) -> None:
     assert figures["peak_mb"] > 0
 
 
+def test_streaming_writes_seconds_and_peak_memory(tmp_path: Path) -> None:
+    figures = measured("streaming", "--inputs", "2500", "--classes", "20", folder=tmp_path)
+    assert figures["seconds"] > 0
+    assert figures["peak_mb"] > 0
+
+
 def test_report_writes_seconds_and_megabytes(tmp_path: Path) -> None:
     figures = measured("report", "--environments", "3", "--inputs", "5", folder=tmp_path)
     assert figures["seconds"] > 0
     assert 0 < figures["megabytes"] < 5
+
+
+@pytest.mark.slow
+def test_faults_writes_what_each_tool_catches_and_names_the_flips(tmp_path: Path) -> None:
+    skip_without("foolbox")
+    figures = measured("faults", "--images", "4", folder=tmp_path)
+    assert figures["tools"]["pytest-envrobust"] == {
+        name: figures[name] for name in ("faults", "caught", "false_alarms", "passed_on_random")
+    }
+    assert (figures["faults"], len(figures["flipped"])) == (6, 7)
+    assert len(figures["flipped"]["labels shifted by one"]) == 4
 
 
 @pytest.mark.slow

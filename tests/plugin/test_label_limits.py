@@ -26,7 +26,9 @@ def swapped(project, labels_test: str):
 def test_a_bound_that_few_inputs_cannot_show_is_inconclusive(plain) -> None:
     result = plain.run(ORT_ALL, "--envrobust-min-label-agreement=0.99", "--envrobust-bound")
     assert result.parseoutcomes() == {"inconclusive": 1}
-    result.stdout.fnmatch_lines(["  inconclusive: onnx/ort-all/cpu: *8 of 8 shows 0.688; 299 agreeing inputs would show 0.99"])
+    result.stdout.fnmatch_lines(
+        ["  inconclusive: onnx/ort-all/cpu: *8 of 8 shows 0.688; 299 agreeing inputs would show 0.99"]
+    )
     (cell,) = plain.record()["cells"]
     assert cell["status"] == "inconclusive"
     assert (cell["labels"]["limit_on"], cell["labels"]["verdict"]) == ("bound", "inconclusive")

@@ -75,7 +75,9 @@ def test_fields_predictions_and_views(project) -> None:
     table = _table(result.outlines)
     assert table[0].startswith("colors: reference onnx/ort-off/cpu, 8 inputs, 3 environments ran, ")
     assert table[1] == "  the inputs are inadequate: they would miss more than 20% of the faults"
-    assert table[2].startswith("  the inputs would see 6 of 8 seeded faults, not height-width (0 of 8 labels changed), ")
+    assert table[2].startswith(
+        "  the inputs would see 6 of 8 seeded faults, not height-width (0 of 8 labels changed), "
+    )
     assert table[3].split()[:2] == ["environment", "status"]
     rows = {line.split()[0]: line.split()[1] for line in table if line.startswith("  onnx/")}
     assert rows == {"onnx/ort-off/cpu": "reference", "onnx/ort-basic/cpu": "passed", "onnx/ort-all/cpu": "passed"}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pytest_envrobust.comparison import labels as module
+from pytest_envrobust.comparison import blocks
 from pytest_envrobust.comparison.labels import UNDEFINED, compare_labels, margins, top1
 from pytest_envrobust.core.errors import DeclarationError
 
@@ -190,7 +190,7 @@ def test_margins_of_a_flip_are_those_of_its_two_rows(pair: tuple[np.ndarray, np.
 def test_blocks_change_nothing(pair: tuple[np.ndarray, np.ndarray], block: int) -> None:
     whole = compare_labels(*pair, noise=0.25)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK_ELEMENTS", block)
+        patch.setattr(blocks, "_BLOCK_ELEMENTS", block)
         assert repr(compare_labels(*pair, noise=0.25)) == repr(whole)  # NaN equals itself as text
 
 
