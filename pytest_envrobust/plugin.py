@@ -88,6 +88,16 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         help="what is checked of --envrobust-model: labels, latency (both by default), scores (where a limit is set on "
         "them), repetition, batch, position, finite, probabilities, untouched, or all (repeatable)",
     )
+    add(
+        "--envrobust-flips",
+        metavar="PATH",
+        help="the ledger of known flips (default: envrobust-flips.toml beside the ini file, where there is one)",
+    )
+    add(
+        "--envrobust-update-flips",
+        action="store_true",
+        help="bring that ledger up to date with this run, which fails where there was anything to write",
+    )
     add("--envrobust-json", metavar="PATH", help="write the record of this run there, and the predictions beside it")
     add("--envrobust-html", metavar="PATH", help="write a report of this run there, one self-contained page")
     add("--envrobust-markdown", metavar="PATH", help="write a short report of this run there, for a CI job's summary")

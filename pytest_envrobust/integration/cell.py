@@ -89,6 +89,7 @@ class Cell(InvariantAssertions):
         self.case = case
         self.verdicts: list[Verdict] = []
         self.comparison: LabelComparison | None = None
+        self.known: Mapping[int, str] = {}
         self.scores: ScoreEvidence | None = None
         self.invariants: list[Invariant] = []
         self.noise: float | None = None
@@ -143,6 +144,7 @@ class Cell(InvariantAssertions):
         the flipped inputs; `StageFailure` where one of both environments cannot run.
         """
         limit = self._label_limit(min_agreement, bound, ties)
+        self.known = self._run.known_flips
         earlier = self._earlier
         self.comparison = (
             self._compared(limit) if earlier is None else self._compare_with(earlier.scores, earlier.noise)
@@ -154,6 +156,7 @@ class Cell(InvariantAssertions):
             self.comparison,
             limit,
             class_names=self._run.model_run.class_names,
+            known=self.known,
             adequacy=self._adequacy,
             strict=self._laboratory.settings.strict and not self.is_reference,
             total=len(self.inputs),
@@ -297,7 +300,7 @@ class Cell(InvariantAssertions):
             count = min(total, -(-FIRST_LOOK // batch) * batch)
         while True:
             comparison = self._classed(self._run.first_scores(count), expected[:count])
-            if count >= total or has_failed_for_sure(comparison, limit, total):
+            if count >= total or has_failed_for_sure(comparison, limit, total, self.known):
                 return comparison
             count = min(total, 2 * count)
 

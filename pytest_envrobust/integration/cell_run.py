@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -194,6 +195,14 @@ class CellRun:
         ``None`` where nothing can be run again.
         """
         return None if self.is_recorded else self._memo("noise", self._noise)
+
+    @property
+    def known_flips(self) -> dict[int, str]:
+        """The reasons of the flips that the ledger lists, by the input's place."""
+        ledger, name = self._laboratory.settings.ledger, self.model_run.model.name
+        if not any(entry.covers(name, self.environment.id) for entry in ledger.entries):
+            return {}
+        return ledger.known(name, self.environment.id, self.model_run.inputs.digests, date.today())
 
     @property
     def adequacy(self) -> Adequacy | None:

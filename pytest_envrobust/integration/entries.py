@@ -140,7 +140,7 @@ def _labels(comparison: LabelComparison, cell: Cell) -> Entry:
     verdict = next((item for item in cell.verdicts if isinstance(item.limit, LabelLimit)), None)
     return {
         "reference": cell.label_reference,
-        **labels_figures(comparison, cell.noise),
+        **labels_figures(comparison, cell.noise, cell.known),
         "of": len(cell.inputs) if len(cell.inputs) > comparison.n else None,
         **({} if verdict is None else label_limit_figures(verdict)),
     }

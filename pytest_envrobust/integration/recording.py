@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest_envrobust
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.environments.availability import versions
 from pytest_envrobust.environments.machine import this_machine
+from pytest_envrobust.integration.known_flips import ledger_faults, write_flips
 from pytest_envrobust.integration.laboratory import KEPT
 from pytest_envrobust.reports.analysis import analyse
 from pytest_envrobust.reports.record import new_record, write_record
@@ -35,7 +37,7 @@ class Recorder:
         self._entries: list[dict[str, Any]] = []
         self._models: dict[str, dict[str, Any]] = {}
         self._record: Record | None = None
-        self._trouble = ""
+        self._troubles: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take an item's entry from its report."""
@@ -61,10 +63,12 @@ class Recorder:
         try:
             self._write(self._record)
         except EnvrobustError as error:
-            self._trouble = str(error)
+            self._troubles.append(str(error))
         if self._is_empty(exitstatus) and not session.config.getoption("collectonly"):
-            self._trouble = self._trouble or NOTHING_COMPARED
-        if self._trouble and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            self._troubles.append(NOTHING_COMPARED)
+        if self._entries:
+            self._troubles += self._ledger_lines(self._record)
+        if self._troubles and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -77,8 +81,19 @@ class Recorder:
         for name, path in (("record", settings.json), ("report", settings.html), ("summary", settings.markdown)):
             if path is not None:
                 terminalreporter.write_line(f"{name}: {path}")
-        if self._trouble:
-            terminalreporter.write_line(f"envrobust: {self._trouble}", red=True, bold=True)
+        for trouble in self._troubles:
+            terminalreporter.write_line(f"envrobust: {trouble}", red=True, bold=True)
+
+    def _ledger_lines(self, record: Record) -> list[str]:
+        """What is wrong with the ledger of known flips, or what was written into it."""
+        settings, today = self._laboratory.settings, date.today()
+        if not settings.updates_ledger:
+            return ledger_faults(settings.ledger, record, today)
+        try:
+            written = write_flips(settings.ledger_path, settings.ledger, record, today)
+        except EnvrobustError as error:
+            return [str(error)]
+        return [written] if written else []
 
     def _learn(self, models: list[dict[str, Any]]) -> None:
         """Put together what several processes know of a model: each has loaded some of its sources only."""

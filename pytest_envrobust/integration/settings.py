@@ -18,9 +18,12 @@ from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
 from pytest_envrobust.environments.selection import check_patterns
+from pytest_envrobust.integration.known_flips import ledger_of_run
 from pytest_envrobust.integration.option_values import base_of, either, number
-from pytest_envrobust.integration.timing_settings import TimingSettings, read_timing_settings
+from pytest_envrobust.integration.timing_settings import TimingSettings, read_timing_settings, xdist_workers
 from pytest_envrobust.planning.catalogue import Catalogue
+from pytest_envrobust.reports.ledger_file import LEDGER
+from pytest_envrobust.verdicts.ledger import Ledger
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Limit, parse_limit
 
 COMMAND_LINE, INI = "command line", "ini"
@@ -50,6 +53,9 @@ class Settings:
     stops_early: bool = False
     checks: tuple[str, ...] = ()
     reference_run: Path | None = None
+    ledger_path: Path = field(default_factory=lambda: Path(LEDGER))
+    ledger: Ledger = field(default_factory=Ledger)
+    updates_ledger: bool = False
     json: Path | None = None
     html: Path | None = None
     markdown: Path | None = None
@@ -106,6 +112,9 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         stops_early=_stops_early(config),
         checks=_checks(config),
         reference_run=_path(config, "reference_run"),
+        ledger_path=_ledger_path(config),
+        ledger=_ledger(config, catalogue),
+        updates_ledger=_updates_ledger(config),
         json=_path(config, "json"),
         html=_path(config, "html"),
         markdown=_path(config, "markdown"),
@@ -125,6 +134,26 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     """The path that an option names, taken from where pytest was started."""
     value = config.getoption(f"envrobust_{name}")
     return None if value is None else Path(config.invocation_params.dir) / value
+
+
+def _ledger_path(config: pytest.Config) -> Path:
+    return _path(config, "flips") or config.rootpath / LEDGER
+
+
+def _ledger(config: pytest.Config, catalogue: Catalogue) -> Ledger:
+    is_named = config.getoption("envrobust_flips") is not None and not config.getoption("envrobust_update_flips")
+    return ledger_of_run(_ledger_path(config), is_named=is_named, catalogue=catalogue)
+
+
+def _updates_ledger(config: pytest.Config) -> bool:
+    asked = bool(config.getoption("envrobust_update_flips"))
+    if asked and xdist_workers(config) > 1:
+        raise DeclarationError(
+            "--envrobust-update-flips with several processes",
+            cause="the ledger is written by a run that sees its cells one after the other",
+            remedy="run it without -n",
+        )
+    return asked
 
 
 def _stops_early(config: pytest.Config) -> bool:

@@ -19,11 +19,18 @@ from pytest_envrobust.verdicts.verdict import Verdict, gravest
 _MEASURED = ("pairs", "alone")
 
 
-def labels_figures(comparison: LabelComparison, noise: float | None = None) -> dict[str, Any]:
-    """What the record says of a comparison, without the limit. What is not finite is absent."""
+def labels_figures(
+    comparison: LabelComparison, noise: float | None = None, known: Mapping[int, str] | None = None
+) -> dict[str, Any]:
+    """What the record says of a comparison, without the limit; ``known`` has the reasons of known flips, by place.
+
+    What is not finite is absent.
+    """
+    reasons = known or {}
     flipped = [
         {"input": flip.input, "expected": flip.expected, "actual": flip.actual, "kind": flip.kind}
         | _finite(margin=flip.margin, actual_margin=flip.actual_margin, lead=flip.lead)
+        | ({"known": reasons[flip.index]} if flip.index in reasons and flip.kind != "undefined" else {})
         for flip in comparison.flips
     ]
     return {
@@ -41,7 +48,8 @@ def labels_figures(comparison: LabelComparison, noise: float | None = None) -> d
 def recorded_comparison(labels: Mapping[str, Any]) -> LabelComparison:
     """The comparison that a record has the figures of; its flips are numbered, as the inputs' places are not kept."""
     missing = {"margin": math.nan, "actual_margin": math.nan, "lead": math.nan}
-    flips = tuple(Flip(**(missing | flip), index=index) for index, flip in enumerate(labels.get("flipped", ())))
+    figures = [{key: value for key, value in flip.items() if key != "known"} for flip in labels.get("flipped", ())]
+    flips = tuple(Flip(**(missing | flip), index=index) for index, flip in enumerate(figures))
     return LabelComparison(
         n=labels["n"],
         agreeing=round(labels["agreement"] * labels["n"]),
@@ -53,6 +61,12 @@ def recorded_comparison(labels: Mapping[str, Any]) -> LabelComparison:
         distinct_labels=labels["distinct_labels"],
         **labels["flips"],
     )
+
+
+def recorded_known(labels: Mapping[str, Any], comparison: LabelComparison) -> dict[int, str]:
+    """The reasons of the known flips that a record has, by the places that the comparison gives their inputs."""
+    reasons = {flip["input"]: flip["known"] for flip in labels.get("flipped", ()) if "known" in flip}
+    return {flip.index: reasons[flip.input] for flip in comparison.flips if flip.input in reasons}
 
 
 def label_limit_figures(verdict: Verdict) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pytest_envrobust.reports.figures import (
     label_limit_figures,
     labels_figures,
     recorded_comparison,
+    recorded_known,
     recorded_label_limit,
     recorded_scores,
     recorded_times,
@@ -196,7 +197,8 @@ def _judge_labels(entry: Entry, limit: LabelLimit, run: _Run) -> Verdict:
             entry["labels"] = recorded | label_limit_figures(verdict)
         return verdict
     anew = "of" not in recorded and run.reference_digest(entry) is not None
-    entry["labels"] = labels_figures(comparison, run.noise(entry)) if anew else recorded
+    known = recorded_known(recorded, comparison)
+    entry["labels"] = labels_figures(comparison, run.noise(entry), known) if anew else recorded
     verdict = _label_verdict(comparison, entry, limit, run)
     entry["labels"] = {**entry["labels"], **label_limit_figures(verdict)}
     return verdict
@@ -211,6 +213,7 @@ def _label_verdict(comparison: LabelComparison, entry: Entry, limit: LabelLimit,
         reference=entry["labels"].get("reference", entry["reference"]),
         route=entry.get("route", ()),
         class_names=run.models.get(entry["model"], {}).get("class_names"),
+        known=recorded_known(entry["labels"], comparison),
         total=entry["labels"].get("of"),
     )
 

@@ -180,7 +180,7 @@ def test_getting_started_runs(tmp_path: Path) -> None:
 
 def test_files_of_the_page_on_limits_are_collected(tmp_path: Path) -> None:
     files = files_on(ROOT / "docs" / "limits.md")
-    assert list(files) == ["conftest.py", "test_limits.py", "test_known.py"]
+    assert list(files) == ["conftest.py", "test_limits.py", "test_shown.py", "test_scores.py", "test_known.py"]
     model = """
 
         def pytest_envrobust_models(config):
