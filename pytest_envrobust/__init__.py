@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_envrobust import strategies
     from pytest_envrobust.core.environment import Environment
     from pytest_envrobust.core.errors import (
         DeclarationError,
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from pytest_envrobust.models.model import Model, Source
     from pytest_envrobust.models.preprocess import Preprocess
     from pytest_envrobust.models.recorded import RecordedPredictions
+    from pytest_envrobust.strategies.disagreement import Disagreement, find_disagreement
     from pytest_envrobust.verdicts.assertions import EnvironmentMismatch, assert_labels_agree, assert_latency
     from pytest_envrobust.verdicts.limits import Thresholds
 
 __all__ = [
     "Arrays",
     "DeclarationError",
+    "Disagreement",
     "Environment",
     "EnvironmentMismatch",
     "EnvrobustError",
@@ -41,12 +44,15 @@ __all__ = [
     "Unavailable",
     "assert_labels_agree",
     "assert_latency",
+    "find_disagreement",
+    "strategies",
     "zoo",
 ]
 
 _HOMES = {
     "Arrays": "models.inputs",
     "DeclarationError": "core.errors",
+    "Disagreement": "strategies.disagreement",
     "Environment": "core.environment",
     "EnvironmentMismatch": "verdicts.assertions",
     "EnvrobustError": "core.errors",
@@ -61,6 +67,8 @@ _HOMES = {
     "Unavailable": "core.errors",
     "assert_labels_agree": "verdicts.assertions",
     "assert_latency": "verdicts.assertions",
+    "find_disagreement": "strategies.disagreement",
+    "strategies": "strategies",
     "zoo": "models.zoo",
 }
 

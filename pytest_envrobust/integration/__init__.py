@@ -8,7 +8,7 @@ import pytest
 def register(config: pytest.Config) -> None:
     """Read the settings and register the rest of the plugin."""
     from pytest_envrobust.core.errors import EnvrobustError
-    from pytest_envrobust.integration import benchmark, collection, fixtures, outcomes, parametrization
+    from pytest_envrobust.integration import benchmark, collection, fixtures, outcomes, parametrization, property_tests
     from pytest_envrobust.integration.laboratory import Laboratory
     from pytest_envrobust.integration.recording import Recorder, WorkerRecorder
     from pytest_envrobust.integration.settings import read_settings
@@ -26,6 +26,7 @@ def register(config: pytest.Config) -> None:
     manager.register(collection.ModelCollection(laboratory), "envrobust-collection")
     manager.register(fixtures, "envrobust-fixtures")
     manager.register(benchmark.fixtures_for(config), "envrobust-benchmark")
+    manager.register(property_tests.PropertyTests(), "envrobust-property-tests")
     manager.register(outcomes.Outcomes(laboratory), "envrobust-outcomes")
     in_xdist_worker = hasattr(config, "workerinput")
     manager.register((WorkerRecorder if in_xdist_worker else Recorder)(laboratory), "envrobust-recorder")

@@ -25,6 +25,7 @@ from pytest_envrobust.integration.exactness import fidelity_of
 from pytest_envrobust.integration.invariants import InvariantAssertions
 from pytest_envrobust.integration.runner import Runner, plainly
 from pytest_envrobust.models.inputs import LoadedInputs
+from pytest_envrobust.strategies.perturbation import PerturbedImage
 from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
 from pytest_envrobust.timing.regression import EarlierTime
 from pytest_envrobust.timing.sampling import Effort
@@ -115,7 +116,7 @@ class Cell(InvariantAssertions):
         return self.case.way
 
     @plainly
-    def predict(self, inputs: LoadedInputs | NDArray[Any] | None = None) -> NDArray[Any]:
+    def predict(self, inputs: LoadedInputs | PerturbedImage | NDArray[Any] | None = None) -> NDArray[Any]:
         """Scores, shape (N, classes), in the model's class order, as plain numpy; see `Runner.predict`."""
         scores = super().predict(inputs)
         self.used = True

@@ -14,6 +14,7 @@ from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.integration.cell_run import CellRun
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
+from pytest_envrobust.strategies.perturbation import PerturbedImage
 from pytest_envrobust.verdicts.assertions import EnvironmentMismatch
 
 Parameters = ParamSpec("Parameters")
@@ -55,12 +56,14 @@ class Runner:
         return self._run.model_run.inputs
 
     @plainly
-    def predict(self, inputs: LoadedInputs | NDArray[Any] | None = None) -> NDArray[Any]:
+    def predict(self, inputs: LoadedInputs | PerturbedImage | NDArray[Any] | None = None) -> NDArray[Any]:
         """Scores, shape (N, classes), in the model's class order, as plain numpy.
 
         ``inputs`` are the model's own where none are given; an array is fed as it is, shape (N, ...) in the layout and
-        dtype that the source takes. Raises `StageFailure` where a stage fails.
+        dtype that the source takes; pictures are prepared for it. Raises `StageFailure` where a stage fails.
         """
+        if isinstance(inputs, PerturbedImage):
+            inputs = inputs.inputs
         return self._run.predict(self.inputs if inputs is None else inputs)
 
     @plainly
