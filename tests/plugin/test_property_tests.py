@@ -63,6 +63,6 @@ def test_given_works_with_the_fixture_and_shrinks(project) -> None:
     project.write("test_it.py", GIVEN)
     result = project.run(TORCH, plugins=("hypothesispytest",))
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*AssertionError: *", "*Falsifying example: test_given(*"])
+    result.stdout.fnmatch_lines(["*AssertionError: 1.0", "*level=1.0,"])
     result.stdout.no_fnmatch_line("*DeadlineExceeded*")
     result.stdout.no_fnmatch_line("*FailedHealthCheck*")
