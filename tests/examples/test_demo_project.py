@@ -25,7 +25,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the demo that has run in some environments of its torch model."""
     target = copied("demo", tmp_path_factory.mktemp("example"))
     chosen = [f"--envrobust-env={','.join(ENVIRONMENTS)}", "-k", "TestPretrainedTorch"]
-    pass_pytest(target, "--envrobust-time-budget=0.1", *chosen)
+    pass_pytest(target, "--envrobust-precision=1", "--envrobust-time-budget=6", *chosen)
     return target
 
 

@@ -143,10 +143,10 @@ INCONCLUSIVE = """
 
 
 def test_inconclusive_is_shown_as_such_and_fails_under_strict(project) -> None:
-    """A run measures once: a limit set in the middle of what was measured lies in the interval, whatever that is."""
+    """A run measures once: a limit set in the middle of what was measured lies in the interval."""
     project.declare_colors()
     project.write("test_it.py", INCONCLUSIVE)
-    result = project.run(f"--envrobust-env={ORT}", "-v")
+    result = project.run(f"--envrobust-env={ORT}", *project.conclusive, "-v")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
         ["test_it.py::test_latency[[]colors-onnx/ort-all/cpu] INCONCLUSIVE*", "*1 inconclusive*"]
@@ -157,17 +157,17 @@ def test_inconclusive_is_shown_as_such_and_fails_under_strict(project) -> None:
     assert low <= middle <= high
     assert "inconclusive" in cell["reason"]
 
-    result = project.run(f"--envrobust-env={ORT}", "--envrobust-strict")
+    result = project.run(f"--envrobust-env={ORT}", *project.conclusive, "--envrobust-strict")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E*colors in onnx/ort-all/cpu: inconclusive, *"])
     project.ini("envrobust_strict = true")
-    project.run(f"--envrobust-env={ORT}").assert_outcomes(failed=1)
+    project.run(f"--envrobust-env={ORT}", *project.conclusive).assert_outcomes(failed=1)
 
 
 def test_a_failed_limit_beside_an_inconclusive_one_fails(project) -> None:
     project.declare_colors()
     project.write("test_it.py", INCONCLUSIVE.rstrip() + "\n        envrobust.assert_latency(max_ms=1e-9)\n")
-    result = project.run(f"--envrobust-env={ORT}")
+    result = project.run(f"--envrobust-env={ORT}", *project.conclusive)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E*colors in onnx/ort-all/cpu: too slow, *limit 1e-09 ms from call argument*"])
 

@@ -221,7 +221,7 @@ def test_the_real_catalogue() -> None:
     # What would repeat a native framework's own environments: torch/litert/cpu is torch converted to tflite.
     assert not {"torch-to-tflite", "torch-to-onnx", "keras-to-tflite"} & {each.framework for each in real.everything}
     assert not [each for each in real.everything if each.framework.endswith("-to-keras")]
-    assert real.named_only == {"tvm-tuned"}
+    assert real.named_only == {"tvm-tuned", "float64"}
 
 
 def test_everything_can_be_planned() -> None:
