@@ -25,7 +25,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("examples")
     copied("demo", folder)  # the study takes its photographs from there
     target = copied("study", folder)
-    reports = ["--envrobust-html=run.html", "--envrobust-markdown=run.md", "--envrobust-time-budget=0.1"]
+    reports = [
+        "--envrobust-html=run.html",
+        "--envrobust-markdown=run.md",
+        "--envrobust-precision=1",
+        "--envrobust-time-budget=6",
+    ]
     chosen = [f"--envrobust-env={','.join(ENVIRONMENTS)}", "-k", "mobilenet_v2"]
     pass_pytest(target, *reports, *chosen)
     return target

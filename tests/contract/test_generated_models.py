@@ -1,0 +1,124 @@
+"""Generated networks through every engine that takes ONNX, converted or as it is: all must give one answer.
+
+``ENVROBUST_NETWORKS`` is how many networks each environment gets, in place of `AS_IT_IS` and `MADE_FIRST`, and
+``ENVROBUST_NETWORKS_SEED`` draws others. A difference is reported with the smallest network of those that show it, as
+the expression that builds it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, seed, settings
+from numpy.typing import NDArray
+from support.lab import Lab
+
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import EnvrobustError, Unavailable
+from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.planning.catalogue import Catalogue, Plan
+from pytest_envrobust.strategies import Network, models
+from pytest_envrobust.workers.sessions import input_spec
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+REFERENCE = Environment.parse("onnx/ort-off/cpu")
+AS_IT_IS, MADE_FIRST = 12, 2
+"""Networks for an environment that loads the file as it is, and for one that converts or compiles it first."""
+INPUTS = 6
+TOLERANCE = 1e-4
+"""The largest difference, as a share of the largest score: what float32 may lose in another order of its sums."""
+ROUNDED = {"openvino-bf16"}
+"""Compilers that round by intent."""
+
+
+@cache
+def networks(count: int) -> tuple[Network, ...]:
+    """So many networks, the same in every run; fewer are the first of more."""
+    found: list[Network] = []
+
+    @seed(int(os.environ.get("ENVROBUST_NETWORKS_SEED", "1")))
+    @settings(max_examples=count, deadline=None, database=None, phases=[Phase.generate])
+    @given(models())
+    def collect(network: Network) -> None:
+        found.append(network)
+
+    collect()
+    return tuple(found)
+
+
+def _environments() -> Iterator[Environment]:
+    catalogue = Catalogue()
+    for environment in catalogue.environments(["onnx"]):
+        compiler = catalogue.plan(environment, ["onnx"]).compiler
+        wanted = not compiler.named_only and compiler.name not in ROUNDED
+        if environment.device == "cpu" and environment != REFERENCE and wanted:
+            yield environment
+
+
+class Results:
+    """Scores of generated networks by environment, each network loaded once."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab, self.folder = lab, folder
+        self._expected: dict[Network, NDArray[np.float32]] = {}
+
+    def plan(self, environment: Environment) -> Plan:
+        return self.lab.catalogue.plan(environment, ["onnx"])
+
+    def expected(self, network: Network) -> NDArray[np.float32]:
+        """What the reference makes of it."""
+        if network not in self._expected:
+            self._expected[network] = self.of(network, REFERENCE)
+        return self._expected[network]
+
+    def of(self, network: Network, environment: Environment) -> NDArray[np.float32]:
+        path = self.folder / f"{hash(network):x}.onnx"
+        if not path.exists():
+            network.save(path)
+        source = SourceRef("onnx", "file", target=str(path))
+        batch = network.inputs(INPUTS)
+        spec = input_spec(batch, self.lab.workshop.inspect(source))
+        session = self.lab.workshop.open(self.plan(environment), source, spec)
+        try:
+            return session.run(self.lab.put(batch)).scores
+        finally:
+            session.close()
+
+
+@pytest.fixture(scope="module")
+def results(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return Results(lab, tmp_path_factory.mktemp("networks"))
+
+
+@pytest.mark.parametrize("environment", list(_environments()), ids=lambda environment: environment.id)
+def test_every_engine_gives_the_same_scores(results: Results, environment: Environment) -> None:
+    plan = results.plan(environment)
+    count = MADE_FIRST if plan.route.steps or plan.compiler.builds else AS_IT_IS
+    found = []
+    for network in networks(int(os.environ.get("ENVROBUST_NETWORKS", count))):
+        said = _complaint(results, network, environment)
+        if said is not None:
+            found.append((len(repr(network)), repr(network), said))
+    assert not found, f"{len(found)} networks, the smallest of them {min(found)[1]}: {min(found)[2]}"
+
+
+def _complaint(results: Results, network: Network, environment: Environment) -> str | None:
+    """What is wrong with the environment's scores of a network."""
+    expected = results.expected(network)
+    try:
+        scores = results.of(network, environment)
+    except Unavailable as absent:
+        pytest.skip(absent.headline)
+    except EnvrobustError as error:
+        return str(error)
+    if scores.shape != expected.shape:
+        return f"scores of shape {scores.shape} and not {expected.shape}"
+    error, largest = np.abs(scores.astype(np.float64) - expected).max(), np.abs(expected).max()
+    return None if error <= TOLERANCE * largest else f"scores differ by {error:.3g}; the largest is {largest:.3g}"
