@@ -32,7 +32,7 @@ study: install
 		--envrobust-html=build/study.html --envrobust-markdown=build/study.md
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: install
 	$(BIN)/ruff check .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.examples import run_pytest
 
 import pytest_envrobust
 from pytest_envrobust.core.status import Status
@@ -42,13 +42,6 @@ def table(page: str, heading: str, level: str = "##") -> list[str]:
     section = text.partition(f"\n{level} {heading}\n")[2].partition("\n## ")[0]
     rows = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("|")]
     return [cell.replace("`", "") for cell in rows[2:]]
-
-
-def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest in a process of its own, and check nothing."""
-    environ = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"} | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.environ import of_this_run
 
 from pytest_envrobust.integration import benchmark, collection, fixtures, outcomes, parametrization, recording
 from pytest_envrobust.planning.catalogue import Catalogue
@@ -260,7 +261,8 @@ def _refuse(constant: str) -> None:
 def project(pytester: pytest.Pytester, warehouse: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty project."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name in filter(of_this_run, list(os.environ)):
+        monkeypatch.delenv(name)
     return Project(pytester, warehouse, shared_cache)
 
 

@@ -19,7 +19,7 @@ def colors(project):
 
 
 def test_items_ids_and_the_guess(colors) -> None:
-    result = colors.run(*MODEL, ORT, "-v")
+    result = colors.run(*MODEL, ORT, *colors.conclusive, "-v")
     result.assert_outcomes(passed=2)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from support.environ import users_environ
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 _MADE = ("__pycache__", ".pytest_cache", ".benchmarks", "build")
@@ -24,7 +25,7 @@ def run_pytest(folder: Path, *arguments: str, timeout: float = 900) -> subproces
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
-        env={name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"} | {"OMP_NUM_THREADS": "1"},
+        env=users_environ(),
         capture_output=True,
         text=True,
         timeout=timeout,
