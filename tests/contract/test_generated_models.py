@@ -29,7 +29,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 REFERENCE = Environment.parse("onnx/ort-off/cpu")
-AS_IT_IS, MADE_FIRST = 12, 2
+AS_IT_IS, MADE_FIRST = 12, 3
 """Networks for an environment that loads the file as it is, and for one that converts or compiles it first."""
 INPUTS = 6
 TOLERANCE = 1e-4
