@@ -94,10 +94,11 @@ class Network:
         content: bytes = onnx.shape_inference.infer_shapes(model, strict_mode=True).SerializeToString()
         return content
 
-    def save(self, path: Path) -> Path:
+    def save(self, path: str | Path) -> Path:
         """Write the ONNX file."""
-        path.write_bytes(self.build())
-        return path
+        target = Path(path)
+        target.write_bytes(self.build())
+        return target
 
     def inputs(self, count: int) -> NDArray[np.float32]:
         """Inputs to try it on, float32 of shape (count, channels, side, side), of several brightnesses."""

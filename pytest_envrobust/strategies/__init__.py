@@ -8,22 +8,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_envrobust.frameworks.onnx_networks import Network
+    from pytest_envrobust.frameworks.onnx_networks import Activation, BatchNorm, Conv, Network, Pool, Residual
     from pytest_envrobust.strategies.inputs import batches, images, perturbed
     from pytest_envrobust.strategies.networks import models
     from pytest_envrobust.strategies.perturbation import Perturbation, PerturbedImage
 
-__all__ = ["Network", "Perturbation", "PerturbedImage", "batches", "images", "models", "perturbed"]
+__all__ = [
+    "Activation",
+    "BatchNorm",
+    "Conv",
+    "Network",
+    "Perturbation",
+    "PerturbedImage",
+    "Pool",
+    "Residual",
+    "batches",
+    "images",
+    "models",
+    "perturbed",
+]
 
-_HOMES = {
-    "Network": "pytest_envrobust.frameworks.onnx_networks",
-    "Perturbation": "pytest_envrobust.strategies.perturbation",
-    "PerturbedImage": "pytest_envrobust.strategies.perturbation",
-    "batches": "pytest_envrobust.strategies.inputs",
-    "images": "pytest_envrobust.strategies.inputs",
-    "models": "pytest_envrobust.strategies.networks",
-    "perturbed": "pytest_envrobust.strategies.inputs",
+_NAMES = {
+    "pytest_envrobust.frameworks.onnx_networks": ("Activation", "BatchNorm", "Conv", "Network", "Pool", "Residual"),
+    "pytest_envrobust.strategies.inputs": ("batches", "images", "perturbed"),
+    "pytest_envrobust.strategies.networks": ("models",),
+    "pytest_envrobust.strategies.perturbation": ("Perturbation", "PerturbedImage"),
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,8 @@ the expression that builds it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import EnvrobustError, Unavailable
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
-from pytest_envrobust.strategies import Network, models
+from pytest_envrobust.strategies import Network, Pool, models
 from pytest_envrobust.workers.sessions import input_spec
 
 pytest.importorskip("onnx")
@@ -36,6 +37,28 @@ TOLERANCE = 1e-4
 """The largest difference, as a share of the largest score: what float32 may lose in another order of its sums."""
 ROUNDED = {"openvino-bf16"}
 """Compilers that round by intent."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an engine is known to do otherwise: the smallest network that shows it, and which others may show it too.
+
+    ``docs/hypothesis.md`` lists each.
+    """
+
+    environment: str
+    network: Network
+    touches: Callable[[Network], bool]
+
+
+def _averages_hang_over(network: Network) -> bool:
+    """Whether an average pool counts its padding, and its last window may hang over that."""
+    pools = [layer for layer in network.layers if isinstance(layer, Pool) and layer.kind == "AveragePool"]
+    return any(pool.padded and pool.counts_padding and pool.rounds_up for pool in pools)
+
+
+_AVERAGE = Pool("AveragePool", kernel=3, stride=2, padded=True, counts_padding=True, rounds_up=True)
+FINDINGS = (Finding("onnx/openvino/cpu", Network((_AVERAGE,), side=4), _averages_hang_over),)
 
 
 @cache
@@ -101,12 +124,22 @@ def results(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Results:
 def test_every_engine_gives_the_same_scores(results: Results, environment: Environment) -> None:
     plan = results.plan(environment)
     count = MADE_FIRST if plan.route.steps or plan.compiler.builds else AS_IT_IS
+    known = [finding for finding in FINDINGS if finding.environment == environment.id]
     found = []
     for network in networks(int(os.environ.get("ENVROBUST_NETWORKS", count))):
+        if any(finding.touches(network) for finding in known):
+            continue
         said = _complaint(results, network, environment)
         if said is not None:
             found.append((len(repr(network)), repr(network), said))
     assert not found, f"{len(found)} networks, the smallest of them {min(found)[1]}: {min(found)[2]}"
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.environment)
+def test_what_was_found_is_still_so(results: Results, finding: Finding) -> None:
+    complaint = _complaint(results, finding.network, Environment.parse(finding.environment))
+    assert complaint is not None, "mended: take it off FINDINGS and off docs/hypothesis.md"
+    assert complaint.startswith("scores differ")
 
 
 def _complaint(results: Results, network: Network, environment: Environment) -> str | None:

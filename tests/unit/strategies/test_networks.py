@@ -35,7 +35,7 @@ def test_the_repr_builds_the_same_network(network: Network) -> None:
 def test_the_simplest_network_has_no_layers(tmp_path: Path) -> None:
     network = find(models(), lambda _: True)
     assert network.layers == ()
-    assert network.save(tmp_path / "any.onnx").read_bytes() == network.build()
+    assert network.save(str(tmp_path / "any.onnx")).read_bytes() == network.build()
 
 
 @pytest.mark.parametrize("operator", ["Conv", "MaxPool", "AveragePool", "BatchNormalization", "Add", "Clip", "Softmax"])
