@@ -149,6 +149,8 @@ def find_disagreement(
 ) -> Disagreement | None:
     """Search for inputs that a cell and its reference label differently; the smallest such perturbation that is found.
 
+    Smallest: without any one of its changes both would agree.
+
     ``strategy`` gives pictures (`perturbed`), `LoadedInputs`, or arrays that are fed as they are, shape (N, ...). The
     search goes where the margins of both are small, as in targeted property-based testing (A. Löscher and K. Sagonas,
     2017), and shrinks what it finds. It stops after

@@ -79,17 +79,32 @@ def perturbed(
     check_hypothesis()
     from hypothesis import strategies as st
 
-    sided = {"brightness": brightness, "contrast": contrast, "rotate": rotate}
+    sided = {"contrast": contrast, "brightness": brightness, "rotate": rotate}
     kinds: dict[str, SearchStrategy[Any]] = {
         "shift": _whole("shift", shift, both_ways=True),
         "shift_down": _whole("shift", shift, both_ways=True),
         **{name: _strength(name, strength, both_ways=True) for name, strength in sided.items()},
         "blur": _strength("blur", blur),
         "noise": _strength("noise", noise),
-        "noise_seed": st.integers(0, 2**16 if _range("noise", noise)[1] else 0),
         "jpeg": _whole("jpeg", jpeg, most=99),
     }
-    return st.builds(Perturbation, **kinds).map(lambda found: PerturbedImage(found.apply(image), found))
+    given = {"shift": shift, "shift_down": shift, **sided, "blur": blur, "noise": noise, "jpeg": jpeg}
+    seeds = st.integers(0, 2**16)
+
+    @st.composite
+    def change(draw: DrawFn) -> PerturbedImage:
+        strengths = {}
+        for name, strategy in kinds.items():
+            low, high = _range(name, given[name], both_ways=name in sided or name.startswith("shift"))
+            # What is not done draws no strength: the shorter example, the one with fewer kinds of changes, is smaller.
+            if not low <= 0 <= high or (low < high and draw(st.booleans())):
+                strengths[name] = draw(strategy)
+        if strengths.get("noise"):
+            strengths["noise_seed"] = draw(seeds)
+        found = Perturbation(**strengths)
+        return PerturbedImage(found.apply(image), found)
+
+    return change()
 
 
 def batches(inputs: Batch, max_size: int | None = None) -> SearchStrategy[Batch]:

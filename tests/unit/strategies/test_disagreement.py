@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.models.inputs import Arrays, LoadedInputs
 from pytest_envrobust.models.model import Model
-from pytest_envrobust.strategies import Perturbation, batches, perturbed
+from pytest_envrobust.strategies import batches, perturbed
+from pytest_envrobust.strategies.disagreement import disagreement
 
 GRAY = np.full((8, 8, 3), 100, dtype=np.uint8)
 MODEL = Model("gray", sources={"onnx": "gray.onnx"}, inputs=Arrays(np.zeros((1, 1))))
@@ -44,13 +45,16 @@ class Brightness:
 CELL, REFERENCE = Brightness(130.0), Brightness(120.0, "onnx/ort-off/cpu")
 
 
-def test_the_smallest_perturbation_is_found_saved_and_replayed(tmp_path: Path) -> None:
+def test_a_perturbation_that_needs_each_of_its_changes_is_found_saved_and_replayed(tmp_path: Path) -> None:
     strategy = perturbed(GRAY, brightness=0.5, noise=0.1, rotate=20.0, jpeg=50)
     found = find_disagreement(CELL, REFERENCE, strategy, max_examples=1000, directory=tmp_path)
     assert found is not None
     assert found.perturbation is not None
-    assert found.perturbation == Perturbation(brightness=found.perturbation.brightness)
-    assert 20 / 255 < found.perturbation.brightness < 30 / 255
+    assert 15 / 255 < found.perturbation.brightness < 30 / 255
+    for change in ("brightness", "noise", "rotate", "jpeg"):
+        less = replace(found.perturbation, **{change: 0})
+        inputs = LoadedInputs(("less",), images=(less.apply(GRAY),))
+        assert less == found.perturbation or disagreement(CELL, REFERENCE, inputs) is None, change
     assert (found.expected, found.actual) == ((1,), (0,))
     assert found.path is not None
     assert found.path.name.startswith("gray-onnx-ort-all-cpu-")
