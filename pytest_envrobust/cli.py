@@ -1,19 +1,18 @@
-"""The `envrobust` command: doctor, report, compare."""
+"""The `envrobust` command: doctor, report, compare, merge."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 
 if TYPE_CHECKING:
-    from pytest_envrobust.reports.predictions import Predictions
+    from pytest_envrobust.reports.predictions import Joined, Predictions
     from pytest_envrobust.reports.record import Record
     from pytest_envrobust.verdicts.limits import Limit
 
@@ -54,6 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--strict", action="store_true", help="exit status 1 where a cell was lost, is graver or gives other labels"
     )
     compare.set_defaults(run=_compare)
+    merge = commands.add_parser("merge", help="put the records of several jobs together, as if one run had made them")
+    merge.add_argument("records", type=Path, nargs="+", metavar="RECORD.json", help="shards, or runs of other cells")
+    merge.add_argument(
+        "--json", type=Path, metavar="PATH", help="write the record there, and the predictions beside it"
+    )
+    merge.add_argument("--html", type=Path, metavar="PATH", help="write the HTML report there")
+    merge.add_argument("--markdown", type=Path, metavar="PATH", help="write the Markdown report there")
+    merge.add_argument("--partial", action="store_true", help="no failure where shards are missing")
+    merge.set_defaults(run=_merge)
     options = parser.parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -83,7 +91,6 @@ def _report(options: argparse.Namespace) -> int:
     from pytest_envrobust.reports.record import read_record
     from pytest_envrobust.reports.rejudging import judged_again
     from pytest_envrobust.reports.terminal import terminal_lines
-    from pytest_envrobust.reports.view import model_views
 
     limits = _limits(options)
     record = read_record(options.record)
@@ -92,13 +99,7 @@ def _report(options: argparse.Namespace) -> int:
         record = judged_again(record, predictions, limits)
     written = _written(options, record, predictions)
     print("\n".join(written or terminal_lines(record)))
-    if not limits:
-        return 0
-    rows = [(view.name, row) for view in model_views(record) for row in view.rows]
-    for name, row in rows:
-        if row.has_failed or row.status == "inconclusive":
-            print(f"{row.status}: {_named(name, row.environment, row.reason)}")
-    return int(any(row.has_failed for _, row in rows))
+    return int(bool(limits) and _tell_failures(record))
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -117,6 +118,43 @@ def _compare(options: argparse.Namespace) -> int:
     return int(options.strict and changes.is_worse)
 
 
+def _merge(options: argparse.Namespace) -> int:
+    from pytest_envrobust.reports.changes import Run
+    from pytest_envrobust.reports.merging import NOTHING_COMPARED, is_empty, merged
+    from pytest_envrobust.reports.predictions import Joined, Predictions
+    from pytest_envrobust.reports.record import read_record
+    from pytest_envrobust.reports.shards import missing_shards, shards_named
+    from pytest_envrobust.reports.terminal import terminal_lines
+
+    paths: list[Path] = options.records
+    if options.json is not None and options.json.resolve() in [path.resolve() for path in paths]:
+        raise DeclarationError(f"--json {options.json} is one of the records to merge", remedy="name another file")
+    parts = [Predictions.beside(path) for path in paths]
+    runs = [Run(str(path), read_record(path), part) for path, part in zip(paths, parts)]
+    predictions = Joined(tuple(parts))
+    record = merged(runs, ["envrobust", "merge", *map(str, paths)], predictions.scores)
+    print("\n".join([*terminal_lines(record), *_written(options, record, predictions)]))
+    failed = _tell_failures(record)
+    if is_empty(record):
+        print(f"envrobust: {NOTHING_COMPARED}")
+        failed = True
+    if (told := record["run"].get("shard")) is not None and not options.partial:
+        print(f"envrobust: {shards_named(missing_shards(told))} of {told['of']} missing (--partial lets that pass)")
+        failed = True
+    return int(failed)
+
+
+def _tell_failures(record: Record) -> bool:
+    """Say which cells failed or are inconclusive, and whether any failed."""
+    from pytest_envrobust.reports.view import model_views
+
+    rows = [(view.name, row) for view in model_views(record) for row in view.rows]
+    for name, row in rows:
+        if row.has_failed or row.status == "inconclusive":
+            print(f"{row.status}: {_named(name, row.environment, row.reason)}")
+    return any(row.has_failed for _, row in rows)
+
+
 def _limits(options: argparse.Namespace) -> dict[str, Limit]:
     """The limits that were given. Raises `DeclarationError` for a value that cannot be one."""
     from pytest_envrobust.reports.rejudging import ORIGIN
@@ -126,7 +164,7 @@ def _limits(options: argparse.Namespace) -> dict[str, Limit]:
     return {name: parse_limit(text, name, ORIGIN) for name, text in given.items() if text is not None}
 
 
-def _written(options: argparse.Namespace, record: Record, predictions: Predictions) -> list[str]:
+def _written(options: argparse.Namespace, record: Record, predictions: Predictions | Joined) -> list[str]:
     """Write what was asked for, and say where."""
     lines = []
     if options.html is not None:
@@ -140,13 +178,10 @@ def _written(options: argparse.Namespace, record: Record, predictions: Predictio
         write_markdown(record, options.markdown)
         lines.append(f"summary: {options.markdown}")
     if options.json is not None:
-        from pytest_envrobust.reports.predictions import predictions_path
         from pytest_envrobust.reports.record import write_record
 
         write_record(record, options.json)
-        copy = predictions_path(options.json)
-        if predictions.names and copy.resolve() != predictions.path.resolve():
-            shutil.copyfile(predictions.path, copy)
+        predictions.write_beside(options.json)
         lines.append(f"record: {options.json}")
     return lines
 

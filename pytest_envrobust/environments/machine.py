@@ -78,15 +78,17 @@ def scaling_governor(system: Path = Path("/sys")) -> str:
         return ""
 
 
-def machine_differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> tuple[str, ...]:
+def machine_differences(
+    now: Mapping[str, Any], then: Mapping[str, Any], when: tuple[str, str] = ("now", "then")
+) -> tuple[str, ...]:
     """What makes times of two machines incomparable, in words; none where they are alike.
 
     Both are machines as in the record, `Machine` as a dictionary. A fact that only one of them has is a difference:
-    what is not known to be the same machine is not taken for it.
+    what is not known to be the same machine is not taken for it. ``when`` is what the two are called.
     """
     facts = [(title, _stated(now.get(name)), _stated(then.get(name))) for name, title in _TITLES.items()]
-    changed = [f"{title} {earlier} then, {current} now" for title, current, earlier in facts if current != earlier]
-    return (*changed, *_feature_differences(now, then), *_memory_differences(now, then))
+    changed = [f"{title} {_both(earlier, current, when)}" for title, current, earlier in facts if current != earlier]
+    return (*changed, *_feature_differences(now, then, when), *_memory_differences(now, then, when))
 
 
 def version_differences(now: Mapping[str, str], then: Mapping[str, str], names: Iterable[str]) -> tuple[str, ...]:
@@ -102,17 +104,21 @@ def _stated(fact: Any) -> str:
     return _UNKNOWN if fact is None or fact == "" else str(fact)
 
 
-def _feature_differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> Iterator[str]:
+def _both(earlier: str, current: str, when: tuple[str, str]) -> str:
+    return f"{earlier} {when[1]}, {current} {when[0]}"
+
+
+def _feature_differences(now: Mapping[str, Any], then: Mapping[str, Any], when: tuple[str, str]) -> Iterator[str]:
     current, earlier = set(now.get("features") or ()), set(then.get("features") or ())
-    only = [(earlier - current, "then"), (current - earlier, "now")]
-    if said := [f"{_shortened(sorted(names))} only {when}" for names, when in only if names]:
+    only = [(earlier - current, when[1]), (current - earlier, when[0])]
+    if said := [f"{_shortened(sorted(names))} only {where}" for names, where in only if names]:
         yield f"processor features {', '.join(said)}"
 
 
-def _memory_differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> Iterator[str]:
+def _memory_differences(now: Mapping[str, Any], then: Mapping[str, Any], when: tuple[str, str]) -> Iterator[str]:
     current, earlier = now.get("memory_bytes") or 0, then.get("memory_bytes") or 0
     if abs(current - earlier) > MEMORY_SHARE * max(current, earlier):
-        yield f"memory {_gib(earlier)} then, {_gib(current)} now"
+        yield f"memory {_both(_gib(earlier), _gib(current), when)}"
 
 
 def _gib(size: int) -> str:

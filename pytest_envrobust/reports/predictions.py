@@ -6,7 +6,7 @@ import io
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ THUMBNAIL_SIDE = 128
 """Pixels of a thumbnail's longer side, at most."""
 MAPPED_FROM = 1 << 24
 """Bytes from which scores stay in their file."""
+_COPIED_AT_ONCE = 1 << 20
 _QUALITY = 80
 _THUMBNAIL = "thumbnail-"
 _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
@@ -141,10 +142,69 @@ class Predictions:
         name = f"{_THUMBNAIL}{input_digest}"
         return self._read(name).tobytes() if name in self.names else None
 
+    def copy_into(self, together: zipfile.ZipFile, names: Collection[str]) -> None:
+        """Copy those of its arrays into another file. Raises `DeclarationError` if broken."""
+        if not names:
+            return
+        with _readable(self.path), zipfile.ZipFile(self.path) as own:
+            for name in sorted(names):
+                # a fixed date: the same arrays make the same file
+                info = zipfile.ZipInfo(f"{name}.npy")
+                info.compress_type = zipfile.ZIP_DEFLATED
+                with own.open(info.filename) as source, together.open(info, "w", force_zip64=True) as target:
+                    shutil.copyfileobj(source, target, _COPIED_AT_ONCE)
+
+    def write_beside(self, record_path: Path) -> None:
+        """Write all of it beside another record; nothing leaves no file. Raises `DeclarationError` where it cannot."""
+        target = predictions_path(record_path)
+        if target.resolve() == self.path.resolve():
+            return
+        try:
+            if self.names:
+                shutil.copyfile(self.path, target)
+            else:
+                target.unlink(missing_ok=True)
+        except OSError as error:
+            raise DeclarationError(f"predictions {str(target)!r} cannot be written", cause=str(error)) from None
+
     def _read(self, name: str) -> NDArray[Any]:
         with _readable(self.path), np.load(self.path, allow_pickle=False) as archive:
             found: NDArray[Any] = archive[name]
             return found
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The predictions of several records as one. What several have under one name is the same: names are digests."""
+
+    parts: tuple[Predictions, ...]
+
+    def scores(self, digest: str) -> NDArray[Any] | None:
+        """Scores of shape (N, classes); ``None`` where no part has any. Raises `DeclarationError` if broken."""
+        return next((found for part in self.parts if (found := part.scores(digest)) is not None), None)
+
+    def thumbnail(self, input_digest: str) -> bytes | None:
+        """The bytes of a JPEG; ``None`` where no part has one. Raises `DeclarationError` if broken."""
+        return next((found for part in self.parts if (found := part.thumbnail(input_digest)) is not None), None)
+
+    def write_beside(self, record_path: Path) -> None:
+        """Write all of it beside a record, whole or not at all; where there is nothing, no file is left.
+
+        One array at a time goes from file to file, so that many need no memory. Raises `DeclarationError` where a part
+        is broken, or the place cannot be written.
+        """
+        target = predictions_path(record_path)
+        try:
+            if not any(part.names for part in self.parts):
+                target.unlink(missing_ok=True)
+                return
+            with written_whole(target) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as together:
+                written: set[str] = set()
+                for part in self.parts:
+                    part.copy_into(together, part.names - written)
+                    written |= part.names
+        except OSError as error:
+            raise DeclarationError(f"predictions {str(target)!r} cannot be written", cause=str(error)) from None
 
 
 def encode_thumbnail(image: NDArray[np.uint8]) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.shard import MOST
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.reports.files import write_text
 
@@ -52,6 +53,8 @@ def _flaw(record: Record) -> str:
             return f"it has no {name}"
     if not all(isinstance(model, dict) and "name" in model for model in record["models"]):
         return "one of its models has no name"
+    if "shard" in record["run"] and not _is_shard(record["run"]["shard"]):
+        return "its shard cannot be read"
     statuses = {status.value for status in Status}
     for number, cell in enumerate(record["cells"]):
         if not isinstance(cell, dict) or cell.get("status") not in statuses:
@@ -59,3 +62,17 @@ def _flaw(record: Record) -> str:
         if "environment" in cell and not {"model", "reference"} <= cell.keys():
             return f"cell {number} has no model or no reference"
     return ""
+
+
+def _is_shard(told: Any) -> bool:
+    """Whether it says which shards of how many these are, and names cells where it names any."""
+    if not isinstance(told, dict) or not isinstance(told.get("of"), int) or told["of"] > MOST:
+        return False
+    numbers, whole = told.get("numbers"), told.get("whole", [])
+    return (
+        isinstance(numbers, list)
+        and bool(numbers)
+        and all(isinstance(number, int) and 1 <= number <= told["of"] for number in numbers)
+        and isinstance(whole, list)
+        and all(isinstance(cell, list) and [type(part) for part in cell] == [str, str] for cell in whole)
+    )

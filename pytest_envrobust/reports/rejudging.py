@@ -108,7 +108,8 @@ class _Run:
         """Of the output that the cell is compared with; ``None`` where that is none of this run's."""
         if "reference_run" in self.record["run"]:
             return None
-        return self.digests.get((entry["model"], entry["reference"]))
+        own: str | None = entry.get("reference_digest")  # of several jobs each had a reference of its own
+        return own or self.digests.get((entry["model"], entry["reference"]))
 
     def noise(self, entry: Entry) -> float | None:
         """The noise of the reference, which any cell's comparison may have measured."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_envrobust.comparison.adequacy import Adequacy
 from pytest_envrobust.reports.figures import was_timed
+from pytest_envrobust.reports.shards import shard_notice
 from pytest_envrobust.reports.words import clock_name, counted, listed, percent
 
 GRAVITY = (
@@ -195,6 +196,10 @@ def _judged(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def run_notices(run: Mapping[str, Any]) -> list[str]:
     """What a reader must know of the run before its figures, one line each."""
     said = []
+    if told := run.get("shard"):
+        notice = shard_notice(told)
+        said.append(f"{notice[0].upper()}{notice[1:]}.")
+    said += run.get("notices", ())
     if run.get("preprocess_from") == "reference":
         said.append("Every source was given the reference's preprocessing, not its own: labels differ by that too.")
     if earlier := run.get("reference_run"):

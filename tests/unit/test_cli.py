@@ -1,4 +1,4 @@
-"""The command line: reports drawn again, limits judged again, runs compared."""
+"""The command line: reports drawn again, limits judged again, runs compared and merged."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from support.records import synthetic
 
 from pytest_envrobust.cli import main
+from pytest_envrobust.core.shard import Shard
 from pytest_envrobust.reports.predictions import Predictions
 from pytest_envrobust.reports.record import SCHEMA_VERSION, read_record
 from pytest_envrobust.reports.terminal import terminal_lines
@@ -188,7 +189,9 @@ def test_compare_writes_a_page(run: Path, capsys: Output) -> None:
         ('{"schema_version": 99}', "has schema version 99: this release reads"),
     ],
 )
-@pytest.mark.parametrize("command", [["report"], ["compare", "run.json"]], ids=lambda command: command[0])
+@pytest.mark.parametrize(
+    "command", [["report"], ["compare", "run.json"], ["merge", "run.json"]], ids=lambda command: command[0]
+)
 def test_a_file_that_is_no_record_is_refused_in_one_line(
     run: Path, capsys: Output, command: list[str], text: str | None, cause: str
 ) -> None:
@@ -199,6 +202,108 @@ def test_a_file_that_is_no_record_is_refused_in_one_line(
     assert "'odd.json'" in error
     assert cause in error
     assert error.count("\n") == 1
+
+
+def shards(run: Path, of: int, **change: Any) -> list[str]:
+    """The records, with predictions, that the jobs of a matrix would have written of the run; names of the files."""
+    names = list(dict.fromkeys((cell["model"], cell["environment"]) for cell in read_record(run)["cells"]))
+    found = []
+    for number in range(1, of + 1):
+        share = Shard(number, of).share(names)
+
+        def split(record: dict[str, Any], number: int = number, share: frozenset[Any] = share) -> None:
+            record["cells"] = [cell for cell in record["cells"] if (cell["model"], cell["environment"]) in share]
+            record["run"]["shard"] = {"numbers": [number], "of": of, "whole": [list(name) for name in names], **change}
+
+        path = changed(run, split, f"shard-{number}.json")
+        path.with_suffix(".npz").write_bytes(run.with_suffix(".npz").read_bytes())
+        found.append(str(path))
+    return found
+
+
+@pytest.fixture
+def passing(run: Path) -> Path:
+    """The record without the cell that crashed."""
+    copy = changed(run, lambda record: record["cells"].pop(), "passing.json")
+    for cell in read_record(copy)["cells"]:
+        assert cell["status"] in ("passed", "unavailable", "failed")
+    run.with_suffix(".npz").rename(copy.with_suffix(".npz"))
+
+    def forgive(record: dict[str, Any]) -> None:
+        for cell in record["cells"]:
+            cell["status"] = "passed" if cell["status"] == "failed" else cell["status"]
+
+    return changed(copy, forgive, "passing.json")
+
+
+def test_merge_puts_shards_together_and_writes_what_is_asked_for(passing: Path, capsys: Output) -> None:
+    out = ["--json", "new/all.json", "--html", "all.html", "--markdown", "all.md"]
+    assert main(["merge", *shards(passing, 3), *out]) == 0
+    table = terminal_lines(read_record(passing))
+    said = ["report: all.html", "summary: all.md", "record: new/all.json"]
+    assert capsys.readouterr().out.splitlines() == [*table, *said]
+    record = read_record(Path("new/all.json"))
+    assert record["cells"] == read_record(passing)["cells"]
+    assert Predictions.beside(Path("new/all.json")).names == Predictions.beside(passing).names
+    assert main(["compare", str(passing), "new/all.json", "--strict"]) == 0
+    assert main(["report", "new/all.json", "--min-label-agreement", "0"]) == 0
+
+
+def test_merge_fails_where_a_cell_failed_and_says_why(run: Path, capsys: Output) -> None:
+    assert main(["merge", *shards(run, 2)]) == 1
+    assert "crashed: model-0 in torch/tvm-o2/cpu: crashed at stage compile" in capsys.readouterr().out
+
+
+def test_merge_fails_where_shards_are_missing_unless_that_is_meant(passing: Path, capsys: Output) -> None:
+    first, _, third, _ = shards(passing, 4)
+    assert main(["merge", first, third]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Shards 1 and 3 of 4: 4 of 8 cells; the other 4 are in shards 2 and 4."
+    assert lines[-1] == "envrobust: shards 2 and 4 of 4 missing (--partial lets that pass)"
+    assert main(["merge", first, third, "--partial", "--json", "some.json"]) == 0
+    assert main(["report", "some.json"]) == 0
+    assert "Shards 1 and 3 of 4: " in capsys.readouterr().out
+
+
+def test_merge_fails_where_nothing_was_compared(passing: Path, capsys: Output) -> None:
+    def forget(record: dict[str, Any]) -> None:
+        for cell in record["cells"]:
+            cell["compared"] = False
+
+    assert main(["merge", *shards(changed(passing, forget, "passing.json"), 2), "--partial"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("envrobust: nothing was compared: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["shard-1.json", "shard-1.json"], "shard 1/2 is in both 'shard-1.json' and 'shard-1.json' (give each shard"),
+        (["passing.json", "passing.json"], "test_labels[model-0-torch/eager/cpu] is in both 'passing.json' and "),
+        (["shard-1.json", "shard-2.json", "--json", "./shard-2.json"], "--json shard-2.json is one of the records to"),
+        (["shard-1.json", "shard-2.json", "--json", "passing.npz/all.json"], "record 'passing.npz/all.json' cannot be"),
+        (["shard-1.json", "gone.json"], "'gone.json' is no record of a run: "),
+        (["shard-1.json", "passing.npz"], "'passing.npz' is no record of a run: "),
+    ],
+)
+def test_merge_refuses_in_one_line(passing: Path, capsys: Output, arguments: list[str], message: str) -> None:
+    shards(passing, 2)
+    assert main(["merge", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"envrobust: {message}")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "shard",
+    [
+        *(None, [], {}, {"numbers": [1]}, {"numbers": [], "of": 2}, {"numbers": [3], "of": 2}),
+        *({"numbers": ["1"], "of": 2}, {"numbers": [1], "of": 2, "whole": [["model"]]}),
+    ],
+)
+def test_a_shard_that_is_none_is_refused(run: Path, capsys: Output, shard: Any) -> None:
+    changed(run, lambda record: record["run"].update(shard=shard), "odd.json")
+    assert main(["merge", "odd.json"]) == 2
+    assert capsys.readouterr().err == "envrobust: 'odd.json' is no record of a run: its shard cannot be read\n"
 
 
 def test_broken_predictions_are_refused_in_one_line(run: Path, capsys: Output) -> None:

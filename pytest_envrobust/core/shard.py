@@ -1,0 +1,107 @@
+"""Shards: the cells of a run dealt out to the jobs of a CI matrix, from their names alone."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import DeclarationError
+
+CellName = tuple[str, str]
+"""A model's name and an environment's id."""
+
+MOST = 9999
+"""Shards of a run, at most."""
+_FORM = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Shard ``number`` of ``of``, counted from 1."""
+
+    number: int
+    of: int
+
+    @classmethod
+    def parse(cls, text: str, origin: str) -> Shard:
+        """``3/8``. Raises `DeclarationError`, which names ``origin``, for anything that is no shard."""
+        found = _FORM.fullmatch(text.strip())
+        number, of = map(int, found.groups()) if found else (0, 0)
+        if not 1 <= number <= of:
+            cause = f"it is K/N, the K-th of N shards; K is 1 to N, and N at most {MOST}"
+            raise DeclarationError(f"{origin} {text}", cause=cause)
+        return cls(number, of)
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the only one."""
+        return self.of == 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the one that takes what is no cell."""
+        return self.number == 1
+
+    def share(self, cells: Iterable[CellName]) -> frozenset[CellName]:
+        """The cells of this shard, from all that there are; see `dealt`."""
+        return shares(cells, [self.number], self.of)
+
+
+def shares(cells: Iterable[CellName], numbers: Iterable[int], of: int) -> frozenset[CellName]:
+    """The cells of these shards of ``of``, from all that there are; see `dealt`."""
+    hands = dealt(cells, of)
+    return frozenset(cell for number in numbers if number <= len(hands) for cell in hands[number - 1])
+
+
+def dealt(cells: Iterable[CellName], of: int) -> list[list[CellName]]:
+    """The cells of each shard; of more shards than there are cells, those that got one.
+
+    Every cell is in one shard, and two shards differ by one cell at most. It depends on the names alone, in whatever
+    order they come: what is installed on a machine changes nothing. The cells of one engine are spread over the shards,
+    and so are those of one model: they cost about the same, and a job with all that is slow would keep the others
+    waiting.
+    """
+    every = sorted(set(cells), key=_kin)
+    hands = [_Hand() for _ in range(min(of, len(every)))]
+    for cell in every:
+        kind = _engine(cell), cell[0]
+        min(hands, key=partial(_Hand.rank, kind=kind)).take(cell, kind)
+    return [hand.cells for hand in hands]
+
+
+class _Hand:
+    """What one shard has got so far."""
+
+    def __init__(self) -> None:
+        self.cells: list[CellName] = []
+        self._engines: Counter[str] = Counter()
+        self._models: Counter[str] = Counter()
+
+    def rank(self, kind: tuple[str, str]) -> tuple[int, int, int]:
+        """The lowest takes a cell of that engine and model: fewest cells, then of the engine, then of the model."""
+        engine, model = kind
+        return len(self.cells), self._engines[engine], self._models[model]
+
+    def take(self, cell: CellName, kind: tuple[str, str]) -> None:
+        self.cells.append(cell)
+        self._engines.update(kind[:1])
+        self._models.update(kind[1:])
+
+
+def _kin(cell: CellName) -> tuple[str, ...]:
+    """What makes the cells of one engine neighbors."""
+    model, name = cell
+    environment = Environment.parse(name)
+    return environment.compiler, environment.framework, environment.device, model
+
+
+def _engine(cell: CellName) -> str:
+    """What comes before the level in a compiler's name: ``tvm`` of ``tvm-o3``."""
+    return Environment.parse(cell[1]).compiler.partition("-")[0]
