@@ -101,6 +101,11 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add("--envrobust-json", metavar="PATH", help="write the record of this run there, and the predictions beside it")
     add("--envrobust-html", metavar="PATH", help="write a report of this run there, one self-contained page")
     add("--envrobust-markdown", metavar="PATH", help="write a short report of this run there, for a CI job's summary")
+    add(
+        "--envrobust-shard",
+        metavar="K/N",
+        help="run the K-th of N shards of the cells, for a CI matrix; `envrobust merge` puts the records together",
+    )
     add("--envrobust-cache-dir", metavar="DIR", help="where converted and compiled files are kept")
     add("--envrobust-cache-clear", action="store_true", help="remove all converted and compiled files first")
     add(

@@ -12,6 +12,7 @@ def register(config: pytest.Config) -> None:
     from pytest_envrobust.integration.laboratory import Laboratory
     from pytest_envrobust.integration.recording import Recorder, WorkerRecorder
     from pytest_envrobust.integration.settings import read_settings
+    from pytest_envrobust.integration.sharding import Sharding
     from pytest_envrobust.planning.catalogue import Catalogue
 
     catalogue = Catalogue()
@@ -28,5 +29,7 @@ def register(config: pytest.Config) -> None:
     manager.register(benchmark.fixtures_for(config), "envrobust-benchmark")
     manager.register(property_tests.PropertyTests(), "envrobust-property-tests")
     manager.register(outcomes.Outcomes(laboratory), "envrobust-outcomes")
+    if laboratory.settings.shard is not None:
+        manager.register(Sharding(laboratory, laboratory.settings.shard), "envrobust-sharding")
     in_xdist_worker = hasattr(config, "workerinput")
     manager.register((WorkerRecorder if in_xdist_worker else Recorder)(laboratory), "envrobust-recorder")

@@ -126,6 +126,9 @@ def _measured(cell: Cell, laboratory: Laboratory) -> Entry:
         found["invariants"] = [asdict(invariant) for invariant in cell.invariants]
     if cell.latency is not None:
         found["latency"] = _latency(cell)
+    with_this_runs = cell.scores is not None or (cell.comparison is not None and cell.label_reference is None)
+    if with_this_runs and not cell.is_reference:
+        found["reference_digest"] = laboratory.reference_run(cell.case).digest
     if run.has_predictions:
         predictions = run.predictions
         if predictions.timing.calls:

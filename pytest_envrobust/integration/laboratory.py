@@ -39,6 +39,7 @@ from pytest_envrobust.workers.workshop import Workshop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_envrobust.core.shard import CellName
     from pytest_envrobust.integration.settings import Settings
     from pytest_envrobust.planning.catalogue import Catalogue
     from pytest_envrobust.verdicts.limits import Limit
@@ -53,6 +54,7 @@ class Laboratory:
     def __init__(self, config: pytest.Config, catalogue: Catalogue, settings: Settings) -> None:
         self.config, self.catalogue, self.settings = config, catalogue, settings
         self.left_out = LeftOut()
+        self.whole: Sequence[CellName] | None = None
         self.started = time.time()
         self._workshop: Workshop | None = None
         self._pool: Pool | None = None
@@ -138,6 +140,17 @@ class Laboratory:
     def described_models(self) -> list[dict[str, Any]]:
         """What the record says of the models that were used, as plain data."""
         return [{**run.described(), **self._described_adequacy(name)} for name, run in self._models.items()]
+
+    def described_shard(self) -> dict[str, Any] | None:
+        """What the record says of the shard that this run is; ``None`` where it is none.
+
+        ``whole`` has the cells of all shards, in the run's order, once they were collected.
+        """
+        shard = self.settings.shard
+        if shard is None:
+            return None
+        whole = {} if self.whole is None else {"whole": [list(cell) for cell in self.whole]}
+        return {"numbers": [shard.number], "of": shard.of, **whole}
 
     def _described_adequacy(self, model: str) -> dict[str, Any]:
         """What the model's inputs can tell, by reference."""

@@ -25,7 +25,10 @@ _MALFORMED: pytest.StashKey[DeclarationError] = pytest.StashKey()
 """What is wrong with an item's limitation."""
 
 _FLAGS = ("--envrobust", "--envrobust-strict", "--envrobust-cache-clear")
-_NOT_RERUN = ("--envrobust-cache-clear", "--envrobust-json", "--envrobust-html", "--envrobust-markdown")
+_NOT_RERUN = (
+    *("--envrobust-cache-clear", "--envrobust-json", "--envrobust-html", "--envrobust-markdown"),
+    "--envrobust-shard",  # dealt out by itself, the item would be in another one
+)
 
 
 def refuse(error: EnvrobustError) -> NoReturn:
@@ -68,7 +71,7 @@ class Outcomes:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Known limitations are strict expected failures in the environments they name."""
         for item in items:
-            case = _case(item)
+            case = case_of(item)
             if case is not None:
                 for marker in item.iter_markers("envrobust_limitation"):
                     try:
@@ -83,7 +86,7 @@ class Outcomes:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """A limitation that cannot be read fails its items: ignored, it would hide what it was meant to say."""
         error = item.stash.get(_MALFORMED, None)
-        case = _case(item)
+        case = case_of(item)
         if error is not None and case is not None:
             item.stash[SUBJECT] = case
             refuse(error)
@@ -157,7 +160,8 @@ def _error_of(call: pytest.CallInfo[None]) -> BaseException | None:
     return error
 
 
-def _case(item: pytest.Item) -> Case | None:
+def case_of(item: pytest.Item) -> Case | None:
+    """The case that an item is about; ``None`` for an ordinary test, or where the declaration is at fault."""
     callspec = getattr(item, "callspec", None)
     case = callspec.params.get(CASE_FIXTURE) if callspec is not None else getattr(item, "case", None)
     return case if isinstance(case, Case) else None

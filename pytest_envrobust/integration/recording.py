@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from pytest_envrobust.environments.availability import versions
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.integration.known_flips import ledger_faults, write_flips
 from pytest_envrobust.integration.laboratory import KEPT
-from pytest_envrobust.reports.analysis import analyse
+from pytest_envrobust.reports.merging import NOTHING_COMPARED, analysed, joined_models
 from pytest_envrobust.reports.record import new_record, write_record
 from pytest_envrobust.reports.terminal import terminal_lines
 
@@ -24,9 +23,11 @@ if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
     from pytest_envrobust.reports.record import Record
 
-NOTHING_COMPARED = "nothing was compared: no environment's labels or time were held against a reference"
+NOTHING_HERE = "nothing was compared in this shard; `envrobust merge` fails where nothing was in any"
 MODELS = "envrobust_models"
 """Key under which an xdist worker sends what it knows of the models."""
+WHOLE = "envrobust_whole"
+"""Key under which it sends the cells of all shards, where it runs those of one."""
 
 
 class Recorder:
@@ -38,6 +39,7 @@ class Recorder:
         self._models: dict[str, dict[str, Any]] = {}
         self._record: Record | None = None
         self._troubles: list[str] = []
+        self._remarks: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take an item's entry from its report."""
@@ -52,20 +54,25 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take what an xdist worker knows of the models."""
-        self._learn(getattr(node, "workeroutput", {}).get(MODELS, []))
+        """Take what an xdist worker knows of the models and of the run's cells."""
+        output = getattr(node, "workeroutput", {})
+        self._learn(output.get(MODELS, []))
+        if output.get(WHOLE) is not None:
+            self._laboratory.whole = output[WHOLE]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the record and the reports; a run in which nothing was compared fails."""
+        """Write the record and the reports; a run in which nothing was compared fails, one shard of it does not."""
         self._learn(self._laboratory.described_models())
         self._record = self._made()
         try:
             self._write(self._record)
         except EnvrobustError as error:
             self._troubles.append(str(error))
-        if self._is_empty(exitstatus) and not session.config.getoption("collectonly"):
-            self._troubles.append(NOTHING_COMPARED)
+        if self._is_partial and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK  # all are in other shards
+        if not session.config.getoption("collectonly"):
+            self._say_if_empty(exitstatus)
         if self._entries:
             self._troubles += self._ledger_lines(self._record)
         if self._troubles and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
@@ -73,7 +80,7 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Draw the table, and say what is wrong with the run."""
-        if self._entries and self._record is not None:
+        if self._record is not None and (self._entries or "shard" in self._record["run"]):
             terminalreporter.section("envrobust")
             for line in terminal_lines(self._record):
                 terminalreporter.write_line(line)
@@ -81,6 +88,8 @@ class Recorder:
         for name, path in (("record", settings.json), ("report", settings.html), ("summary", settings.markdown)):
             if path is not None:
                 terminalreporter.write_line(f"{name}: {path}")
+        for remark in self._remarks:
+            terminalreporter.write_line(f"envrobust: {remark}")
         for trouble in self._troubles:
             terminalreporter.write_line(f"envrobust: {trouble}", red=True, bold=True)
 
@@ -97,21 +106,23 @@ class Recorder:
 
     def _learn(self, models: list[dict[str, Any]]) -> None:
         """Put together what several processes know of a model: each has loaded some of its sources only."""
-        for model in models:
-            known = self._models.get(model["name"], {})
-            merged = {**known, **model}
-            for part in ("sources", "guesses", "adequacy"):
-                if part in merged:
-                    merged[part] = _together(known.get(part, {}), model.get(part, {}))
-            self._models[model["name"]] = merged
+        self._models = {model["name"]: model for model in joined_models([*self._models.values(), *models])}
 
-    def _is_empty(self, exitstatus: int) -> bool:
-        """Nothing compared, though cells were there or the user asked for the run by the flag."""
-        if any(entry.get("compared") for entry in self._entries):
-            return False
-        asked = self._laboratory.config.getoption("envrobust") is True
+    def _say_if_empty(self, exitstatus: int) -> None:
+        """A run in which nothing was compared fails, where cells were there or the user asked for it by the flag."""
         usual = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.TESTS_FAILED)
-        return usual and (asked or bool(self._entries))
+        if not usual or any(entry.get("compared") for entry in self._entries):
+            return
+        if self._is_partial:
+            self._remarks.append(NOTHING_HERE)
+        elif self._laboratory.config.getoption("envrobust") is True or self._entries:
+            self._troubles.append(NOTHING_COMPARED)
+
+    @property
+    def _is_partial(self) -> bool:
+        """Whether this is one of several shards of a run that has cells."""
+        shard, whole = self._laboratory.settings.shard, self._laboratory.whole
+        return shard is not None and not shard.is_whole and bool(whole)
 
     def _write(self, record: Record) -> None:
         """Whatever the user asked for. Raises `DeclarationError` where a place cannot be written."""
@@ -150,33 +161,25 @@ class Recorder:
                 name: {"python": given.python, "version": given.version, "packages": dict(given.packages)}
                 for name, given in laboratory.settings.interpreters.items()
             }
+        if (shard := laboratory.described_shard()) is not None:
+            run["shard"] = shard
         if laboratory.earlier is not None:
             run["reference_run"] = laboratory.earlier.described()
-        return new_record(run, [self._analysed(model) for model in self._models.values()], self._entries)
-
-    def _analysed(self, model: dict[str, Any]) -> dict[str, Any]:
-        cells = [entry for entry in self._entries if entry.get("model") == model["name"]]
-        analysis = analyse(model, cells, self._laboratory.kept.scores)
-        return model if analysis is None else {**model, "analysis": analysis}
+        models = [analysed(model, self._entries, laboratory.kept.scores) for model in self._models.values()]
+        return new_record(run, models, self._entries)
 
 
 class WorkerRecorder:
-    """Lives in an xdist worker: sends what it knows of the models to the controller."""
+    """Lives in an xdist worker: sends what it knows to the controller."""
 
     def __init__(self, laboratory: Laboratory) -> None:
         self._laboratory = laboratory
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hand over what this worker knows of the models."""
-        session.config.workeroutput[MODELS] = self._laboratory.described_models()  # type: ignore[attr-defined]
-
-
-def _together(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, by framework; what only one of them says of a framework is kept."""
-    both = {**known, **more}
-    return {
-        name: {**known.get(name, {}), **value} if isinstance(value, dict) else value for name, value in both.items()
-    }
+        """Hand over what this worker knows of the models and of the run's cells."""
+        output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
+        output[MODELS] = self._laboratory.described_models()
+        output[WHOLE] = self._laboratory.whole
 
 
 def _own_version() -> str:

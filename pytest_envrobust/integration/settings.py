@@ -15,6 +15,7 @@ from pytest_envrobust.backends.base import Option
 from pytest_envrobust.comparison.invariants import INVARIANTS
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.core.shard import Shard
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
 from pytest_envrobust.environments.selection import check_patterns
@@ -56,6 +57,7 @@ class Settings:
     ledger_path: Path = field(default_factory=lambda: Path(LEDGER))
     ledger: Ledger = field(default_factory=Ledger)
     updates_ledger: bool = False
+    shard: Shard | None = None
     json: Path | None = None
     html: Path | None = None
     markdown: Path | None = None
@@ -115,6 +117,7 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         ledger_path=_ledger_path(config),
         ledger=_ledger(config, catalogue),
         updates_ledger=_updates_ledger(config),
+        shard=_shard(config),
         json=_path(config, "json"),
         html=_path(config, "html"),
         markdown=_path(config, "markdown"),
@@ -154,6 +157,11 @@ def _updates_ledger(config: pytest.Config) -> bool:
             remedy="run it without -n",
         )
     return asked
+
+
+def _shard(config: pytest.Config) -> Shard | None:
+    text = config.getoption("envrobust_shard")
+    return None if text is None else Shard.parse(text, "--envrobust-shard")
 
 
 def _stops_early(config: pytest.Config) -> bool:
