@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from pytest_envrobust.core.shard import CellName
+from pytest_envrobust.environments.machine import machine_differences
 from pytest_envrobust.reports.analysis import ScoresOf, analyse
 from pytest_envrobust.reports.changes import Run
+from pytest_envrobust.reports.figures import was_timed
 from pytest_envrobust.reports.merge_checks import check_mergeable
 from pytest_envrobust.reports.merge_notices import merge_notices, shared_machine, shared_versions
 from pytest_envrobust.reports.record import Record, new_record
@@ -34,7 +36,9 @@ def merged(runs: Sequence[Run], command: Sequence[str], scores_of: ScoresOf) -> 
     models = joined_models(model for run in runs for model in run.record["models"])
     order = {name: place for place, name in enumerate(dict.fromkeys(cell.get("model") for cell in cells))}
     models.sort(key=lambda model: order.get(model["name"], len(order)))
-    return new_record(_run(runs, command), [analysed(model, cells, scores_of) for model in models], cells)
+    run = _run(runs, command)
+    comparable = _with_comparable_times(cells, run["parts"])
+    return new_record(run, [analysed(model, comparable, scores_of) for model in models], cells)
 
 
 def joined_models(models: Iterable[Mapping[str, Any]]) -> list[Entry]:
@@ -89,6 +93,17 @@ def _cells(runs: Sequence[Run]) -> list[Entry]:
                 faults.add(entry.get("nodeid", ""))
             found.append(entry)
     return sorted(found, key=lambda entry: place.get((entry.get("model", ""), entry.get("environment", "")), -1))
+
+
+def _with_comparable_times(cells: Sequence[Entry], parts: Sequence[Mapping[str, Any]]) -> Sequence[Entry]:
+    """The entries without times that mean nothing beside those of another machine.
+
+    These are the times of calls that gave the predictions; ratios to a reference in the same job do mean something.
+    """
+    first, *others = (part.get("machine", {}) for part in parts)
+    if not any(machine_differences(machine, first) for machine in others):
+        return cells
+    return [{name: value for name, value in cell.items() if name != "latency" or was_timed(value)} for cell in cells]
 
 
 def _run(runs: Sequence[Run], command: Sequence[str]) -> Entry:

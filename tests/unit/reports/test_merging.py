@@ -279,6 +279,22 @@ def test_machines_and_versions_that_differ_are_told_and_not_taken_for_one(whole:
     ]
 
 
+def test_times_that_nobody_asked_for_are_not_compared_between_machines(whole: Synthetic) -> None:
+    def largest(change: Change) -> list[float]:
+        runs = [
+            Run(
+                run.name, {**run.record, "cells": [{**cell} for cell in run.record["cells"] if "labels" in cell]}, whole
+            )
+            for run in split(whole, 3)
+        ]
+        change(runs[1].record["run"])
+        entries = [entry for model in together(runs)["models"] for entry in model["analysis"]["sensitivity"]]
+        return [entry["time"]["largest"] for entry in entries if "time" in entry]
+
+    assert largest(lambda run: None)
+    assert not largest(lambda run: run.update(machine={**run["machine"], "cores": 99}))
+
+
 def test_memory_may_differ_a_little(runs: list[Run]) -> None:
     size = runs[0].record["run"]["machine"]["memory_bytes"]
     runs[1].record["run"]["machine"] = {**runs[1].record["run"]["machine"], "memory_bytes": int(size * 0.98)}
