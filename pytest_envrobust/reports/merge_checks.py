@@ -25,6 +25,8 @@ _SOURCE = {
     "label_offset": "another label offset",
 }
 """What must be the same of a source."""
+_OF_CODE = frozenset({"torch", "keras"})
+"""Frameworks whose sources are code: their digests are over that, the framework's own, and Python's build too."""
 _SETTINGS = {"threads": "--envrobust-threads", "preprocess_from": "--envrobust-preprocess-from"}
 """Settings that make cells incomparable where they differ. Limits are none: each cell says what it was held against."""
 
@@ -108,7 +110,7 @@ def _check_models(runs: Sequence[Run]) -> None:
     for run in runs:
         for model in run.record["models"]:
             for other, earlier in known.setdefault(model["name"], []):
-                if flaw := next(_model_differences(earlier, model), ""):
+                if flaw := next(_model_differences(earlier, model, code_may_differ=_code_may_differ(other, run)), ""):
                     raise DeclarationError(
                         f"model {model['name']!r} is another one in {run.name!r} than in {other.name!r}",
                         cause=flaw,
@@ -117,7 +119,17 @@ def _check_models(runs: Sequence[Run]) -> None:
             known[model["name"]].append((run, model))
 
 
-def _model_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+def _code_may_differ(one: Run, other: Run) -> bool:
+    """Whether other Pythons, packages or systems may be all that makes digests of code differ between two runs."""
+    told = one.record["run"], other.record["run"]
+    machines = [run.get("machine", {}) for run in told]
+    versions = [run.get("versions", {}) for run in told]
+    return any(machines[0].get(fact) != machines[1].get(fact) for fact in ("python", "architecture", "system")) or any(
+        versions[0][name] != versions[1][name] for name in versions[0].keys() & versions[1].keys()
+    )
+
+
+def _model_differences(one: Mapping[str, Any], other: Mapping[str, Any], *, code_may_differ: bool) -> Iterator[str]:
     for key, said in _INPUTS.items():
         if _differ(one, other, key):
             numbers = ""
@@ -128,7 +140,8 @@ def _model_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iter
     for framework in sources[0]:
         for key, said in _SOURCE.items():
             old, new = sources[0][framework], sources[1].get(framework, {})
-            if _differ(old, new, key):
+            is_excused = code_may_differ and key == "digest" and framework in _OF_CODE
+            if _differ(old, new, key) and not is_excused:
                 texts = [str(each[key])[:12] if key == "digest" else str(each[key]) for each in (old, new)]
                 yield f"its {framework} source has {said}: {texts[0]} there, {texts[1]} here"
 

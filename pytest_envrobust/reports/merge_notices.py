@@ -30,9 +30,10 @@ def shared_versions(versions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def merge_notices(runs: Sequence[Run]) -> Iterator[str]:
     """One sentence each, those of parts that were merged before among them."""
-    yield from dict.fromkeys(notice for run in runs for notice in run.record["run"].get("notices", ()))
+    yield from (notice for run in runs for notice in run.record["run"].get("notices", ()))
     yield from _machines(runs)
     yield from _versions(runs)
+    yield from _sources(runs)
     yield from _references(runs)
     yield from _without_predictions(runs)
     yield from _without_result(runs)
@@ -83,6 +84,28 @@ def _versions(runs: Sequence[Run]) -> Iterator[str]:
     ]
     if said:
         yield f"Versions differ ({'; '.join(said)}): outputs may differ bit for bit for that alone."
+
+
+def other_sources(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
+    """By model and framework, the runs in which its source has another digest than in the first that knows it."""
+    first: dict[tuple[str, str], str] = {}
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        for model in run.record["models"]:
+            for framework, source in model.get("sources", {}).items():
+                key = (model["name"], framework)
+                if "digest" in source and first.setdefault(key, source["digest"]) != source["digest"]:
+                    found.setdefault(key, []).append(run)
+    return found
+
+
+def _sources(runs: Sequence[Run]) -> Iterator[str]:
+    """Where sources with other digests passed for one model: they are code, and Python, packages or system differ."""
+    for (model, framework), others in other_sources(runs).items():
+        yield (
+            f"{model}: its {framework} source has another digest in {_names(others)}, where Python, packages or system "
+            "are others: whether its weights and code are the same is not known."
+        )
 
 
 def _references(runs: Sequence[Run]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pytest_envrobust.reports.analysis import ScoresOf, analyse
 from pytest_envrobust.reports.changes import Run
 from pytest_envrobust.reports.figures import was_timed
 from pytest_envrobust.reports.merge_checks import check_mergeable
-from pytest_envrobust.reports.merge_notices import merge_notices, shared_machine, shared_versions
+from pytest_envrobust.reports.merge_notices import merge_notices, other_sources, shared_machine, shared_versions
 from pytest_envrobust.reports.record import Record, new_record
 from pytest_envrobust.reports.shards import missing_shards, whole_of
 
@@ -34,6 +34,9 @@ def merged(runs: Sequence[Run], command: Sequence[str], scores_of: ScoresOf) -> 
     check_mergeable(runs)
     cells = _cells(runs)
     models = joined_models(model for run in runs for model in run.record["models"])
+    for name, framework in other_sources(runs):
+        model = next(model for model in models if model["name"] == name)
+        model["sources"][framework].pop("digest", None)  # it is not one
     order = {name: place for place, name in enumerate(dict.fromkeys(cell.get("model") for cell in cells))}
     models.sort(key=lambda model: order.get(model["name"], len(order)))
     run = _run(runs, command)
@@ -130,7 +133,7 @@ def _run(runs: Sequence[Run], command: Sequence[str]) -> Entry:
         found["left_out"] = next(iter(left_out), "")
     if (shard := _shard(told)) is not None:
         found["shard"] = shard
-    if notices := list(merge_notices(runs)):
+    if notices := list(dict.fromkeys(merge_notices(runs))):
         found["notices"] = notices
     return found | {"parts": [part for run in runs for part in _parts(run)]}
 

@@ -295,6 +295,32 @@ def test_times_that_nobody_asked_for_are_not_compared_between_machines(whole: Sy
     assert not largest(lambda run: run.update(machine={**run["machine"], "cores": 99}))
 
 
+def with_digests(runs: Sequence[Run], framework: str) -> list[Run]:
+    """Other digests of that framework's source of the first model in the second run, which has another Python."""
+    for number, run in enumerate(runs):
+        run.record["models"][0]["sources"][framework]["digest"] = ("b" if number == 1 else "a") * 64
+        run.record["run"]["machine"] = {**run.record["run"]["machine"], "python": "3.12.1" if number == 1 else "3.11.7"}
+    return list(runs)
+
+
+def test_a_digest_of_code_may_differ_with_what_is_installed(runs: list[Run]) -> None:
+    """It is over the framework's own code and Python's build too."""
+    record = together(with_digests(runs, "torch"))
+    assert record["run"]["notices"][1:] == [
+        "model-0: its torch source has another digest in 2.json, where Python, packages or system are others: whether "
+        "its weights and code are the same is not known."
+    ]
+    assert "digest" not in record["models"][0]["sources"]["torch"]
+    assert "digest" in record["models"][1]["sources"]["torch"]
+
+
+def test_a_digest_of_a_file_may_not(runs: list[Run]) -> None:
+    for run in runs:
+        run.record["models"][0]["sources"]["onnx"] = {"target": "model.onnx"}
+    with pytest.raises(DeclarationError, match="its onnx source has other weights or structure"):
+        together(with_digests(runs, "onnx"))
+
+
 def test_memory_may_differ_a_little(runs: list[Run]) -> None:
     size = runs[0].record["run"]["machine"]["memory_bytes"]
     runs[1].record["run"]["machine"] = {**runs[1].record["run"]["machine"], "memory_bytes": int(size * 0.98)}
