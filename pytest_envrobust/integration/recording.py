@@ -80,7 +80,8 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Draw the table, and say what is wrong with the run."""
-        if self._record is not None and (self._entries or "shard" in self._record["run"]):
+        is_shard = self._laboratory.settings.shard is not None and not terminalreporter.config.getoption("collectonly")
+        if self._record is not None and (self._entries or is_shard):
             terminalreporter.section("envrobust")
             for line in terminal_lines(self._record):
                 terminalreporter.write_line(line)
