@@ -150,9 +150,17 @@ class Recorder:
                 name: {"python": given.python, "version": given.version, "packages": dict(given.packages)}
                 for name, given in laboratory.settings.interpreters.items()
             }
+        if used := self._devices():
+            run["devices"] = used
         if laboratory.earlier is not None:
             run["reference_run"] = laboratory.earlier.described()
         return new_record(run, [self._analysed(model) for model in self._models.values()], self._entries)
+
+    def _devices(self) -> dict[str, Any]:
+        """What the record says of the devices that have a place of their own and were tested."""
+        tested = {entry.get("device") for entry in self._entries}
+        places = self._laboratory.catalogue.places
+        return {name: place.described() for name, place in places.items() if name in tested}
 
     def _analysed(self, model: dict[str, Any]) -> dict[str, Any]:
         cells = [entry for entry in self._entries if entry.get("model") == model["name"]]

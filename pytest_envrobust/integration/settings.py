@@ -18,6 +18,7 @@ from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
 from pytest_envrobust.environments.selection import check_patterns
+from pytest_envrobust.integration.device_settings import read_places
 from pytest_envrobust.integration.known_flips import ledger_of_run
 from pytest_envrobust.integration.option_values import base_of, either, number
 from pytest_envrobust.integration.timing_settings import TimingSettings, read_timing_settings, xdist_workers
@@ -71,7 +72,7 @@ class Settings:
 
 
 def read_settings(config: pytest.Config, catalogue: Catalogue) -> Settings:
-    """All settings; the catalogue learns which interpreters there are.
+    """All settings; the catalogue learns which interpreters and which declared devices there are.
 
     Raises `pytest.UsageError` for the first that is malformed, naming the option or ini key.
     """
@@ -85,6 +86,7 @@ def read_settings(config: pytest.Config, catalogue: Catalogue) -> Settings:
 
 def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
     here = Path(config.invocation_params.dir)
+    catalogue.places = read_places(config)
     patterns, origin = _environments(config, catalogue)
     reference, reference_origin = either(config, "reference")
     preprocess_from, preprocess_origin = either(config, "preprocess_from")

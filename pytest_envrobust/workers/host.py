@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 from pytest_envrobust.core.errors import StageFailure
 from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.environments.places import HERE, Place
 from pytest_envrobust.workers.protocol import Message, decode_error
 
 _BOOTSTRAP = """
@@ -32,6 +32,7 @@ if first["package"]:
                 file = os.path.join(folder, "__init__.py")
                 return importlib.util.spec_from_file_location(name, file, submodule_search_locations=[folder])
     sys.meta_path.insert(0, Finder)
+    sys.path += first["path"]
 else:
     sys.path[:] = first["path"]
 from pytest_envrobust.workers.entry import serve
@@ -58,25 +59,25 @@ class Worker(Protocol):
 
 
 class ProcessWorker:
-    """A worker process behind an execnet gateway; of another interpreter where ``python`` names one.
+    """A worker process behind an execnet gateway, at a place.
 
-    Another interpreter needs nothing of ours but numpy. It runs isolated from this process's Python variables.
+    Another interpreter needs nothing of ours but numpy. It runs isolated from this process's Python variables, and
+    finds the user's own modules behind those that it has.
     """
 
-    def __init__(self, group: Any, name: str, scratch: Path, environ: Mapping[str, str], python: str = "") -> None:
+    def __init__(self, group: Any, name: str, scratch: Path, environ: Mapping[str, str], place: Place = HERE) -> None:
         self.alive = True
         self.clock_steps_ns: Mapping[str, int] = {}
         self._name = name
         self._log = scratch / f"{name}.log"
         self._group = group
-        command = f"{shlex.quote(python)} -I" if python else sys.executable
-        self._gateway = group.makegateway(f"popen//python={command}//id={name}")
+        self._gateway = group.makegateway(f"popen//python={place.command(str(self._log))}//id={name}")
         self._channel = self._gateway.remote_exec(_BOOTSTRAP)
         first = {
             "environ": dict(environ),
             "no_bytecode": sys.dont_write_bytecode,
-            "package": str(Path(__file__).resolve().parents[1]) if python else "",
-            "path": [entry or os.getcwd() for entry in sys.path],
+            "package": str(Path(__file__).resolve().parents[1]) if place.python else "",
+            "path": _users_path() if place.python else [entry or os.getcwd() for entry in sys.path],
             "scratch": str(scratch),
             "log": str(self._log),
             "parent": os.getpid(),
@@ -177,6 +178,13 @@ class InlineWorker:
     def end(self) -> None:
         """Nothing to end."""
         self.alive = False
+
+
+def _users_path() -> list[str]:
+    """The entries of this process's path that are neither this Python's own nor hold its packages."""
+    own = tuple({os.path.realpath(prefix) + os.sep for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)})
+    entries = [os.path.abspath(entry or os.getcwd()) for entry in sys.path]
+    return [entry for entry in entries if not (os.path.realpath(entry) + os.sep).startswith(own)]
 
 
 def kill_tree(pid: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_envrobust.backends.base import Backend
 from pytest_envrobust.core.status import Stage
+from pytest_envrobust.environments.places import HERE, Place
 from pytest_envrobust.workers.host import InlineWorker, ProcessWorker, Worker
 from pytest_envrobust.workers.transport import Scratch
 
@@ -32,8 +33,8 @@ def common_variables(device: str, threads: int) -> dict[str, str]:
     return variables
 
 
-_Key = tuple[str, str, int, int]
-"""A worker's engine, device and threads, and the number of the instance among those that share all of these."""
+_Key = tuple[str, str, str, int, int]
+"""A worker's engine, place, device and threads, and the number of the instance among those that share all of these."""
 
 
 class Pool:
@@ -48,16 +49,18 @@ class Pool:
         self._numbers = itertools.count()
         self._group: Any = None
 
-    def worker(self, backend: Backend, device: str, threads: int, limit: float, *, instance: int = 0) -> Worker:
-        """A worker in which the engine has been imported and the device reached within ``limit`` seconds.
+    def worker(
+        self, backend: Backend, device: str, threads: int, limit: float, *, place: Place = HERE, instance: int = 0
+    ) -> Worker:
+        """A worker at a place, in which the engine has been imported and the device reached within ``limit`` seconds.
 
         Another ``instance`` is another process beside it: for what is to be timed against itself.
         """
-        key = (backend.engine, device, threads, instance)
+        key = (backend.engine, place.name, device, threads, instance)
         worker = self._workers.get(key)
         if worker is None or not worker.alive:
             self._make_room()
-            worker = self._start(backend.variables(device, threads), device, threads)
+            worker = self._start({**place.variables, **backend.variables(device, threads)}, device, threads, place)
             try:
                 message = {"engine": backend.engine, "device": device, "threads": threads}
                 what = f"import {backend.engine}"
@@ -76,13 +79,13 @@ class Pool:
         return self._isolated
 
     @contextmanager
-    def temporary(self, variables: Mapping[str, str], python: str = "") -> Iterator[Worker]:
+    def temporary(self, variables: Mapping[str, str], place: Place = HERE) -> Iterator[Worker]:
         """A worker for one conversion, closed after it: some take gigabytes that only the process's end gives back.
 
-        ``python`` is another interpreter to run it in: a process of its own, even where workers are not isolated.
+        At another ``place`` it is a process of its own, even where workers are not isolated.
         """
         self._make_room()
-        worker = self._start(variables, "cpu", 1, python)
+        worker = self._start(variables, "cpu", 1, place)
         try:
             yield worker
         finally:
@@ -101,15 +104,15 @@ class Pool:
             self._group.terminate(timeout=1)
             self._group = None
 
-    def _start(self, variables: Mapping[str, str], device: str, threads: int, python: str = "") -> Worker:
-        if not (self._isolated or python):
+    def _start(self, variables: Mapping[str, str], device: str, threads: int, place: Place) -> Worker:
+        if not self._isolated and place is HERE:
             return InlineWorker(self.scratch.path)
         if self._group is None:
             import execnet
 
             self._group = execnet.Group()
         environ = {**common_variables(device, threads), **self._environ, **variables}
-        return ProcessWorker(self._group, f"w{next(self._numbers)}", self.scratch.path, environ, python)
+        return ProcessWorker(self._group, f"w{next(self._numbers)}", self.scratch.path, environ, place)
 
     def _make_room(self) -> None:
         idle = [key for key in self._workers if key not in self._pinned]

@@ -23,6 +23,7 @@ from pytest_envrobust.artifacts.store import Artifact
 from pytest_envrobust.conversion.steps import steps
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
+from pytest_envrobust.environments.places import Place
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.workers.sessions import LiveSession
 
@@ -87,7 +88,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_a_worker_needs_no_more_there_than_numpy(lab: Lab, bare: str) -> None:
-    with lab.pool.temporary({}, bare) as worker:
+    with lab.pool.temporary({}, Place("bare", python=bare)) as worker:
         assert worker.pid != os.getpid()
         answer = worker.ask("memory", {}, stage=Stage.RUN, what="read its memory", limit=60)
     assert answer["peak_bytes"] > 1 << 20

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.environments.availability import has_cuda_driver
 from pytest_envrobust.environments.interpreters import GivenInterpreter
+from pytest_envrobust.environments.places import EMULATED, QEMU, Place
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
 
@@ -58,10 +60,11 @@ def step(source: str, target: str, requires: Requirement = HERE, rank: int = 0, 
     return Step(f"{target}_from_{source}{suffix}", source, target, "f", (requires,), rank=rank)
 
 
-def catalogue(*conversions: Step, given: str = "") -> Catalogue:
+def catalogue(*conversions: Step, given: str = "", places: Sequence[Place] = ()) -> Catalogue:
     by_name = {each.name: each for each in conversions}
     interpreters = {given: GivenInterpreter(given, "/python", "3.12", {})} if given else {}
-    return Catalogue({"plain": Plain(), "lacking": Lacking()}, None, by_name, interpreters)
+    elsewhere = {place.name: place for place in places}
+    return Catalogue({"plain": Plain(), "lacking": Lacking()}, None, by_name, interpreters, elsewhere)
 
 
 def ids(found: tuple[Environment, ...]) -> list[str]:
@@ -221,7 +224,7 @@ def test_the_real_catalogue() -> None:
     # What would repeat a native framework's own environments: torch/litert/cpu is torch converted to tflite.
     assert not {"torch-to-tflite", "torch-to-onnx", "keras-to-tflite"} & {each.framework for each in real.everything}
     assert not [each for each in real.everything if each.framework.endswith("-to-keras")]
-    assert real.named_only == {"tvm-tuned", "float64"}
+    assert real.named_only == {"tvm-tuned", "float64", *(f"{QEMU}{model}" for model in EMULATED)}
 
 
 def test_everything_can_be_planned() -> None:

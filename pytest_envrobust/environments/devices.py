@@ -1,0 +1,109 @@
+"""Devices that users declare: another interpreter, another emulated processor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.requirements import NUMPY
+from pytest_envrobust.environments.interpreters import asked_interpreter, has_package
+from pytest_envrobust.environments.places import Place, emulated, emulated_models, emulated_places
+
+SEPARATOR = "//"
+"""Between the parts of a device in one line: ``old=python=venv/bin/python//inputs=8``."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device of the user's own, one more value of the device axis.
+
+    ``python`` is another interpreter, with other versions of an engine: a path, a relative one from the ini file on.
+    It needs numpy and the engine. ``emulate`` is a processor as user-mode qemu names it. ``device`` is what the engine
+    is to use there, ``inputs`` how many of a model's inputs are run at most (all; on an emulated processor 8).
+    """
+
+    name: str
+    python: str = ""
+    emulate: str = ""
+    device: str = "cpu"
+    inputs: int | None = None
+
+    @classmethod
+    def parse(cls, line: str, origin: str) -> Device:
+        """Read ``NAME=KEY=VALUE//KEY=VALUE``. Raises `DeclarationError` for anything else."""
+        name, _, parts = line.partition("=")
+        table = dict(part.partition("=")[::2] for part in parts.split(SEPARATOR) if part)
+        if not name.strip() or not all(key.strip() and value.strip() for key, value in table.items()):
+            raise DeclarationError(f"device {line!r} ({origin})", remedy="write it as NAME=python=PATH")
+        plain: dict[str, Any] = {key.strip(): value.strip() for key, value in table.items()}
+        if plain.get("inputs", "").isdigit():
+            plain["inputs"] = int(plain["inputs"])
+        return cls.of(name.strip(), plain, origin)
+
+    @classmethod
+    def of(cls, name: str, table: object, origin: str) -> Device:
+        """A device of what a TOML table says. Raises `DeclarationError` for a key or a value that it cannot have."""
+        known = {item.name for item in fields(cls)} - {"name"}
+        if not isinstance(table, Mapping):
+            raise DeclarationError(f"device {name!r} ({origin})", cause=f"it is a table with {_listed(known)}")
+        for key, value in table.items():
+            if key not in known:
+                near = get_close_matches(key, known, 1)
+                remedy = f"did you mean {near[0]!r}?" if near else ""
+                raise DeclarationError(f"{key!r} of device {name!r} ({origin})", cause=_listed(known), remedy=remedy)
+            is_whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+            if not (is_whole if key == "inputs" else isinstance(value, str) and value):
+                wanted = "a whole number above 0" if key == "inputs" else "text"
+                raise DeclarationError(f"{key}={value!r} of device {name!r} ({origin})", cause=f"it is {wanted}")
+        return cls(name, **table)
+
+    def place(self, base: Path, origin: str, builtin: Iterable[str]) -> Place:
+        """Where its worker runs, a relative path taken from ``base``; an interpreter is asked what it has.
+
+        Raises `DeclarationError` where the name is taken by a ``builtin`` device or is none, or nothing can be there.
+        """
+        what = f"device {self.name!r} ({origin})"
+        if not _NAME.fullmatch(self.name):
+            raise DeclarationError(what, cause="a name is of letters, digits, and . _ + -")
+        if self.name in builtin:
+            raise DeclarationError(what, cause="there is one of that name already", remedy="choose another name")
+        if bool(self.python) == bool(self.emulate):
+            both = "both were given" if self.python else "none was given"
+            raise DeclarationError(what, cause=f"it needs python or emulate, and {both}")
+        if self.emulate:
+            return self._emulated(what)
+        python, version, packages = asked_interpreter(self.python, base, what)
+        if not has_package(packages, NUMPY):
+            raise DeclarationError(what, cause="numpy is not installed there", remedy=f"{python} -m pip install numpy")
+        return Place(self.name, self.device, python, packages, version, inputs=self.inputs)
+
+    def _emulated(self, what: str) -> Place:
+        models = emulated_models()
+        if models and self.emulate not in models:
+            near = get_close_matches(self.emulate, models, 1)
+            remedy = f"did you mean {near[0]!r}?" if near else "see qemu-x86_64-static -cpu help"
+            raise DeclarationError(what, cause=f"qemu knows no processor {self.emulate!r}", remedy=remedy)
+        return emulated(self.emulate, self.name, device=self.device, inputs=self.inputs)
+
+
+def declared_places(
+    devices: Iterable[tuple[Device, str]], base: Mapping[str, Path], builtin: Iterable[str]
+) -> dict[str, Place]:
+    """The places of declared devices, each with where it was declared, and those of the catalogue, by name.
+
+    ``base`` says where relative paths begin, by that origin. A later declaration of a name wins.
+    """
+    last = {device.name: (device, origin) for device, origin in devices}
+    places = emulated_places()
+    taken = {*builtin, *places}
+    return places | {name: device.place(base[origin], origin, taken) for name, (device, origin) in last.items()}
+
+
+def _listed(known: Iterable[str]) -> str:
+    return f"it has {', '.join(sorted(known))}"

@@ -1,0 +1,122 @@
+"""Places: where the worker of a device runs, if not simply in this Python on this machine's processor."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from pytest_envrobust.core.errors import Unavailable
+
+QEMU = "qemu:"
+"""What the names of emulated processors begin with."""
+EMULATED = ("Nehalem", "SandyBridge", "Haswell")
+"""Processors that the catalogue has: SSE4.2, AVX, AVX2; none has the dot products of VNNI."""
+EMULATED_INPUTS = 8
+"""Inputs that are run on an emulated processor unless the user says otherwise: an image takes seconds there."""
+_EMULATED_PATIENCE = 20.0
+_PROGRAMS = ("qemu-x86_64-static", "qemu-x86_64")
+_HELP_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a device's worker runs.
+
+    ``device`` is what the engine is told to use there. ``python`` is another interpreter, a path; empty for this one.
+    ``packages`` are that one's, versions by normalized name, and ``version`` is its own (``3.12``); ``None`` where only
+    a worker can tell. ``emulator`` is the program, with its arguments, that Python is started by. ``inputs`` is how
+    many of a model's inputs are run there at most, ``patience`` how many times as long every stage may take. ``absent``
+    says why there can be no worker, where that is known.
+    """
+
+    name: str
+    device: str = "cpu"
+    python: str = ""
+    packages: Mapping[str, str] | None = None
+    version: str = ""
+    emulator: tuple[str, ...] = ()
+    inputs: int | None = None
+    patience: float = 1.0
+    variables: Mapping[str, str] = field(default_factory=dict)
+    absent: Unavailable | None = None
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether its processor is: times there are not that processor's."""
+        return bool(self.emulator)
+
+    def described(self) -> dict[str, Any]:
+        """What the record says of it, as plain data."""
+        told = {
+            "device": self.device,
+            "python": self.python,
+            "version": self.version,
+            "packages": dict(self.packages or {}),
+            "emulator": list(self.emulator),
+            "inputs": self.inputs,
+        }
+        return {name: value for name, value in told.items() if value}
+
+    def command(self, log: str) -> str:
+        """The command that starts its Python, as a shell reads it; an emulator's own warnings go into ``log``."""
+        python = f"{shlex.quote(self.python)} -I" if self.python else shlex.quote(sys.executable)
+        if not self.emulator:
+            return python
+        line = f'exec {shlex.join(self.emulator)} {python} "$@" 2>>{shlex.quote(log)}'
+        return f"sh -c {shlex.quote(line)} worker"
+
+
+HERE = Place("")
+"""This Python on this machine's processor."""
+
+
+def emulated(model: str, name: str = "", *, device: str = "cpu", inputs: int | None = None) -> Place:
+    """This Python on an emulated processor, by user-mode qemu; ``model`` is qemu's name for it."""
+    program, absent = _emulator()
+    return Place(
+        name or f"{QEMU}{model}",
+        device=device,
+        emulator=(program, "-cpu", model),
+        inputs=inputs or EMULATED_INPUTS,
+        patience=_EMULATED_PATIENCE,
+        # what numpy's OpenBLAS finds out by itself has instructions in it that qemu lacks
+        variables={"OPENBLAS_CORETYPE": "Nehalem"},
+        absent=absent,
+    )
+
+
+def emulated_places() -> dict[str, Place]:
+    """The emulated processors of the catalogue, by name."""
+    return {place.name: place for place in map(emulated, EMULATED)}
+
+
+@cache
+def emulated_models() -> frozenset[str]:
+    """The processors that the qemu which is here can emulate; empty where there is none."""
+    program, absent = _emulator()
+    if absent is not None:
+        return frozenset()
+    try:
+        answer = subprocess.run([program, "-cpu", "help"], capture_output=True, text=True, timeout=_HELP_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return frozenset()
+    rows = (line.split() for line in answer.stdout.splitlines())
+    return frozenset(row[1] for row in rows if len(row) > 1 and row[0] == "x86")
+
+
+def _emulator() -> tuple[str, Unavailable | None]:
+    if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
+        cause = f"this Python is for {platform.machine()} on {platform.system()}"
+        return "qemu", Unavailable("no x86 processor can be emulated here", cause=cause)
+    found = next((path for name in _PROGRAMS if (path := shutil.which(name))), None)
+    if found is None:
+        remedy = "Debian, Ubuntu: apt-get install qemu-user-static"
+        return "qemu", Unavailable("no processor can be emulated here", cause="there is no qemu", remedy=remedy)
+    return found, None
