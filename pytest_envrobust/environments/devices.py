@@ -51,12 +51,14 @@ class Device:
         """A device of what a TOML table says. Raises `DeclarationError` for a key or a value that it cannot have."""
         known = {item.name for item in fields(cls)} - {"name"}
         if not isinstance(table, Mapping):
-            raise DeclarationError(f"device {name!r} ({origin})", cause=f"it is a table with {_listed(known)}")
+            raise DeclarationError(f"device {name!r} ({origin})", cause=f"it is a table, {_listed(known)}")
         for key, value in table.items():
             if key not in known:
                 near = get_close_matches(key, known, 1)
                 remedy = f"did you mean {near[0]!r}?" if near else ""
-                raise DeclarationError(f"{key!r} of device {name!r} ({origin})", cause=_listed(known), remedy=remedy)
+                raise DeclarationError(
+                    f"{key!r} of device {name!r} ({origin})", cause=f"it is a table, {_listed(known)}", remedy=remedy
+                )
             is_whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
             if not (is_whole if key == "inputs" else isinstance(value, str) and value):
                 wanted = "a whole number above 0" if key == "inputs" else "text"
@@ -106,4 +108,4 @@ def declared_places(
 
 
 def _listed(known: Iterable[str]) -> str:
-    return f"it has {', '.join(sorted(known))}"
+    return f"whose keys are {', '.join(sorted(known))}"

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-import venv
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.interpreters import bare_python
 from support.lab import Lab
 
 from pytest_envrobust import StageFailure
@@ -74,17 +73,7 @@ def test_other_packages_there_make_another_artifact(lab: Lab) -> None:
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Python with numpy and nothing else."""
-    folder = tmp_path_factory.mktemp("bare") / "with a space"
-    venv.create(folder, with_pip=False, symlinks=os.name != "nt")
-    spec = find_spec("numpy")
-    assert spec is not None
-    assert spec.origin is not None
-    home = Path(spec.origin).parent
-    site = next(folder.glob("lib/python3*/site-packages"), folder / "Lib" / "site-packages")
-    for entry in (home, home.with_name("numpy.libs")):
-        if entry.exists():
-            (site / entry.name).symlink_to(entry)
-    return str(next(path for path in (folder / "bin" / "python", folder / "Scripts" / "python.exe") if path.exists()))
+    return str(bare_python(tmp_path_factory.mktemp("bare") / "with a space"))
 
 
 def test_a_worker_needs_no_more_there_than_numpy(lab: Lab, bare: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_envrobust import DeclarationError, NoRoute
+from pytest_envrobust import DeclarationError, NoRoute, Unavailable
 from pytest_envrobust.backends import base, engines
 from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.core.environment import Environment
@@ -225,6 +225,35 @@ def test_the_real_catalogue() -> None:
     assert not {"torch-to-tflite", "torch-to-onnx", "keras-to-tflite"} & {each.framework for each in real.everything}
     assert not [each for each in real.everything if each.framework.endswith("-to-keras")]
     assert real.named_only == {"tvm-tuned", "float64", *(f"{QEMU}{model}" for model in EMULATED)}
+
+
+def test_at_another_place_it_is_that_places_packages_that_count() -> None:
+    bare = Place("bare", python="/p", packages={})
+    full = Place("full", device="cpu+avx2", python="/p", packages={"numpy": "1", "a-module-that-is-not-there": "1"})
+    made = catalogue(step("torch", "onnx"), places=[bare, full])
+    assert {each.device for each in made.environments(["torch"])} == {*DEVICES, "bare", "full"}
+    assert not {"bare", "full"} & {each.device for each in made.defaults(["torch"])}
+    plans = {
+        name: made.plan(Environment("torch", compiler, name), ["torch"])
+        for name, compiler in (("bare", "fast"), ("full", "faster"))
+    }
+    absent = plans["bare"].absent
+    assert absent is not None
+    assert absent.headline == "numpy is not installed in bare (/p -m pip install numpy)"
+    assert (plans["bare"].device, plans["full"].device) == ("cpu", "cpu+avx2")
+    absent = plans["full"].absent
+    assert absent is not None
+    assert absent.headline == "faster cannot run on cpu+avx2: it needs AVX-512"
+    # what this Python lacks, the engine there may have
+    other = made.plan(Environment("torch", "other", "full"), ["torch"]).absent
+    assert other is not None
+    assert other.headline.startswith("another_that_is_not_there is not installed in full")
+
+
+def test_what_keeps_a_place_from_being_there_comes_first() -> None:
+    gone = Place("gone", absent=Unavailable("there is no such machine"))
+    plan = catalogue(places=[gone]).plan(Environment("torch", "eager", "gone"), ["torch"])
+    assert plan.absent is gone.absent
 
 
 def test_everything_can_be_planned() -> None:
