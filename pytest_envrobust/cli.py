@@ -68,9 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from pytest_envrobust.planning.catalogue import Catalogue
+    from pytest_envrobust.environments.devices import PYPROJECT, declared_places, devices_in
+    from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
 
-    catalogue = Catalogue()
+    here = Path.cwd()
+    declared = [(device, PYPROJECT) for device in devices_in(here)]
+    catalogue = Catalogue(places=declared_places(declared, {PYPROJECT: here}, DEVICES))
     native = tuple(catalogue.frameworks)
     for environment in catalogue.environments(native):
         absent = catalogue.plan(environment, native).absent

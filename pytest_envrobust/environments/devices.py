@@ -14,6 +14,8 @@ from pytest_envrobust.core.requirements import NUMPY
 from pytest_envrobust.environments.interpreters import asked_interpreter, has_package
 from pytest_envrobust.environments.places import Place, emulated, emulated_models, emulated_places
 
+PYPROJECT = "[tool.envrobust.devices] in pyproject.toml"
+"""Where a project's own file declares them."""
 SEPARATOR = "//"
 """Between the parts of a device in one line: ``old=python=venv/bin/python//inputs=8``."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -92,6 +94,25 @@ class Device:
             remedy = f"did you mean {near[0]!r}?" if near else "see qemu-x86_64-static -cpu help"
             raise DeclarationError(what, cause=f"qemu knows no processor {self.emulate!r}", remedy=remedy)
         return emulated(self.emulate, self.name, device=self.device, inputs=self.inputs)
+
+
+def devices_in(folder: Path) -> list[Device]:
+    """The devices that the ``pyproject.toml`` in a folder declares; none where there is no such file or table.
+
+    Raises `DeclarationError` for one that is malformed.
+    """
+    import tomlkit
+
+    try:
+        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    if "envrobust" not in text:  # reading it takes a while
+        return []
+    tables = tomlkit.parse(text).unwrap().get("tool", {}).get("envrobust", {}).get("devices", {})
+    if not isinstance(tables, Mapping):
+        raise DeclarationError(PYPROJECT, cause="it is a table of tables, one for each device")
+    return [Device.of(name, table, PYPROJECT) for name, table in tables.items()]
 
 
 def declared_places(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
-from pytest_envrobust.environments.devices import Device, declared_places
+from pytest_envrobust.environments.devices import PYPROJECT, Device, declared_places, devices_in
 from pytest_envrobust.environments.places import Place
 from pytest_envrobust.planning.catalogue import DEVICES
 
-TABLE = "[tool.envrobust.devices]"
-_PYPROJECT, _HOOK, _OPTION = f"{TABLE} in pyproject.toml", "pytest_envrobust_devices", "--envrobust-device"
+_HOOK, _OPTION = "pytest_envrobust_devices", "--envrobust-device"
 
 
 def read_places(config: pytest.Config) -> dict[str, Place]:
@@ -22,33 +20,17 @@ def read_places(config: pytest.Config) -> dict[str, Place]:
 
     Raises `DeclarationError` for one that cannot be used.
     """
-    base = {_PYPROJECT: config.rootpath, _HOOK: config.rootpath, _OPTION: Path(config.invocation_params.dir)}
+    base = {PYPROJECT: config.rootpath, _HOOK: config.rootpath, _OPTION: Path(config.invocation_params.dir)}
     return declared_places(_declared(config), base, DEVICES)
 
 
 def _declared(config: pytest.Config) -> Iterator[tuple[Device, str]]:
-    for name, table in _tables(config.rootpath / "pyproject.toml").items():
-        yield Device.of(name, table, _PYPROJECT), _PYPROJECT
+    for device in devices_in(config.rootpath):
+        yield device, PYPROJECT
     for device in _of_hook(config):
         yield device, _HOOK
     for line in config.getoption("envrobust_device") or ():
         yield Device.parse(line, _OPTION), _OPTION
-
-
-def _tables(path: Path) -> Mapping[str, Any]:
-    """What the file says of devices, by name; nothing where there is no such file or table."""
-    import tomlkit
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    if "envrobust" not in text:
-        return {}
-    found = tomlkit.parse(text).unwrap().get("tool", {}).get("envrobust", {}).get("devices", {})
-    if not isinstance(found, Mapping):
-        raise DeclarationError(TABLE, cause="it is a table of tables, one for each device")
-    return found
 
 
 def _of_hook(config: pytest.Config) -> list[Device]:
