@@ -39,6 +39,11 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vermin --quiet --no-tips --violations --target=3.9- $(IN_A_WORKER)
+
+# What a worker runs: in another interpreter, which may be older than the one that runs pytest.
+IN_A_WORKER = $(addprefix pytest_envrobust/,core frameworks backends conversion \
+	$(addprefix workers/,entry.py bench.py feed.py stopwatch.py transport.py protocol.py))
 
 clean:
 	rm -rf $(VENV) build dist examples/demo/build examples/study/build

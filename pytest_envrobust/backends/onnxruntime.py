@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -77,14 +78,17 @@ class Backend(base.Backend):
         `Unavailable` where CUDA could not be initialized.
         """
         base.checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
-        with tempfile.TemporaryDirectory(prefix="envrobust-", ignore_cleanup_errors=True) as directory:
-            session = _create(job, Path(directory))
+        directory = Path(tempfile.mkdtemp(prefix="envrobust-"))
+        try:
+            session = _create(job, directory)
             spec = _input_of(session, job.input)
             shape = spec.with_batch(spec.shape[0] or job.input.batch).shape
             zeros = np.zeros([size or 1 for size in shape], spec.dtype)
             session.run(None, {spec.name: zeros})
             # The profiler ends here: nothing of it is left in what is timed.
             kernels = _kernels(Path(session.end_profiling()))
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
         return OrtSession(session, spec, Path(job.source.target), kernels)
 
 

@@ -15,7 +15,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import INTERPRETERS, TORCH, Interpreter, Requirement
 from pytest_envrobust.environments.availability import installed_version
 
-_OLDEST = (3, 10)
+_OLDEST = (3, 9)
 _ASK_SECONDS = 60
 _NOT_TOLD = frozenset({"pip", "setuptools", "wheel"})
 """Packages that make no difference to what a conversion writes."""

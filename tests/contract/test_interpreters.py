@@ -17,7 +17,7 @@ import pytest
 from support.interpreters import bare_python
 from support.lab import Lab
 
-from pytest_envrobust import StageFailure
+from pytest_envrobust import Device, StageFailure
 from pytest_envrobust.artifacts.store import Artifact
 from pytest_envrobust.conversion.steps import steps
 from pytest_envrobust.core.status import Stage, Status
@@ -80,7 +80,24 @@ def test_a_worker_needs_no_more_there_than_numpy(lab: Lab, bare: str) -> None:
     with lab.pool.temporary({}, Place("bare", python=bare)) as worker:
         assert worker.pid != os.getpid()
         answer = worker.ask("memory", {}, stage=Stage.RUN, what="read its memory", limit=60)
+        with pytest.raises(StageFailure) as caught:
+            message = {"engine": "onnxruntime", "device": "cpu", "threads": 1}
+            worker.ask("start", message, stage=Stage.IMPORT, what="import it", limit=60)
     assert answer["peak_bytes"] > 1 << 20
+    assert caught.value.status is Status.BROKEN
+    assert "No module named 'onnxruntime'" in caught.value.cause
+
+
+@pytest.mark.parametrize("variable", ["ENVROBUST_OLD_PYTHON", "ENVROBUST_NEW_PYTHON"])
+def test_an_engine_of_another_version_in_another_python(lab: Lab, variable: str) -> None:
+    """Any Python from 3.9 on that has numpy and onnxruntime."""
+    if variable not in os.environ:
+        pytest.skip(f"{variable} names no Python")
+    place = Device("other", python=os.environ[variable]).place(Path(), variable, ["cpu"])
+    session = lab.open("onnx/ort-all/other", catalogue=Catalogue(places={place.name: place}))
+    scores = lab.run(session, lab.images("onnx"))
+    np.testing.assert_allclose(scores, lab.expected("onnx"), atol=1e-4)
+    session.close()
 
 
 def test_a_package_that_is_missing_there_is_named(lab: Lab, bare: str) -> None:
