@@ -1,0 +1,54 @@
+"""What a worker runs has no type unions that are evaluated: Python 3.9 has none, and vermin does not tell them apart."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TYPES = {"str", "int", "float", "bool", "bytes", "dict", "list", "tuple", "Path", "type"}
+
+
+def in_a_worker() -> list[Path]:
+    """The files that ``make check`` holds to Python 3.9."""
+    listed = re.search(r"^IN_A_WORKER = (.+?)\)\)$", (ROOT / "Makefile").read_text(), re.MULTILINE | re.DOTALL)
+    assert listed is not None
+    names = re.findall(r"\b[a-z]+(?:\.py)?\b", listed[1].partition(",")[2])
+    package = ROOT / "pytest_envrobust"
+    files = [package / "workers" / name for name in names if name.endswith(".py")]
+    folders = [package / name for name in names if (package / name).is_dir() and name != "workers"]
+    return [*files, *(path for folder in folders for path in sorted(folder.rglob("*.py")))]
+
+
+def unions(source: str) -> Iterator[int]:
+    """The lines of type unions that are evaluated: those in annotations are not."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        for name in ("annotation", "returns"):
+            if hasattr(node, name):
+                setattr(node, name, None)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            sides = (node.left, node.right)
+            named = any(isinstance(side, ast.Name) and side.id in TYPES for side in sides)
+            if named or any(isinstance(side, ast.Constant) and side.value is None for side in sides):
+                yield node.lineno
+
+
+def test_the_list_is_read() -> None:
+    names = {path.name for path in in_a_worker()}
+    assert {"entry.py", "bench.py", "protocol.py", "onnxruntime.py", "onnx_from_torch.py", "sources.py"} <= names
+
+
+@pytest.mark.parametrize("path", in_a_worker(), ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_union_is_evaluated(path: Path) -> None:
+    assert list(unions(path.read_text(encoding="utf-8"))) == []
+
+
+def test_one_that_is_evaluated_is_found() -> None:
+    assert list(unions("def f(x: int | None) -> str | int:\n    y: int | str = 3\n")) == []
+    assert list(unions("Option = int | str\nisinstance(1, int | None)\n")) == [1, 2]
