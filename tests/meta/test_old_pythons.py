@@ -1,4 +1,4 @@
-"""What a worker runs has no type unions that are evaluated: Python 3.9 has none, and vermin does not tell them apart."""
+"""What a worker runs evaluates no union of types: Python 3.9 has none, and vermin cannot tell annotations."""
 
 from __future__ import annotations
 
