@@ -1,4 +1,4 @@
-"""The `envrobust` command: doctor, report, compare."""
+"""The `envrobust` command: doctor, report, compare, merge."""
 
 from __future__ import annotations
 
@@ -54,6 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--strict", action="store_true", help="exit status 1 where a cell was lost, is graver or gives other labels"
     )
     compare.set_defaults(run=_compare)
+    merge = commands.add_parser("merge", help="put the records of shards, or of other parts of one run, together")
+    merge.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="what --envrobust-json wrote in each")
+    merge.add_argument("--json", type=Path, metavar="PATH", required=True, help="write the record of all there")
+    merge.add_argument("--html", type=Path, metavar="PATH", help="write the HTML report there")
+    merge.add_argument("--markdown", type=Path, metavar="PATH", help="write the Markdown report there")
+    merge.add_argument("--partial", action="store_true", help="missing shards do not fail it")
+    merge.set_defaults(run=_merge)
     options = parser.parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -118,6 +125,39 @@ def _compare(options: argparse.Namespace) -> int:
         write_text(options.html, changes_page(changes), "page")
         print(f"\npage: {options.html}")
     return int(options.strict and changes.is_worse)
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from pytest_envrobust.reports.merging import Part, coverage, merged
+    from pytest_envrobust.reports.predictions import Kept, Predictions
+    from pytest_envrobust.reports.record import read_record, write_record
+    from pytest_envrobust.reports.terminal import terminal_lines
+    from pytest_envrobust.reports.view import model_views
+    from pytest_envrobust.reports.words import NOTHING_COMPARED
+
+    parts = [Part(str(path), read_record(path)) for path in options.records]
+    with Kept.aside() as kept:
+        for path in options.records:
+            kept.take(Predictions.beside(path))
+        record = merged(parts, kept.scores)
+        write_record(record, options.json)
+        kept.gather(options.json)
+    predictions = Predictions.beside(options.json)
+    options.json, written = None, options.json
+    print("\n".join([*terminal_lines(record), *_written(options, record, predictions), f"record: {written}"]))
+    troubles = [
+        f"{row.status}: {_named(view.name, row.environment, row.reason)}"
+        for view in model_views(record)
+        for row in view.rows
+        if row.has_failed
+    ]
+    if not any(cell.get("compared") for cell in record["cells"]):
+        troubles.append(NOTHING_COMPARED)
+    if not options.partial and (missing := str(coverage(parts))):
+        troubles.append(f"{missing} (--partial allows that)")
+    for trouble in troubles:
+        print(f"envrobust: {trouble}")
+    return int(bool(troubles))
 
 
 def _limits(options: argparse.Namespace) -> dict[str, Limit]:

@@ -75,6 +75,11 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         metavar="RECORD",
         help="compare labels with the reference's predictions of that earlier run, which --envrobust-json wrote",
     )
+    add(
+        "--envrobust-shard",
+        metavar="K/N",
+        help="run the K-th of N shares of the cells, for a CI matrix; `envrobust merge` puts their records together",
+    )
     add("--envrobust-strict", action="store_true", default=None, help="an inconclusive verdict fails the test")
     add(
         "--envrobust-stop",

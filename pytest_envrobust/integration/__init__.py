@@ -28,5 +28,7 @@ def register(config: pytest.Config) -> None:
     manager.register(benchmark.fixtures_for(config), "envrobust-benchmark")
     manager.register(property_tests.PropertyTests(), "envrobust-property-tests")
     manager.register(outcomes.Outcomes(laboratory), "envrobust-outcomes")
+    if laboratory.sharding is not None:
+        manager.register(laboratory.sharding, "envrobust-sharding")
     in_xdist_worker = hasattr(config, "workerinput")
     manager.register((WorkerRecorder if in_xdist_worker else Recorder)(laboratory), "envrobust-recorder")

@@ -23,6 +23,7 @@ from pytest_envrobust.integration.cell_run import CellRun
 from pytest_envrobust.integration.earlier import EarlierRun
 from pytest_envrobust.integration.model_run import ModelRun
 from pytest_envrobust.integration.settings import NATIVE
+from pytest_envrobust.integration.sharding import Sharding
 from pytest_envrobust.integration.timing_settings import xdist_workers
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.reports.predictions import Kept
@@ -99,6 +100,12 @@ class Laboratory:
     def reference_run(self, case: Case) -> CellRun:
         """The run that a case is compared with."""
         return self.cell_run(case.model, case.reference)
+
+    @cached_property
+    def sharding(self) -> Sharding | None:
+        """The share of the cells that this run takes, where the user asked for one."""
+        shard = self.settings.shard
+        return None if shard is None else Sharding(shard)
 
     @cached_property
     def earlier(self) -> EarlierRun | None:

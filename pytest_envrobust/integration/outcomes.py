@@ -25,7 +25,8 @@ _MALFORMED: pytest.StashKey[DeclarationError] = pytest.StashKey()
 """What is wrong with an item's limitation."""
 
 _FLAGS = ("--envrobust", "--envrobust-strict", "--envrobust-cache-clear")
-_NOT_RERUN = ("--envrobust-cache-clear", "--envrobust-json", "--envrobust-html", "--envrobust-markdown")
+_WRITTEN = ("--envrobust-json", "--envrobust-html", "--envrobust-markdown")
+_NOT_RERUN = ("--envrobust-cache-clear", "--envrobust-shard", *_WRITTEN)
 
 
 def refuse(error: EnvrobustError) -> NoReturn:

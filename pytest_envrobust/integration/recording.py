@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -17,14 +16,15 @@ from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.integration.known_flips import ledger_faults, write_flips
 from pytest_envrobust.integration.laboratory import KEPT
 from pytest_envrobust.reports.analysis import analyse
+from pytest_envrobust.reports.merging import together
 from pytest_envrobust.reports.record import new_record, write_record
 from pytest_envrobust.reports.terminal import terminal_lines
+from pytest_envrobust.reports.words import NOTHING_COMPARED
 
 if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
     from pytest_envrobust.reports.record import Record
 
-NOTHING_COMPARED = "nothing was compared: no environment's labels or time were held against a reference"
 MODELS = "envrobust_models"
 """Key under which an xdist worker sends what it knows of the models."""
 
@@ -96,19 +96,17 @@ class Recorder:
         return [written] if written else []
 
     def _learn(self, models: list[dict[str, Any]]) -> None:
-        """Put together what several processes know of a model: each has loaded some of its sources only."""
+        """Put together what several processes know of the models."""
         for model in models:
-            known = self._models.get(model["name"], {})
-            merged = {**known, **model}
-            for part in ("sources", "guesses", "adequacy"):
-                if part in merged:
-                    merged[part] = _together(known.get(part, {}), model.get(part, {}))
-            self._models[model["name"]] = merged
+            name = model["name"]
+            self._models[name] = together(self._models.get(name, {}), model)
 
     def _is_empty(self, exitstatus: int) -> bool:
         """Nothing compared, though cells were there or the user asked for the run by the flag."""
         if any(entry.get("compared") for entry in self._entries):
             return False
+        if self._laboratory.sharding is not None and not any(entry["status"] == "failed" for entry in self._entries):
+            return False  # other shards may compare: `envrobust merge` sees the whole
         asked = self._laboratory.config.getoption("envrobust") is True
         usual = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.TESTS_FAILED)
         return usual and (asked or bool(self._entries))
@@ -145,6 +143,8 @@ class Recorder:
             "preprocess_from": laboratory.settings.preprocess_from,
             "left_out": laboratory.left_out.line(),
         }
+        if laboratory.sharding is not None:
+            run["shard"] = laboratory.sharding.described()
         if laboratory.settings.interpreters:
             run["interpreters"] = {
                 name: {"python": given.python, "version": given.version, "packages": dict(given.packages)}
@@ -177,14 +177,6 @@ class WorkerRecorder:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Hand over what this worker knows of the models."""
         session.config.workeroutput[MODELS] = self._laboratory.described_models()  # type: ignore[attr-defined]
-
-
-def _together(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, by framework; what only one of them says of a framework is kept."""
-    both = {**known, **more}
-    return {
-        name: {**known.get(name, {}), **value} if isinstance(value, dict) else value for name, value in both.items()
-    }
 
 
 def _own_version() -> str:

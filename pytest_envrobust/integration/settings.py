@@ -21,6 +21,7 @@ from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.integration.device_settings import read_places
 from pytest_envrobust.integration.known_flips import ledger_of_run
 from pytest_envrobust.integration.option_values import base_of, either, number
+from pytest_envrobust.integration.sharding import Shard
 from pytest_envrobust.integration.timing_settings import TimingSettings, read_timing_settings, xdist_workers
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.reports.ledger_file import LEDGER
@@ -54,6 +55,7 @@ class Settings:
     stops_early: bool = False
     checks: tuple[str, ...] = ()
     reference_run: Path | None = None
+    shard: Shard | None = None
     ledger_path: Path = field(default_factory=lambda: Path(LEDGER))
     ledger: Ledger = field(default_factory=Ledger)
     updates_ledger: bool = False
@@ -114,6 +116,7 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         stops_early=_stops_early(config),
         checks=_checks(config),
         reference_run=_path(config, "reference_run"),
+        shard=_shard(config.getoption("envrobust_shard")),
         ledger_path=_ledger_path(config),
         ledger=_ledger(config, catalogue),
         updates_ledger=_updates_ledger(config),
@@ -177,6 +180,10 @@ def _checks(config: pytest.Config) -> tuple[str, ...]:
             remedy=f"did you mean {near[0]!r}?" if near else "",
         )
     return tuple(check for check in CHECKS if check in names or EVERY_CHECK in names)
+
+
+def _shard(text: str | None) -> Shard | None:
+    return None if text is None else Shard.parse(text, "--envrobust-shard")
 
 
 def _whose(text: str | None, origin: str) -> str:

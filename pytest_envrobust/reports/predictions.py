@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -52,6 +53,23 @@ class Kept:
     def beside(cls, record_path: Path) -> Kept:
         """The folder for the run whose record will be at ``record_path``."""
         return cls(record_path.with_name(f".{record_path.stem}.predictions"))
+
+    @classmethod
+    @contextmanager
+    def aside(cls) -> Iterator[Kept]:
+        """A folder that is gone afterwards."""
+        with tempfile.TemporaryDirectory(prefix="envrobust-") as folder:
+            yield cls(Path(folder))
+
+    def take(self, predictions: Predictions) -> None:
+        """Keep all that lies beside a record. Raises `DeclarationError` where its file is broken."""
+        for name in predictions.names:
+            if name.startswith(_THUMBNAIL):
+                content = predictions.thumbnail(name.removeprefix(_THUMBNAIL))
+                with written_whole(self.folder / f"{name}.jpg") as stream:
+                    stream.write(content or b"")
+            elif (scores := predictions.scores(name)) is not None:
+                self.keep(name, scores)
 
     def keep(self, digest: str, scores: NDArray[Any]) -> NDArray[Any]:
         """Keep scores, (N, classes), under their digest; equal ones are kept once.

@@ -194,7 +194,9 @@ def _judged(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def run_notices(run: Mapping[str, Any]) -> list[str]:
     """What a reader must know of the run before its figures, one line each."""
-    said = []
+    said = [*([shard_text(run["shard"])] if "shard" in run else []), *run.get("notices", ())]
+    if parts := run.get("parts"):
+        said.insert(0, f"merged from {counted(len(parts), 'record')}: {listed([part['record'] for part in parts])}")
     if run.get("preprocess_from") == "reference":
         said.append("Every source was given the reference's preprocessing, not its own: labels differ by that too.")
     if earlier := run.get("reference_run"):
@@ -205,6 +207,15 @@ def run_notices(run: Mapping[str, Any]) -> list[str]:
             f"The reference's labels were recorded by an earlier run{where}: {earlier.get('path', '')}{started}."
         )
     return said
+
+
+def shard_text(shard: Mapping[str, Any]) -> str:
+    """Which shard of how many it is, and how many cells are elsewhere."""
+    said = f"shard {shard['number']}/{shard['of']}"
+    if "all_cells" not in shard:
+        return said
+    others = shard["all_cells"] - shard["cells"]
+    return f"{said}: {shard['cells']} of {counted(shard['all_cells'], 'cell')}; the other {others} are in other shards"
 
 
 def headline(view: ModelView) -> str:

@@ -213,6 +213,7 @@ def test_the_commands_of_the_page_on_runs_work(run: Path, capsys: Output) -> Non
     commands = re.findall(r"^ *(?:\$|- run:) (envrobust .+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(commands) >= 4
     for command in commands:
+        command = command.replace("part-*.json", "part-1.json")  # a shell would have found one
         for name in re.findall(r"[\w-]+\.json", command):
             for suffix in (".json", ".npz"):
                 Path(name).with_suffix(suffix).write_bytes(run.with_suffix(suffix).read_bytes())
