@@ -31,7 +31,7 @@ from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks.base import single_output
 from pytest_envrobust.frameworks.torch import Framework, check_input, load_for_export, probe, to_host
 
-_CAPABILITY = {"cpu+sse41": "DEFAULT", "cpu+avx2": "AVX2"}
+_CAPABILITY = {"cpu+sse41": "DEFAULT", "cpu+avx2": "AVX2", "cpu+avx512": "AVX512"}
 """What torch's own kernels must report under each ceiling."""
 
 _RECOMPILE_LIMIT = 256
@@ -94,6 +94,15 @@ class Backend(base.Backend):
                 "MKL_ENABLE_INSTRUCTIONS": "AVX2",
                 "FBGEMM_ENABLE_INSTRUCTIONS": "AVX2",
                 "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3",
+            }
+        ),
+        "cpu+avx512": Device(
+            variables={
+                "ATEN_CPU_CAPABILITY": "avx512",
+                "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
+                "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+                "FBGEMM_ENABLE_INSTRUCTIONS": "AVX512",
+                "TORCHINDUCTOR_CPP_MARCH": "x86-64-v4",
             }
         ),
         "cuda:0": Device(),

@@ -13,6 +13,13 @@ from typing import Any
 
 MEMORY_SHARE = 0.05
 """Memory of one machine differs by so much at most: kernels keep more or less of it for themselves."""
+CEILINGS: Mapping[str, tuple[str, ...]] = {
+    "cpu+sse41": ("sse4_1",),
+    "cpu+avx2": ("avx2", "fma"),
+    "cpu+avx512": ("avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"),
+}
+"""Instruction-set ceilings, and the features, as Linux calls them, of a processor that reaches them."""
+_X86 = ("x86_64", "amd64", "i386", "i686")
 _TITLES = {
     "processor": "processor",
     "architecture": "architecture",
@@ -65,6 +72,17 @@ def this_machine() -> Machine:
         python=platform.python_version(),
         governor=scaling_governor(),
     )
+
+
+def above_the_processor(device: str, machine: Machine) -> str:
+    """Why a ceiling means nothing on a machine; empty where it means something, or where nobody tells."""
+    needed = CEILINGS.get(device)
+    if needed is None:
+        return ""
+    if machine.architecture.lower() not in _X86:
+        return f"an x86 instruction-set ceiling means nothing on {machine.architecture}"
+    lacking = [feature for feature in needed if feature not in machine.features] if machine.features else []
+    return f"this processor has no {', '.join(lacking)}" if lacking else ""
 
 
 def scaling_governor(system: Path = Path("/sys")) -> str:

@@ -16,11 +16,12 @@ from pytest_envrobust.core.errors import DeclarationError, NoRoute, Unavailable
 from pytest_envrobust.core.requirements import INTERPRETERS, Requirement
 from pytest_envrobust.environments.availability import has_cuda_driver, missing
 from pytest_envrobust.environments.interpreters import GivenInterpreter, has_package, remedy
+from pytest_envrobust.environments.machine import CEILINGS, above_the_processor, this_machine
 from pytest_envrobust.environments.places import HERE, Place, emulated_places
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.frameworks.base import BaseFramework
 
-DEVICES = ("cpu", "cpu+sse41", "cpu+avx2", "cuda:0")
+DEVICES = ("cpu", *CEILINGS, "cuda:0")
 """The devices of the catalogue that are this machine's, in this Python."""
 
 
@@ -241,6 +242,8 @@ def _absence(plan: Plan) -> Unavailable | None:
     if device is None:
         reason = backend.no_ceiling or f"{backend.engine} has no way to hold to it"
         return Unavailable(f"{backend.engine} has no device {plan.device}", cause=reason)
+    if not place.is_emulated and (reason := above_the_processor(plan.device, this_machine())):
+        return Unavailable(f"{plan.device} is above this machine", cause=reason, remedy="run it on a newer processor")
     if plan.compiler.name in device.absent:
         return Unavailable(f"{plan.compiler.name} cannot run on {plan.device}", cause=device.absent[plan.compiler.name])
     if plan.device.startswith("cuda") and not has_cuda_driver():

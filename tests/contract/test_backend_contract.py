@@ -23,6 +23,7 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import StageFailure
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.environments.machine import CEILINGS
 from pytest_envrobust.workers.pool import common_variables
 from pytest_envrobust.workers.protocol import encode_job
 from pytest_envrobust.workers.sessions import input_spec
@@ -267,7 +268,7 @@ def test_other_devices_give_the_same_labels(lab: Lab, conf: Conf, environment: E
     session.close()
 
 
-@pytest.mark.parametrize("device", ["cpu+sse41", "cpu+avx2"])
+@pytest.mark.parametrize("device", CEILINGS)
 @pytest.mark.parametrize("framework", ["torch", "keras"])
 def test_variables_stand_before_the_model_is_loaded(lab: Lab, framework: str, device: str) -> None:
     environment = Environment(framework, "eager", device)
@@ -280,7 +281,7 @@ def test_variables_stand_before_the_model_is_loaded(lab: Lab, framework: str, de
     session.close()
 
 
-@pytest.mark.parametrize("device", ["cpu+sse41", "cpu+avx2"])
+@pytest.mark.parametrize("device", CEILINGS)
 @pytest.mark.parametrize(("framework", "compiler"), [("keras", "litert"), ("onnx", "ort-all")])
 def test_an_engine_without_a_ceiling_says_why(lab: Lab, framework: str, compiler: str, device: str) -> None:
     plan = lab.catalogue.plan(Environment(framework, compiler, device), [framework])

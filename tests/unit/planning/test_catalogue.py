@@ -15,6 +15,7 @@ from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.environments.availability import has_cuda_driver
 from pytest_envrobust.environments.interpreters import GivenInterpreter
+from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.environments.places import EMULATED, QEMU, Place
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
@@ -248,6 +249,21 @@ def test_at_another_place_it_is_that_places_packages_that_count() -> None:
     other = made.plan(Environment("torch", "other", "full"), ["torch"]).absent
     assert other is not None
     assert other.headline.startswith("another_that_is_not_there is not installed in full")
+
+
+def test_a_ceiling_above_the_processor_is_absent_here_and_means_something_on_an_emulated_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = replace(this_machine(), architecture="x86_64", features=("sse4_1",))
+    monkeypatch.setattr("pytest_envrobust.planning.catalogue.this_machine", lambda: old)
+    newer = Place("newer", device="cpu+avx2", emulator=("qemu",))
+    made = catalogue(places=[newer])
+    absent = made.plan(Environment("torch", "eager", "cpu+avx2"), ["torch"]).absent
+    assert absent is not None
+    assert absent.headline == (
+        "cpu+avx2 is above this machine: this processor has no avx2, fma (run it on a newer processor)"
+    )
+    assert made.plan(Environment("torch", "eager", "newer"), ["torch"]).absent is None
 
 
 def test_what_keeps_a_place_from_being_there_comes_first() -> None:
