@@ -232,8 +232,12 @@ class CellRun:
 
     @property
     def adequacy(self) -> Adequacy | None:
-        """What the model's inputs can tell where this environment is the reference; ``None`` where nothing can be."""
-        return self._memo("adequacy", lambda: adequacy_of(self, self._laboratory))
+        """What the model's inputs can tell where this environment is the reference; ``None`` where nothing can be.
+
+        Of several processes of a run the first that asks finds out, and the record knows it from there. The others do
+        without, unless a verdict rests on it.
+        """
+        return self._memo("adequacy", self._adequacy)
 
     @property
     def known_adequacy(self) -> Adequacy | None:
@@ -245,6 +249,12 @@ class CellRun:
     def handle(self) -> Handle:
         """The model's own inputs as its source takes them, where workers can map them."""
         return self.model_run.handle(self.environment.source_framework)
+
+    def _adequacy(self) -> Adequacy | None:
+        laboratory = self._laboratory
+        task = f"adequacy {self.model_run.model.name} {self.digest}"
+        needed = laboratory.settings.strict or laboratory.is_first_with(task)
+        return adequacy_of(self, laboratory) if needed else None
 
     def _open(self) -> LiveSession:
         if self.is_recorded:

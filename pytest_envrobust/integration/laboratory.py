@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -141,6 +142,17 @@ class Laboratory:
         """Where all processes of the run keep predictions and thumbnails."""
         shared = getattr(self.config, "workerinput", {}).get(KEPT)
         return Kept(Path(shared or tempfile.mkdtemp(prefix="envrobust-")))
+
+    def is_first_with(self, task: str) -> bool:
+        """Whether this is the first process of the run that asks for a task, which one of them is to do."""
+        if not hasattr(self.config, "workerinput"):
+            return True
+        claim = self.kept.folder / f"{hashlib.sha256(task.encode()).hexdigest()[:16]}.claimed"
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
     def described_models(self) -> list[dict[str, Any]]:
         """What the record says of the models that were used, as plain data."""
