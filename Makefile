@@ -43,7 +43,8 @@ check: install
 
 # What a worker runs: in another interpreter, which may be older than the one that runs pytest.
 IN_A_WORKER = $(addprefix pytest_envrobust/,core frameworks backends conversion \
-	$(addprefix workers/,entry.py bench.py feed.py stopwatch.py transport.py protocol.py))
+	$(addprefix environments/,availability.py machine.py) \
+	$(addprefix workers/,entry.py bench.py keeping.py feed.py stopwatch.py transport.py protocol.py))
 
 clean:
 	rm -rf $(VENV) build dist examples/demo/build examples/study/build

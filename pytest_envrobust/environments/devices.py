@@ -1,4 +1,4 @@
-"""Devices that users declare: another interpreter, another emulated processor."""
+"""Devices that users declare: another interpreter, another emulated processor, another machine."""
 
 from __future__ import annotations
 
@@ -26,13 +26,17 @@ class Device:
     """A device of the user's own, one more value of the device axis.
 
     ``python`` is another interpreter, with other versions of an engine: a path, a relative one from the ini file on.
-    It needs numpy and the engine. ``emulate`` is a processor as user-mode qemu names it. ``device`` is what the engine
-    is to use there, ``inputs`` how many of a model's inputs are run at most (all; on an emulated processor 8).
+    It needs numpy and the engine. ``ssh`` is another machine, ``user@host``, reached without a question (by a key);
+    ``python`` is then the command there, ``ssh_config`` a file for ssh. ``emulate`` is a processor as user-mode qemu
+    names it. ``device`` is what the engine is to use there, ``inputs`` how many of a model's inputs are run at most
+    (all; on an emulated processor 8).
     """
 
     name: str
     python: str = ""
     emulate: str = ""
+    ssh: str = ""
+    ssh_config: str = ""
     device: str = "cpu"
     inputs: int | None = None
 
@@ -77,9 +81,15 @@ class Device:
             raise DeclarationError(what, cause="a name is of letters, digits, and . _ + -")
         if self.name in builtin:
             raise DeclarationError(what, cause="there is one of that name already", remedy="choose another name")
-        if bool(self.python) == bool(self.emulate):
-            both = "both were given" if self.python else "none was given"
-            raise DeclarationError(what, cause=f"it needs python or emulate, and {both}")
+        if self.ssh and not self.emulate:
+            config = str(base / Path(self.ssh_config).expanduser()) if self.ssh_config else ""
+            if config and not Path(config).is_file():
+                raise DeclarationError(what, cause=f"there is no ssh_config {config}")
+            python = self.python or "python3"
+            return Place(self.name, self.device, python, host=self.ssh, ssh_config=config, inputs=self.inputs)
+        if bool(self.python) == bool(self.emulate) or self.ssh:
+            given = " and ".join(key for key in ("python", "emulate", "ssh") if getattr(self, key)) or "none"
+            raise DeclarationError(what, cause=f"it needs python, emulate or ssh, and has {given}")
         if self.emulate:
             return self._emulated(what)
         python, version, packages = asked_interpreter(self.python, base, what)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,14 @@ class Machine:
         return hashlib.sha256(" ".join((self.architecture, *self.features)).encode()).hexdigest()[:12]
 
 
+def facts_of_this_machine() -> dict[str, Any]:
+    """`Machine` as plain data."""
+    return asdict(this_machine())
+
+
 @cache
 def this_machine() -> Machine:
     """The machine that this process runs on."""
-    import psutil
-
     fields = _cpuinfo()
     features = (fields.get("flags") or fields.get("Features") or "").split()
     return Machine(
@@ -68,7 +71,7 @@ def this_machine() -> Machine:
         processor=fields.get("model name") or platform.processor() or platform.machine(),
         features=tuple(sorted(features)),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory_bytes=int(psutil.virtual_memory().total),
+        memory_bytes=_memory(),
         python=platform.python_version(),
         governor=scaling_governor(),
     )
@@ -94,6 +97,14 @@ def scaling_governor(system: Path = Path("/sys")) -> str:
         return (system / "devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
     except OSError:
         return ""
+
+
+def _memory() -> int:
+    try:
+        import psutil
+    except ImportError:  # in another interpreter
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    return int(psutil.virtual_memory().total)
 
 
 def machine_differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> tuple[str, ...]:

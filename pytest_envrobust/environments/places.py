@@ -23,6 +23,8 @@ EMULATED_INPUTS = 8
 _EMULATED_PATIENCE = 20.0
 _PROGRAMS = ("qemu-x86_64-static", "qemu-x86_64")
 _HELP_SECONDS = 20
+_SSH_OPTIONS = "-o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15"
+"""Never a question to the terminal, and no waiting for a host that has gone away."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Place:
 
     ``device`` is what the engine is told to use there. ``python`` is another interpreter, a path; empty for this one.
     ``packages`` are that one's, versions by normalized name, and ``version`` is its own (``3.12``); ``None`` where only
-    a worker can tell. ``emulator`` is the program, with its arguments, that Python is started by. ``inputs`` is how
+    a worker can tell. ``host`` is another machine, as ssh knows it, and ``ssh_config`` a file for ssh; ``python`` is a
+    command there. ``emulator`` is the program, with its arguments, that Python is started by. ``inputs`` is how
     many of a model's inputs are run there at most, ``patience`` how many times as long every stage may take. ``absent``
     says why there can be no worker, where that is known.
     """
@@ -42,6 +45,8 @@ class Place:
     packages: Mapping[str, str] | None = None
     version: str = ""
     emulator: tuple[str, ...] = ()
+    host: str = ""
+    ssh_config: str = ""
     inputs: int | None = None
     patience: float = 1.0
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +57,28 @@ class Place:
         """Whether its processor is: times there are not that processor's."""
         return bool(self.emulator)
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its packages are not this Python's."""
+        return self.packages is not None or bool(self.host)
+
+    @property
+    def lock(self) -> str:
+        """The name of the lock that timing holds there: one for each kind of device of a machine."""
+        kind = self.device.partition("+")[0].replace(":", "-")
+        return f"{self.host}-{kind}".replace("/", "-") if self.host else kind
+
+    def ssh_spec(self, name: str) -> str:
+        """What execnet reaches its Python by."""
+        config = f"//ssh_config={self.ssh_config}" if self.ssh_config else ""
+        # the shell there is replaced: the process ends with the connection, not with a shell that outlives it
+        return f"ssh={_SSH_OPTIONS} {self.host}{config}//python=exec {shlex.quote(self.python)} -I//id={name}"
+
+    def ssh_command(self, *command: str) -> list[str]:
+        """A command line that runs a command there."""
+        config = ["-F", self.ssh_config] if self.ssh_config else []
+        return ["ssh", *config, *_SSH_OPTIONS.split(), *self.host.split(), shlex.join(command)]
+
     def described(self) -> dict[str, Any]:
         """What the record says of it, as plain data."""
         told = {
@@ -60,6 +87,7 @@ class Place:
             "version": self.version,
             "packages": dict(self.packages or {}),
             "emulator": list(self.emulator),
+            "host": self.host,
             "inputs": self.inputs,
         }
         return {name: value for name, value in told.items() if value}

@@ -154,6 +154,12 @@ class Laboratory:
             return False
         return True
 
+    def described_devices(self) -> dict[str, dict[str, Any]]:
+        """What the record says of the devices that have a place of their own, by name."""
+        hosts = {} if self._pool is None else self._pool.hosts
+        places = self.catalogue.places
+        return {name: {**place.described(), **hosts.get(name, {})} for name, place in places.items()}
+
     def described_models(self) -> list[dict[str, Any]]:
         """What the record says of the models that were used, as plain data."""
         return [{**run.described(), **self._described_adequacy(name)} for name, run in self._models.items()]
@@ -189,9 +195,8 @@ class Laboratory:
         return self._workshop
 
     @contextmanager
-    def alone_on(self, device: str) -> Iterator[None]:
-        """Hold the device's lock: no other run on this machine that keeps to it times anything there meanwhile."""
-        kind = device.partition("+")[0].replace(":", "-")
+    def alone_on(self, kind: str) -> Iterator[None]:
+        """Hold that lock: no other run on this machine that keeps to it times anything on that device meanwhile."""
         with machine_lock(f"timing-{kind}", lambda: self.say(f"wait for another run's timing on {kind}")):
             yield
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pytest_envrobust.reports.record import Record
 
 MODELS = "envrobust_models"
-"""Key under which an xdist worker sends what it knows of the models."""
+DEVICES = "envrobust_devices"
+"""Keys under which an xdist worker sends what it knows of the models and of the devices."""
 
 
 class Recorder:
@@ -36,6 +37,7 @@ class Recorder:
         self._laboratory = laboratory
         self._entries: list[dict[str, Any]] = []
         self._models: dict[str, dict[str, Any]] = {}
+        self._devices_there: dict[str, dict[str, Any]] = {}
         self._record: Record | None = None
         self._troubles: list[str] = []
 
@@ -52,8 +54,11 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take what an xdist worker knows of the models."""
-        self._learn(getattr(node, "workeroutput", {}).get(MODELS, []))
+        """Take what an xdist worker knows of models and devices."""
+        output = getattr(node, "workeroutput", {})
+        self._learn(output.get(MODELS, []))
+        for name, told in output.get(DEVICES, {}).items():
+            self._devices_there[name] = {**self._devices_there.get(name, {}), **told}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -159,8 +164,8 @@ class Recorder:
     def _devices(self) -> dict[str, Any]:
         """What the record says of the devices that have a place of their own and were tested."""
         tested = {entry.get("device") for entry in self._entries}
-        places = self._laboratory.catalogue.places
-        return {name: place.described() for name, place in places.items() if name in tested}
+        known = self._laboratory.described_devices()
+        return {name: {**known[name], **self._devices_there.get(name, {})} for name in known if name in tested}
 
     def _analysed(self, model: dict[str, Any]) -> dict[str, Any]:
         cells = [entry for entry in self._entries if entry.get("model") == model["name"]]
@@ -175,8 +180,10 @@ class WorkerRecorder:
         self._laboratory = laboratory
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hand over what this worker knows of the models."""
-        session.config.workeroutput[MODELS] = self._laboratory.described_models()  # type: ignore[attr-defined]
+        """Hand over what this worker knows of models and devices."""
+        output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
+        output[MODELS] = self._laboratory.described_models()
+        output[DEVICES] = self._laboratory.described_devices()
 
 
 def _own_version() -> str:

@@ -219,7 +219,7 @@ def _absence(plan: Plan) -> Unavailable | None:
     backend, place = plan.backend, plan.place
     if place.absent is not None:
         return place.absent
-    if lacking := missing(plan.prepares if place.packages is not None else plan.requires):
+    if lacking := missing(plan.prepares if place.is_elsewhere else plan.requires):
         names = " and ".join(item.module for item in lacking)
         extras = ",".join(dict.fromkeys(item.extra for item in lacking))
         verb = "is" if len(lacking) == 1 else "are"
@@ -242,11 +242,11 @@ def _absence(plan: Plan) -> Unavailable | None:
     if device is None:
         reason = backend.no_ceiling or f"{backend.engine} has no way to hold to it"
         return Unavailable(f"{backend.engine} has no device {plan.device}", cause=reason)
-    if not place.is_emulated and (reason := above_the_processor(plan.device, this_machine())):
+    if not (place.is_emulated or place.host) and (reason := above_the_processor(plan.device, this_machine())):
         return Unavailable(f"{plan.device} is above this machine", cause=reason, remedy="run it on a newer processor")
     if plan.compiler.name in device.absent:
         return Unavailable(f"{plan.compiler.name} cannot run on {plan.device}", cause=device.absent[plan.compiler.name])
-    if plan.device.startswith("cuda") and not has_cuda_driver():
+    if plan.device.startswith("cuda") and not place.host and not has_cuda_driver():
         return Unavailable(
             "there is no NVIDIA GPU here",
             cause="the CUDA driver is not installed",

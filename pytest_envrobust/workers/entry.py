@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.workers.bench import Bench
+from pytest_envrobust.workers.keeping import Keeping
 from pytest_envrobust.workers.protocol import encode_error
 
 
@@ -21,16 +22,37 @@ def serve(channel: Any, scratch: str, log: str, parent: int, tied: bool) -> None
 
     ``parent`` is the host's process; ``tied`` says that its main thread started this process.
     """
+    _settle(log, parent, tied)
+    _answer(channel, Bench(Path(scratch)))
+
+
+def serve_far(channel: Any, home: str) -> None:
+    """Answer requests that come from another machine, and end with the connection, whose end is this one's parent.
+
+    Files that are sent are kept below ``home``.
+    """
+    keeping = Keeping(Path(home))
+    _settle(str(keeping.scratch / "log"), os.getppid(), tied=True)
+    try:
+        _answer(channel, Bench(keeping.scratch, keeping))
+    finally:
+        keeping.close()
+
+
+def _settle(log: str, parent: int, tied: bool) -> None:
     _redirect_output(log)
     # Ctrl-C is the host's: it decides what becomes of its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):
         # A group of its own, by which its children are found even when it has died before them.
-        os.setpgrp()
+        with contextlib.suppress(PermissionError):  # a login made it the leader of one already
+            os.setpgrp()
     if tied:
         _die_with_parent()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    bench = Bench(Path(scratch))
+
+
+def _answer(channel: Any, bench: Bench) -> None:
     channel.send({"pid": os.getpid()})
     for request in channel:
         try:

@@ -12,6 +12,7 @@ from pytest_envrobust.backends.base import Backend
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.environments.places import HERE, Place
 from pytest_envrobust.workers.host import InlineWorker, ProcessWorker, Worker
+from pytest_envrobust.workers.remote import RemoteWorker
 from pytest_envrobust.workers.transport import Scratch
 
 _KEEP = 4
@@ -33,6 +34,8 @@ def common_variables(device: str, threads: int) -> dict[str, str]:
     return variables
 
 
+_FACTS = ("machine", "versions", "python", "clock_offset_s")
+"""What a worker says of where it runs."""
 _Key = tuple[str, str, str, int, int]
 """A worker's engine, place, device and threads, and the number of the instance among those that share all of these."""
 
@@ -47,6 +50,8 @@ class Pool:
         self._workers: OrderedDict[_Key, Worker] = OrderedDict()
         self._pinned: set[_Key] = set()
         self._numbers = itertools.count()
+        self.hosts: dict[str, Mapping[str, Any]] = {}
+        """What the other machines that were reached say of themselves, by the place's name."""
         self._group: Any = None
 
     def worker(
@@ -66,6 +71,9 @@ class Pool:
                 what = f"import {backend.engine}"
                 answer = worker.ask("start", message, stage=Stage.IMPORT, what=what, limit=limit)
                 worker.clock_steps_ns = answer["clock_steps_ns"]
+                worker.facts = {key: answer[key] for key in _FACTS if answer.get(key)}
+                if place.host:
+                    self.hosts[place.name] = _together(self.hosts.get(place.name, {}), worker.facts)
             except BaseException:
                 worker.end()
                 raise
@@ -112,12 +120,18 @@ class Pool:
 
             self._group = execnet.Group()
         environ = {**common_variables(device, threads), **self._environ, **variables}
-        return ProcessWorker(self._group, f"w{next(self._numbers)}", self.scratch.path, environ, place)
+        kind = RemoteWorker if place.host else ProcessWorker
+        return kind(self._group, f"w{next(self._numbers)}", self.scratch.path, environ, place)
 
     def _make_room(self) -> None:
         idle = [key for key in self._workers if key not in self._pinned]
         while idle and (len(idle) >= _KEEP or _memory_is_scarce()):
             self._workers.pop(idle.pop(0)).end()
+
+
+def _together(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """What several engines at one place say of it: each knows the versions of its own packages."""
+    return {**known, **more, "versions": {**known.get("versions", {}), **more.get("versions", {})}}
 
 
 def _memory_is_scarce() -> bool:

@@ -226,6 +226,8 @@ class Workshop:
             "instruction_set": this_machine().instruction_set,
             **_made_with(plan.executes, type(backend).__module__, plan.place),
         }
+        if plan.place.host:
+            recipe |= self.worker(plan, job.threads).facts
 
         def make(target: Path) -> bool:
             self.say(f"compile {plan.environment.id}")

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from support import sshd
 from support.interpreters import bare_python, furnished_python
 
 from pytest_envrobust.environments.places import emulated_models
@@ -104,7 +105,7 @@ def test_scores_of_a_few_inputs_are_held_against_those_of_the_same(project, pyth
     [
         ("old = 3", "device 'old' ([[]tool.envrobust.devices] in pyproject.toml): it is a table, whose keys are *"),
         ("old = { pyton = 'x' }", "'pyton' of device 'old' (*): it is a table, *(did you mean 'python'?)"),
-        ("old = { }", "device 'old' (*): it needs python or emulate, and none was given"),
+        ("old = { }", "device 'old' (*): it needs python, emulate or ssh, and has none"),
     ],
 )
 def test_a_malformed_table_ends_the_run_before_it_begins(project, labels_test, table, message) -> None:
@@ -135,6 +136,31 @@ def test_it_needs_a_process_of_its_own(project, labels_test, python) -> None:
     result = project.run(f"--envrobust-env={OLD}", device, "--envrobust-isolation=none")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*old needs a process of its own: it is not this Python *"])
+
+
+@pytest.mark.skipif(not sshd.is_here(), reason=sshd.NEEDED)
+def test_another_machine_is_a_value_of_the_device_axis(project, python, tmp_path_factory) -> None:
+    project.declare_pair("colors")
+    project.write(
+        "test_it.py",
+        "def test_labels(envrobust):\n    envrobust.assert_labels_agree()\n    envrobust.assert_latency()\n",
+    )
+    environments = f"--envrobust-env={HERE},onnx/ort-all/far,onnx/ort-all/gone"
+    with sshd.ssh_server(tmp_path_factory.mktemp("sshd")) as config:
+        tables = [f'far = {{ ssh = "{sshd.HOST}", ssh_config = "{config}", python = "{python}" }}']
+        tables += [f'gone = {{ ssh = "nobody", ssh_config = "{config}" }}']
+        project.write("pyproject.toml", "\n".join(["[tool.envrobust.devices]", *tables, ""]))
+        result = project.run(environments)
+    result.assert_outcomes(passed=2, failed=1)
+    cells = {cell["environment"]: cell for cell in project.record()["cells"]}
+    assert cells["onnx/ort-all/far"]["output_digest"] == cells[HERE]["output_digest"]
+    assert cells["onnx/ort-all/far"]["latency"]["wall_ms"]["n"] >= 6
+    assert (cells["onnx/ort-all/gone"]["status"], cells["onnx/ort-all/gone"]["stage"]) == ("crashed", "import")
+    assert "python3 on nobody cannot be reached by ssh: " in cells["onnx/ort-all/gone"]["reason"]
+    far = project.record()["run"]["devices"]["far"]
+    assert far["host"] == sshd.HOST
+    assert far["machine"]["cores"] >= 1
+    assert far["versions"]["onnxruntime"] == version("onnxruntime")
 
 
 @NEEDS_QEMU

@@ -30,6 +30,7 @@ def headline(device: Device, base: Path = Path()) -> str:
         (" old = python = a/b//inputs=4 ", Device("old", python="a/b", inputs=4)),
         ("atom=emulate=Denverton//device=cpu", Device("atom", emulate="Denverton")),
         ("old=python=/a=b/python", Device("old", python="/a=b/python")),
+        ("pi=ssh=me@pi//python=python3", Device("pi", ssh="me@pi", python="python3")),
     ],
 )
 def test_a_line_is_read(line: str, device: Device) -> None:
@@ -39,7 +40,7 @@ def test_a_line_is_read(line: str, device: Device) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("old", "device 'old' (the test): it needs python or emulate, and none was given"),
+        ("old", "device 'old' (the test): it needs python, emulate or ssh, and has none"),
         ("", "device '' (the test) (write it as NAME=python=PATH)"),
         ("=python=x", "device '=python=x' (the test) (write it as NAME=python=PATH)"),
         ("old=python=", "device 'old=python=' (the test) (write it as NAME=python=PATH)"),
@@ -53,7 +54,14 @@ def test_a_line_is_read(line: str, device: Device) -> None:
         ("a/b=python=x", "device 'a/b' (the test): a name is of letters, digits, and . _ + -"),
         ("qemu:Mine=emulate=Haswell", "device 'qemu:Mine' (the test): a name is of letters, digits, and . _ + -"),
         ("cpu=python=x", "device 'cpu' (the test): there is one of that name already (choose another name)"),
-        ("old=python=x//emulate=Haswell", "device 'old' (the test): it needs python or emulate, and both were given"),
+        (
+            "pi=ssh=me@pi//emulate=Haswell",
+            "device 'pi' (the test): it needs python, emulate or ssh, and has emulate and ssh",
+        ),
+        (
+            "old=python=x//emulate=Haswell",
+            "device 'old' (the test): it needs python, emulate or ssh, and has python and emulate",
+        ),
     ],
 )
 def test_a_malformed_line_is_one_error(line: str, message: str) -> None:
@@ -67,7 +75,10 @@ def test_a_malformed_line_is_one_error(line: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("venv/bin/python", "device 'old' (the test): it is a table, whose keys are device, emulate, inputs, python"),
+        (
+            "venv/bin/python",
+            "device 'old' (the test): it is a table, whose keys are device, emulate, inputs, python, ssh, ",
+        ),
         ({"python": 3}, "python=3 of device 'old' (the test): it is text"),
         ({"python": "x", "inputs": True}, "inputs=True of device 'old' (the test): it is a whole number above 0"),
         ({"python": "x", "inputs": 2.0}, "inputs=2.0 of device 'old' (the test): it is a whole number above 0"),
