@@ -155,8 +155,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         "--envrobust-device",
         action="append",
         metavar="NAME=KEY=VALUE",
-        help="a device of your own: another interpreter, old=python=PATH, or an emulated processor, "
-        "atom=emulate=Denverton//inputs=4 (repeatable)",
+        help="a device of your own: another interpreter, old=python=PATH; an emulated processor, "
+        "atom=emulate=Denverton//inputs=4; another machine, pi=ssh=user@pi//python=PATH (repeatable)",
     )
     for name, text in _LIMITS.items():
         values = _TERMS.get(name, {"metavar": "LIMIT"})
