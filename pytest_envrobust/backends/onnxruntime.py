@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pytest_envrobust.frameworks.base import single_output
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
+_OF_SHAPES = ("int64", "int32", "bool")
 SPINNING = "session.intra_op.allow_spinning"
 
 LEVELS = {
@@ -86,10 +88,12 @@ class Backend(base.Backend):
             zeros = np.zeros([size or 1 for size in shape], spec.dtype)
             session.run(None, {spec.name: zeros})
             # The profiler ends here: nothing of it is left in what is timed.
-            kernels = _kernels(Path(session.end_profiling()))
+            events = _kernel_events(Path(session.end_profiling()))
         finally:
             shutil.rmtree(directory, ignore_errors=True)
-        return OrtSession(session, spec, Path(job.source.target), kernels)
+        if job.device != "cpu":
+            _check_placement(job, events)
+        return OrtSession(session, spec, Path(job.source.target), kernels_of(events))
 
 
 class OrtSession(base.Session):
@@ -145,7 +149,9 @@ def _create(job: base.Job, directory: Path) -> Any:
     on_cuda = job.device != "cpu"
     providers: list[Any] = [CPU_PROVIDER]
     if on_cuda:
-        providers.insert(0, (CUDA_PROVIDER, {"device_id": int(job.device.partition(":")[2])}))
+        # without TF32, and without trying algorithms out: these may differ from one opening to the next
+        cuda = {"device_id": int(job.device.partition(":")[2]), "use_tf32": 0, "cudnn_conv_algo_search": "HEURISTIC"}
+        providers.insert(0, (CUDA_PROVIDER, cuda))
     session = onnxruntime.InferenceSession(job.source.target, options, providers=providers)
     if on_cuda and CUDA_PROVIDER not in session.get_providers():
         raise Unavailable(
@@ -175,13 +181,40 @@ def _input_of(session: Any, wanted: TensorSpec) -> TensorSpec:
     return TensorSpec((own[0], *wanted.shape[1:]), wanted.dtype, inputs[0].name)
 
 
-def _kernels(profile: Path) -> Counter[tuple[str, str]]:
-    """How often each (provider, operator) ran, from a profile that ONNX Runtime has written."""
-    found: Counter[tuple[str, str]] = Counter()
-    for event in json.loads(profile.read_text(encoding="utf-8")):
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
-            found[event["args"]["provider"], event["args"]["op_name"]] += 1
-    return found
+def kernels_of(events: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
+    """How often each (provider, operator) ran."""
+    return Counter((event["args"]["provider"], event["args"]["op_name"]) for event in events)
+
+
+def fallen_back(events: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    """Operators that ran on the CPU though another provider was asked for, and how often.
+
+    ONNX Runtime computes shapes there on purpose, as their results are needed on the host: what gives whole numbers or
+    truth values of at most one dimension is left out.
+    """
+    on_cpu = (event["args"] for event in events if event["args"]["provider"] == CPU_PROVIDER)
+    return Counter(found["op_name"] for found in on_cpu if not _is_of_shapes(found.get("output_type_shape", ())))
+
+
+def _is_of_shapes(outputs: Sequence[Mapping[str, Sequence[int]]]) -> bool:
+    told = [(kind, shape) for output in outputs for kind, shape in output.items()]
+    return bool(told) and all(kind in _OF_SHAPES and len(shape) <= 1 for kind, shape in told)
+
+
+def _check_placement(job: base.Job, events: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `DeclarationError` where part of the model does not run where it was asked to."""
+    if fallen := fallen_back(events):
+        raise DeclarationError(
+            f"{fallen.total()} of {len(events)} kernels ran on the CPU, not on {job.device}",
+            cause=f"its provider has none for {_listed(fallen)}",
+            remedy="export the model with operators that it has, or declare the limitation: envrobust_limitation",
+        )
+
+
+def _kernel_events(profile: Path) -> list[Mapping[str, Any]]:
+    """One event for each kernel that ran, from a profile that ONNX Runtime has written."""
+    events = json.loads(profile.read_text(encoding="utf-8"))
+    return [event for event in events if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")]
 
 
 def _node_count(path: Path) -> int | None:
