@@ -112,6 +112,7 @@ def devices_in(folder: Path) -> list[Device]:
     Raises `DeclarationError` for one that is malformed.
     """
     import tomlkit
+    import tomlkit.exceptions
 
     try:
         text = (folder / "pyproject.toml").read_text(encoding="utf-8")
@@ -119,7 +120,12 @@ def devices_in(folder: Path) -> list[Device]:
         return []
     if "envrobust" not in text:  # reading it takes a while
         return []
-    tables = tomlkit.parse(text).unwrap().get("tool", {}).get("envrobust", {}).get("devices", {})
+    try:
+        tables: Any = tomlkit.parse(text).unwrap()
+    except tomlkit.exceptions.TOMLKitError as error:
+        raise DeclarationError(f"{folder / 'pyproject.toml'} cannot be read", cause=str(error)) from None
+    for key in ("tool", "envrobust", "devices"):
+        tables = tables.get(key, {}) if isinstance(tables, Mapping) else None
     if not isinstance(tables, Mapping):
         raise DeclarationError(PYPROJECT, cause="it is a table of tables, one for each device")
     return [Device.of(name, table, PYPROJECT) for name, table in tables.items()]

@@ -72,7 +72,7 @@ class Place:
         """What execnet reaches its Python by."""
         config = f"//ssh_config={self.ssh_config}" if self.ssh_config else ""
         # the shell there is replaced: the process ends with the connection, not with a shell that outlives it
-        return f"ssh={_SSH_OPTIONS} {self.host}{config}//python=exec {shlex.quote(self.python)} -I//id={name}"
+        return f"ssh={_SSH_OPTIONS} {self.host}{config}//python=exec {shlex.quote(self.python)}//id={name}"
 
     def ssh_command(self, *command: str) -> list[str]:
         """A command line that runs a command there."""

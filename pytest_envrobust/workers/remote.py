@@ -23,6 +23,7 @@ from pytest_envrobust.core.digests import file_digest, file_digests
 from pytest_envrobust.core.errors import StageFailure, Unavailable
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.environments.places import Place
+from pytest_envrobust.workers import transport
 from pytest_envrobust.workers.host import ProcessWorker
 from pytest_envrobust.workers.protocol import Message
 
@@ -160,10 +161,17 @@ class RemoteWorker(ProcessWorker):
         if "source" in found:
             found["source"] = self._source(found["source"])
         if "inputs" in found:
-            found["inputs"] = {**found["inputs"], "path": self._shipped(found["inputs"]["path"])}
+            found["inputs"] = self._inputs(found["inputs"])
         if "target" in found:
             found["target"] = self._quick("room", {"name": Path(found["target"]).name})["path"]
         return found
+
+    def _inputs(self, handle: transport.Handle) -> transport.Handle:
+        """Inputs that last are kept there; others, of one request, travel in it."""
+        if handle.get("lasting"):
+            return {**handle, "path": self._shipped(handle["path"])}
+        known = {key: value for key, value in handle.items() if key != "path"}
+        return {**known, "bytes": Path(handle["path"]).read_bytes()}
 
     def _source(self, source: Message) -> Message:
         places = {key: source[key] for key in ("target", "state") if source.get(key)}

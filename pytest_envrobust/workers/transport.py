@@ -74,7 +74,9 @@ def pack(array: NDArray[Any], folder: Path | None) -> Handle:
 
 
 def view(handle: Handle) -> NDArray[Any]:
-    """The array behind a handle, mapped: what is written into it stays in this process."""
+    """The array behind a handle, mapped or copied: what is written into it stays in this process."""
+    if "bytes" in handle:
+        return take(handle)
     shape = tuple(handle["shape"])
     return np.asarray(np.memmap(handle["path"], dtype=handle["dtype"], mode="c", shape=shape))
 

@@ -69,6 +69,8 @@ def test_its_scores_are_those_from_here(lab: Lab, session: LiveSession) -> None:
     assert found.timing.calls == len(images)
     assert session.sample(lab.put(images), 0, 3).calls == 3
     assert session.peak_bytes is not None
+    with lab.scratch.lend(images[:3]) as handle:
+        np.testing.assert_array_equal(session.run(handle).scores, expected[:3])
 
 
 def test_it_says_what_machine_it_is(lab: Lab, session: LiveSession) -> None:

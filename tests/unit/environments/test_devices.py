@@ -10,7 +10,7 @@ from support.interpreters import empty_python
 
 from pytest_envrobust import DeclarationError, Device
 from pytest_envrobust.environments import devices
-from pytest_envrobust.environments.devices import declared_places
+from pytest_envrobust.environments.devices import declared_places, devices_in
 from pytest_envrobust.environments.places import EMULATED, EMULATED_INPUTS, QEMU, emulated_models
 
 ORIGIN = "the test"
@@ -135,3 +135,24 @@ def test_a_later_declaration_wins_and_an_emulated_processor_keeps_its_name() -> 
     assert places["old"].python == sys.executable
     with pytest.raises(DeclarationError, match="there is one of that name already"):
         declared_places([(Device("cpu+avx2", python="x"), "first")], {"first": Path()}, ["cpu", "cpu+avx2"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[tool.envrobust.devices\n", "pyproject.toml cannot be read: "),
+        ("[tool.envrobust]\ndevices = 3\n", "it is a table of tables, one for each device"),
+        ("[tool]\nenvrobust = 3\n", "it is a table of tables, one for each device"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(DeclarationError) as caught:
+        devices_in(tmp_path)
+    assert message in caught.value.headline
+
+
+def test_without_a_file_or_a_table_there_are_none(tmp_path: Path) -> None:
+    assert devices_in(tmp_path) == []
+    (tmp_path / "pyproject.toml").write_text("[tool.envrobust]\nother = 1\n")
+    assert devices_in(tmp_path) == []
