@@ -49,9 +49,12 @@ check: install
 	$(BIN)/vermin --quiet --no-tips --violations --target=3.9- $(IN_A_WORKER)
 
 # What a worker runs: in another interpreter, which may be older than the one that runs pytest.
-IN_A_WORKER = $(addprefix pytest_envrobust/,core frameworks backends conversion \
-	$(addprefix environments/,availability.py machine.py) \
-	$(addprefix workers/,entry.py bench.py keeping.py feed.py stopwatch.py transport.py protocol.py))
+IN_A_WORKER = \
+	pytest_envrobust/core pytest_envrobust/frameworks pytest_envrobust/backends pytest_envrobust/conversion \
+	pytest_envrobust/environments/availability.py pytest_envrobust/environments/machine.py \
+	pytest_envrobust/environments/places.py pytest_envrobust/workers/entry.py pytest_envrobust/workers/bench.py \
+	pytest_envrobust/workers/keeping.py pytest_envrobust/workers/feed.py pytest_envrobust/workers/stopwatch.py \
+	pytest_envrobust/workers/transport.py pytest_envrobust/workers/protocol.py
 
 clean:
 	rm -rf $(VENV) build dist examples/demo/build examples/study/build examples/devices/build examples/emulated/build

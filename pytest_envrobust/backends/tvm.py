@@ -23,9 +23,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
+from pytest_envrobust.backends._tvm_rpc import BoardSession, board_of, target_of
 from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import EnvrobustError, Unavailable
 from pytest_envrobust.core.requirements import TVM, Requirement
+from pytest_envrobust.environments.places import RPC
 from pytest_envrobust.frameworks.base import single_output
 
 XGBOOST = Requirement("xgboost", "tvm-tuning")
@@ -47,6 +49,8 @@ CANDIDATE_LIMIT_S = 300.0
 BUILDERS = 4
 """Helper processes that build candidates at once; each holds some 400 MB."""
 
+_A_COMPILER = "install g++ (Debian, Ubuntu: apt-get install g++), or name a compiler in CXX"
+_OTHER_COMPILER = "install it (for 64-bit Arm on Debian, Ubuntu: apt-get install g++-aarch64-linux-gnu)"
 _NO_TUNING = {"tvm-tuned": "tuning measures kernels for this very processor, which a ceiling hides"}
 
 
@@ -80,6 +84,7 @@ class Backend(base.Backend):
         "cpu+sse41": base.Device(absent=_NO_TUNING),
         "cpu+avx2": base.Device(absent=_NO_TUNING),
         "cpu+avx512": base.Device(absent=_NO_TUNING),
+        RPC: base.Device(absent={"tvm-tuned": "tuning over RPC is not supported"}),
     }
     artifact = "model.so"
 
@@ -105,22 +110,24 @@ class Backend(base.Backend):
 
         compiler = next(each for each in self.compilers if each.name == job.compiler)
         options = base.checked_options(job, compiler)
-        _require_linker()
+        there = board_of(job.device)
+        _require_linker(there.cc if there else "")
         module = tvm.ir.load_json(Path(job.source.target).read_text(encoding="utf-8"))
         tuning: dict[str, Any] = {}
         if job.compiler == "tvm-tuned":
             llvm = _this_processor({**LEVELS[job.compiler], "num-cores": job.threads})
             module, tuning = _tuned(module, llvm, int(options["trials"]), target.parent)
         else:
-            llvm = _target(job.compiler, job.device)
+            llvm = _target(job.compiler, job.device) if there is None else target_of(there, LEVELS[job.compiler])
         executable = tvm.compile(module, llvm)
-        executable.export_library(str(target))
+        executable.export_library(str(target), **({"cc": there.cc} if there and there.cc else {}))
         record = {"target": str(llvm), "library": file_digest(target), **_compiled_facts(executable.mod), **tuning}
         target.with_suffix(".json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 
     def open(self, job: base.Job) -> base.Session:
-        """Load the library that `build` wrote."""
-        return TvmSession(job)
+        """Load the library that `build` wrote, here or on the board."""
+        there = board_of(job.device)
+        return TvmSession(job) if there is None else BoardSession(job, there, _record(_beside(Path(job.source.target))))
 
 
 class TvmSession(base.Session):
@@ -150,7 +157,7 @@ class TvmSession(base.Session):
         found = {"threads": str(threads())} if threads is not None else {}
         digest = file_digest(self._path)
         found["library_sha256"] = digest
-        record = _record(self._path.with_suffix(".json"))
+        record = _record(_beside(self._path))
         if record.pop("library", None) == digest:
             found.update({name: str(value) for name, value in record.items()})
         return found
@@ -203,15 +210,15 @@ def _this_processor(attributes: Mapping[str, base.Option]) -> Any:
     )
 
 
-def _require_linker() -> None:
+def _require_linker(declared: str) -> None:
     from tvm.support import cc
 
-    command = cc.get_cc()
+    command = declared or cc.get_cc()
     if command is None or shutil.which(command.split()[0]) is None:
         raise Unavailable(
             "tvm cannot build a library",
             cause=f"{command} is not there" if command else "there is no C++ compiler to link it with",
-            remedy="install g++ (Debian, Ubuntu: apt-get install g++), or name a compiler in CXX",
+            remedy=_OTHER_COMPILER if declared else _A_COMPILER,
         )
 
 
@@ -310,6 +317,10 @@ def _compiled_facts(module: Any) -> dict[str, str]:
         or "none",
         "llvm_ir_fast_math_operations": str(len(re.findall(r"= (?:tail call|call|f[a-z]+) fast ", code))),
     }
+
+
+def _beside(library: Path) -> Path:
+    return library.with_suffix(".json")
 
 
 def _record(path: Path) -> dict[str, Any]:

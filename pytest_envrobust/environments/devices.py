@@ -1,7 +1,8 @@
-"""Devices that users declare: another interpreter, another emulated processor, another machine."""
+"""Devices that users declare: other interpreters, emulated processors, other machines, boards."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -12,12 +13,14 @@ from typing import Any
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import NUMPY
 from pytest_envrobust.environments.interpreters import asked_interpreter, has_package
-from pytest_envrobust.environments.places import Place, emulated, emulated_models, emulated_places
+from pytest_envrobust.environments.places import Board, Place, board, emulated, emulated_models, emulated_places
 
 PYPROJECT = "[tool.envrobust.devices] in pyproject.toml"
 """Where a project's own file declares them."""
 SEPARATOR = "//"
 """Between the parts of a device in one line: ``old=python=venv/bin/python//inputs=8``."""
+_KINDS = ("python", "emulate", "ssh", "tvm_rpc", "tvm_tracker")
+"""What a device is; with ``ssh``, ``python`` is what runs there."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -28,8 +31,10 @@ class Device:
     ``python`` is another interpreter, with other versions of an engine: a path, a relative one from the ini file on.
     It needs numpy and the engine. ``ssh`` is another machine, ``user@host``, reached without a question (by a key);
     ``python`` is then the command there, ``ssh_config`` a file for ssh. ``emulate`` is a processor as user-mode qemu
-    names it. ``device`` is what the engine is to use there, ``inputs`` how many of a model's inputs are run at most
-    (all; on an emulated processor 8).
+    names it. ``tvm_rpc`` is TVM's RPC server on a board, ``host:port``, or ``tvm_tracker`` the tracker that knows one
+    by its ``key``; ``target`` is the board's as TVM names it, a mapping or JSON (an LLVM target of this machine where
+    there is none), and ``cc`` the compiler that links for it. ``device`` is what the engine is to use there, ``inputs``
+    how many of a model's inputs are run at most (all; on an emulated processor 8).
     """
 
     name: str
@@ -37,6 +42,11 @@ class Device:
     emulate: str = ""
     ssh: str = ""
     ssh_config: str = ""
+    tvm_rpc: str = ""
+    tvm_tracker: str = ""
+    key: str = ""
+    target: Mapping[str, Any] | str = ""
+    cc: str = ""
     device: str = "cpu"
     inputs: int | None = None
 
@@ -65,8 +75,7 @@ class Device:
                 raise DeclarationError(
                     f"{key!r} of device {name!r} ({origin})", cause=f"it is a table, {_listed(known)}", remedy=remedy
                 )
-            is_whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
-            if not (is_whole if key == "inputs" else isinstance(value, str) and value):
+            if not _fits(key, value):
                 wanted = "a whole number above 0" if key == "inputs" else "text"
                 raise DeclarationError(f"{key}={value!r} of device {name!r} ({origin})", cause=f"it is {wanted}")
         return cls(name, **table)
@@ -81,21 +90,51 @@ class Device:
             raise DeclarationError(what, cause="a name is of letters, digits, and . _ + -")
         if self.name in builtin:
             raise DeclarationError(what, cause="there is one of that name already", remedy="choose another name")
-        if self.ssh and not self.emulate:
-            config = str(base / Path(self.ssh_config).expanduser()) if self.ssh_config else ""
-            if config and not Path(config).is_file():
-                raise DeclarationError(what, cause=f"there is no ssh_config {config}")
-            python = self.python or "python3"
-            return Place(self.name, self.device, python, host=self.ssh, ssh_config=config, inputs=self.inputs)
-        if bool(self.python) == bool(self.emulate) or self.ssh:
-            given = " and ".join(key for key in ("python", "emulate", "ssh") if getattr(self, key)) or "none"
-            raise DeclarationError(what, cause=f"it needs python, emulate or ssh, and has {given}")
+        kinds = [key for key in _KINDS if getattr(self, key)]
+        if self.ssh and "python" in kinds:
+            kinds.remove("python")
+        if len(kinds) != 1:
+            given = f"has {' and '.join(kinds)}" if kinds else "has none"
+            raise DeclarationError(what, cause=f"it needs one of {', '.join(_KINDS)}, and {given}")
+        if self.ssh:
+            return self._host(what, base)
         if self.emulate:
             return self._emulated(what)
+        if self.python:
+            return self._interpreter(what, base)
+        return board(self.name, self._board(what), inputs=self.inputs)
+
+    def _interpreter(self, what: str, base: Path) -> Place:
         python, version, packages = asked_interpreter(self.python, base, what)
         if not has_package(packages, NUMPY):
             raise DeclarationError(what, cause="numpy is not installed there", remedy=f"{python} -m pip install numpy")
         return Place(self.name, self.device, python, packages, version, inputs=self.inputs)
+
+    def _host(self, what: str, base: Path) -> Place:
+        config = str(base / Path(self.ssh_config).expanduser()) if self.ssh_config else ""
+        if config and not Path(config).is_file():
+            raise DeclarationError(what, cause=f"there is no ssh_config {config}")
+        python = self.python or "python3"
+        return Place(self.name, self.device, python, host=self.ssh, ssh_config=config, inputs=self.inputs)
+
+    def _board(self, what: str) -> Board:
+        address = self.tvm_rpc or self.tvm_tracker
+        host, _, port = address.rpartition(":")
+        if not (host and port.isdigit()):
+            raise DeclarationError(what, cause=f"{address!r} is no address", remedy="write it as host:port")
+        if self.tvm_tracker and not self.key:
+            raise DeclarationError(what, cause="a tracker knows boards by a key", remedy="add key=")
+        target: object = self.target
+        if isinstance(target, str):
+            try:
+                target = json.loads(target or "{}")
+            except ValueError as error:
+                raise DeclarationError(what, cause=f"its target is no JSON: {error}") from None
+        if not isinstance(target, Mapping):
+            raise DeclarationError(what, cause='its target is a mapping, such as {"kind": "llvm", "mtriple": "..."}')
+        return Board(
+            host, int(port), self.key, bool(self.tvm_tracker), json.dumps(dict(target), sort_keys=True), self.cc
+        )
 
     def _emulated(self, what: str) -> Place:
         models = emulated_models()
@@ -104,6 +143,13 @@ class Device:
             remedy = f"did you mean {near[0]!r}?" if near else "see qemu-x86_64-static -cpu help"
             raise DeclarationError(what, cause=f"qemu knows no processor {self.emulate!r}", remedy=remedy)
         return emulated(self.emulate, self.name, device=self.device, inputs=self.inputs)
+
+
+def _fits(key: str, value: object) -> bool:
+    """Whether a key of a device can have that value."""
+    if key == "inputs":
+        return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return (isinstance(value, str) and bool(value)) or (key == "target" and isinstance(value, Mapping))
 
 
 def devices_in(folder: Path) -> list[Device]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
@@ -25,6 +26,27 @@ _PROGRAMS = ("qemu-x86_64-static", "qemu-x86_64")
 _HELP_SECONDS = 20
 _SSH_OPTIONS = "-o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15"
 """Never a question to the terminal, and no waiting for a host that has gone away."""
+
+
+RPC = "rpc"
+"""What TVM uses at a board: its own server there."""
+BOARD_VARIABLE = "ENVROBUST_TVM_RPC"
+"""The variable by which TVM's worker learns which board it speaks to, as JSON."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """TVM's RPC server on a board that cannot run Python, or the tracker that knows it by its ``key``.
+
+    ``target`` is a TVM target as JSON, an empty object for this machine's own; ``cc`` the compiler that links for it.
+    """
+
+    host: str
+    port: int
+    key: str = ""
+    tracked: bool = False
+    target: str = "{}"
+    cc: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +110,7 @@ class Place:
             "packages": dict(self.packages or {}),
             "emulator": list(self.emulator),
             "host": self.host,
+            "board": json.loads(self.variables.get(BOARD_VARIABLE, "{}")),
             "inputs": self.inputs,
         }
         return {name: value for name, value in told.items() if value}
@@ -103,6 +126,12 @@ class Place:
 
 HERE = Place("")
 """This Python on this machine's processor."""
+
+
+def board(name: str, declared: Board, *, inputs: int | None = None) -> Place:
+    """A board behind TVM's RPC: the worker runs here, and what it has compiled runs there."""
+    told = json.dumps(asdict(declared), sort_keys=True)
+    return Place(name, device=RPC, variables={BOARD_VARIABLE: told}, inputs=inputs)
 
 
 def emulated(model: str, name: str = "", *, device: str = "cpu", inputs: int | None = None) -> Place:

@@ -17,7 +17,7 @@ from pytest_envrobust.core.requirements import INTERPRETERS, Requirement
 from pytest_envrobust.environments.availability import has_cuda_driver, missing
 from pytest_envrobust.environments.interpreters import GivenInterpreter, has_package, remedy
 from pytest_envrobust.environments.machine import CEILINGS, above_the_processor, this_machine
-from pytest_envrobust.environments.places import HERE, Place, emulated_places
+from pytest_envrobust.environments.places import HERE, RPC, Place, emulated_places
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.frameworks.base import BaseFramework
 
@@ -241,6 +241,8 @@ def _absence(plan: Plan) -> Unavailable | None:
     device = backend.devices.get(plan.device)
     if device is None:
         reason = backend.no_ceiling or f"{backend.engine} has no way to hold to it"
+        if plan.device == RPC:
+            reason = f"{backend.engine} does not speak TVM's RPC"
         return Unavailable(f"{backend.engine} has no device {plan.device}", cause=reason)
     if not (place.is_emulated or place.host) and (reason := above_the_processor(plan.device, this_machine())):
         return Unavailable(f"{plan.device} is above this machine", cause=reason, remedy="run it on a newer processor")

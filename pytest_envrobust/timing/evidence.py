@@ -14,8 +14,8 @@ from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, median_inter
 TAILS: Mapping[str, float] = {"p90": 0.9, "p99": 0.99}
 """Tails that can be limited, by name, and the share of calls that are no slower."""
 
-ACCELERATORS = ("cuda", "mps", "directml", "coreml")
-"""Kinds of devices whose work the CPU's clock does not see."""
+ACCELERATORS = ("cuda", "mps", "directml", "coreml", "rpc")
+"""Kinds of devices whose work the clock of the worker's CPU does not see."""
 _COARSE = 0.01
 """A clock whose steps are longer than this share of a call cannot tell two calls apart."""
 

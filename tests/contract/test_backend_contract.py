@@ -24,6 +24,7 @@ from pytest_envrobust.core.errors import StageFailure
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.environments.machine import CEILINGS
+from pytest_envrobust.environments.places import RPC
 from pytest_envrobust.workers.pool import common_variables
 from pytest_envrobust.workers.protocol import encode_job
 from pytest_envrobust.workers.sessions import input_spec
@@ -251,7 +252,7 @@ def _devices() -> Iterator[Any]:
     for conf in CONFS.values():
         compiler = first_default(conf).name
         for device in engines()[conf.engine].devices:
-            if device != "cpu":
+            if device not in ("cpu", RPC):  # a board is not to be had without one: see test_boards.py
                 environment = Environment(conf.framework, compiler, device)
                 yield pytest.param(conf, environment, id=environment.id)
 

@@ -15,13 +15,11 @@ TYPES = {"str", "int", "float", "bool", "bytes", "dict", "list", "tuple", "Path"
 
 def in_a_worker() -> list[Path]:
     """The files that ``make check`` holds to Python 3.9."""
-    listed = re.search(r"^IN_A_WORKER = (.+?)\)\)$", (ROOT / "Makefile").read_text(), re.MULTILINE | re.DOTALL)
+    listed = re.search(r"^IN_A_WORKER = (.+?)\n\n", (ROOT / "Makefile").read_text(), re.MULTILINE | re.DOTALL)
     assert listed is not None
-    names = re.findall(r"\b[a-z]+(?:\.py)?\b", listed[1].partition(",")[2])
-    package = ROOT / "pytest_envrobust"
-    files = [package / "workers" / name for name in names if name.endswith(".py")]
-    folders = [package / name for name in names if (package / name).is_dir() and name != "workers"]
-    return [*files, *(path for folder in folders for path in sorted(folder.rglob("*.py")))]
+    places = [ROOT / name for name in listed[1].replace("\\", " ").split()]
+    assert all(place.exists() for place in places)
+    return [file for place in places for file in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
 
 
 def unions(source: str) -> Iterator[int]:

@@ -105,7 +105,7 @@ def test_scores_of_a_few_inputs_are_held_against_those_of_the_same(project, pyth
     [
         ("old = 3", "device 'old' ([[]tool.envrobust.devices] in pyproject.toml): it is a table, whose keys are *"),
         ("old = { pyton = 'x' }", "'pyton' of device 'old' (*): it is a table, *(did you mean 'python'?)"),
-        ("old = { }", "device 'old' (*): it needs python, emulate or ssh, and has none"),
+        ("old = { }", "device 'old' (*): it needs one of *, and has none"),
     ],
 )
 def test_a_malformed_table_ends_the_run_before_it_begins(project, labels_test, table, message) -> None:

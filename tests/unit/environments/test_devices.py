@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +12,7 @@ from support.interpreters import empty_python
 from pytest_envrobust import DeclarationError, Device
 from pytest_envrobust.environments import devices
 from pytest_envrobust.environments.devices import declared_places, devices_in
-from pytest_envrobust.environments.places import EMULATED, EMULATED_INPUTS, QEMU, emulated_models
+from pytest_envrobust.environments.places import BOARD_VARIABLE, EMULATED, EMULATED_INPUTS, QEMU, RPC, emulated_models
 
 ORIGIN = "the test"
 
@@ -40,7 +41,7 @@ def test_a_line_is_read(line: str, device: Device) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("old", "device 'old' (the test): it needs python, emulate or ssh, and has none"),
+        ("old", "device 'old' (the test): it needs one of python, emulate, ssh, tvm_rpc, tvm_tracker, and has none"),
         ("", "device '' (the test) (write it as NAME=python=PATH)"),
         ("=python=x", "device '=python=x' (the test) (write it as NAME=python=PATH)"),
         ("old=python=", "device 'old=python=' (the test) (write it as NAME=python=PATH)"),
@@ -56,11 +57,11 @@ def test_a_line_is_read(line: str, device: Device) -> None:
         ("cpu=python=x", "device 'cpu' (the test): there is one of that name already (choose another name)"),
         (
             "pi=ssh=me@pi//emulate=Haswell",
-            "device 'pi' (the test): it needs python, emulate or ssh, and has emulate and ssh",
+            "device 'pi' (the test): it needs one of *, and has emulate and ssh",
         ),
         (
             "old=python=x//emulate=Haswell",
-            "device 'old' (the test): it needs python, emulate or ssh, and has python and emulate",
+            "device 'old' (the test): it needs one of *, and has python and emulate",
         ),
     ],
 )
@@ -77,7 +78,7 @@ def test_a_malformed_line_is_one_error(line: str, message: str) -> None:
     [
         (
             "venv/bin/python",
-            "device 'old' (the test): it is a table, whose keys are device, emulate, inputs, python, ssh, ",
+            "device 'old' (the test): it is a table, whose keys are cc, device, emulate, inputs, ",
         ),
         ({"python": 3}, "python=3 of device 'old' (the test): it is text"),
         ({"python": "x", "inputs": True}, "inputs=True of device 'old' (the test): it is a whole number above 0"),
@@ -88,6 +89,36 @@ def test_a_malformed_table_is_one_error(table: Any, message: str) -> None:
     with pytest.raises(DeclarationError) as caught:
         Device.of("old", table, ORIGIN)
     assert caught.value.headline.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        (Device("b", tvm_rpc="10.0.0.5"), "'10.0.0.5' is no address (write it as host:port)"),
+        (Device("b", tvm_rpc="host:port"), "'host:port' is no address (write it as host:port)"),
+        (Device("b", tvm_tracker="host:9190"), "a tracker knows boards by a key (add key=)"),
+        (Device("b", tvm_rpc="host:9090", target="{"), "its target is no JSON: "),
+        (Device("b", tvm_rpc="host:9090", target="[1]"), "its target is a mapping, such as "),
+    ],
+)
+def test_a_board_that_cannot_be_one(device: Device, message: str) -> None:
+    assert message in headline(device)
+
+
+def test_a_board_is_known_to_tvm_by_a_variable_that_its_artifacts_depend_on() -> None:
+    line = 'b=tvm_tracker=pi:9190//key=small//target={"kind": "llvm", "mtriple": "aarch64-linux-gnu"}//cc=arm-g++'
+    place = Device.parse(line, ORIGIN).place(Path(), ORIGIN, ["cpu"])
+    assert place.device == RPC
+    told = json.loads(place.variables[BOARD_VARIABLE])
+    assert (told["host"], told["port"], told["key"], told["tracked"], told["cc"]) == (
+        "pi",
+        9190,
+        "small",
+        True,
+        "arm-g++",
+    )
+    assert json.loads(told["target"]) == {"kind": "llvm", "mtriple": "aarch64-linux-gnu"}
+    assert place.described()["board"] == told
 
 
 def test_an_interpreter_is_asked_what_it_has() -> None:

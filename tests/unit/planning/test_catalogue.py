@@ -16,7 +16,7 @@ from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.environments.availability import has_cuda_driver
 from pytest_envrobust.environments.interpreters import GivenInterpreter
 from pytest_envrobust.environments.machine import this_machine
-from pytest_envrobust.environments.places import EMULATED, QEMU, Place
+from pytest_envrobust.environments.places import EMULATED, QEMU, RPC, Place
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
 
@@ -295,7 +295,7 @@ def test_compiler_names_are_unambiguous() -> None:
             for framework in compiler.frameworks or frameworks():
                 assert (compiler.name, framework) not in seen
                 seen[compiler.name, framework] = backend.engine
-    assert all(set(backend.devices) <= set(DEVICES) for backend in engines().values())
+    assert all(set(backend.devices) <= {*DEVICES, RPC} for backend in engines().values())
     assert all("cpu" in backend.devices for backend in engines().values())
 
 
