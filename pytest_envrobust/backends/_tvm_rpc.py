@@ -31,7 +31,8 @@ def target_of(board: Board, level: Mapping[str, Any]) -> Any:
 
     declared = json.loads(board.target)
     own = {"kind": "llvm", "mtriple": str(tvm.target.codegen.llvm_get_system_triple())}
-    return tvm.target.Target({**(declared or own), **level})
+    asked = declared or own
+    return tvm.target.Target({**asked, **(level if asked.get("kind") == "llvm" else {})})
 
 
 class BoardSession(base.Session):
@@ -54,7 +55,8 @@ class BoardSession(base.Session):
                 cause=_said(error),
                 remedy="is target= the board's, and does its TVM have this one's version?",
             ) from error
-        self._device = self._remote.cpu()
+        on_gpu = json.loads(board.target).get("kind") == "cuda"
+        self._device = self._remote.cuda(0) if on_gpu else self._remote.cpu()
         self._machine: Any = relax.VirtualMachine(library, self._device)
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:

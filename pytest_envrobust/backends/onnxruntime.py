@@ -1,4 +1,4 @@
-"""ONNX Runtime: its four levels of graph optimization, on the CPU and on CUDA."""
+"""ONNX Runtime: its four levels of graph optimization, on the CPU, CUDA, DirectML and Core ML."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ from pytest_envrobust.frameworks.base import single_output
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
+PROVIDERS = {"cuda:0": CUDA_PROVIDER, "directml": "DmlExecutionProvider", "coreml": "CoreMLExecutionProvider"}
+"""What runs on each accelerator."""
+PACKAGES = {"cuda:0": "onnxruntime-gpu", "directml": "onnxruntime-directml", "coreml": "onnxruntime"}
+"""Whose build has it."""
 _OF_SHAPES = ("int64", "int32", "bool")
 SPINNING = "session.intra_op.allow_spinning"
 
@@ -50,26 +54,29 @@ class Backend(base.Backend):
         _compiler("ort-extended", "ONNX Runtime, extended graph optimizations: fused nodes"),
         _compiler("ort-all", "ONNX Runtime, all graph optimizations: memory layouts too", default=True),
     )
-    devices = {"cpu": base.Device(), "cuda:0": base.Device()}  # noqa: RUF012 - the contract declares it
+    devices = {name: base.Device() for name in ("cpu", *PROVIDERS)}  # noqa: RUF012 - the contract declares it
     no_ceiling = "onnxruntime chooses its kernels by the processor and has no setting that limits them"
 
     def start(self, device: str, threads: int) -> None:
         """Import ONNX Runtime, quietly; for ``cuda:0`` load the CUDA libraries that lie in the environment.
 
-        Raises `Unavailable` where the installed build has no CUDA provider.
+        Raises `Unavailable` where the installed build has no provider for the device.
         """
         import onnxruntime
 
         onnxruntime.set_default_logger_severity(3)
         if device == "cpu":
             return
-        if CUDA_PROVIDER not in onnxruntime.get_available_providers():
+        provider = PROVIDERS[device]
+        if provider not in onnxruntime.get_available_providers():
             raise Unavailable(
                 f"onnxruntime cannot use {device}",
-                cause=f"the installed build has no {CUDA_PROVIDER}",
-                remedy="pip uninstall onnxruntime, then pip install onnxruntime-gpu",
+                cause=f"the installed build has no {provider}",
+                remedy=f"pip uninstall onnxruntime, then pip install {PACKAGES[device]}",
             )
-        if hasattr(onnxruntime, "preload_dlls"):  # since 1.21; it prints what it could not find
+        if provider == CUDA_PROVIDER and hasattr(
+            onnxruntime, "preload_dlls"
+        ):  # since 1.21; it prints what it could not find
             with contextlib.redirect_stdout(sys.stderr):
                 onnxruntime.preload_dlls()
 
@@ -146,19 +153,24 @@ def _create(job: base.Job, directory: Path) -> Any:
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[job.compiler])
     options.enable_profiling = True
     options.profile_file_prefix = str(directory / "profile")
-    on_cuda = job.device != "cpu"
     providers: list[Any] = [CPU_PROVIDER]
-    if on_cuda:
+    provider = PROVIDERS.get(job.device)
+    if provider == CUDA_PROVIDER:
         # without TF32, and without trying algorithms out: these may differ from one opening to the next
         cuda = {"device_id": int(job.device.partition(":")[2]), "use_tf32": 0, "cudnn_conv_algo_search": "HEURISTIC"}
-        providers.insert(0, (CUDA_PROVIDER, cuda))
+        providers.insert(0, (provider, cuda))
+    elif provider is not None:
+        providers.insert(0, provider)
+    if provider == PROVIDERS["directml"]:
+        options.enable_mem_pattern = False  # that provider asks for it
     session = onnxruntime.InferenceSession(job.source.target, options, providers=providers)
-    if on_cuda and CUDA_PROVIDER not in session.get_providers():
-        raise Unavailable(
-            f"onnxruntime cannot use {job.device}",
-            cause="its CUDA provider could not be initialized: no device or driver, or CUDA and cuDNN not found",
-            remedy="pip install 'onnxruntime-gpu[cuda,cudnn]' and check the driver with nvidia-smi",
-        )
+    if provider is not None and provider not in session.get_providers():
+        why, remedy = "no device or driver", "check the driver"
+        if provider == CUDA_PROVIDER:
+            why += ", or CUDA and cuDNN not found"
+            remedy = "pip install 'onnxruntime-gpu[cuda,cudnn]' and check the driver with nvidia-smi"
+        cause = f"its {provider} could not be initialized: {why}"
+        raise Unavailable(f"onnxruntime cannot use {job.device}", cause=cause, remedy=remedy)
     return session
 
 

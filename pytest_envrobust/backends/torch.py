@@ -106,6 +106,12 @@ class Backend(base.Backend):
             }
         ),
         "cuda:0": Device(),
+        "mps": Device(
+            absent={
+                **dict.fromkeys(("inductor", "aotinductor"), "inductor's code for Metal has not been tried"),
+                "float64": "Metal has no double precision",
+            }
+        ),
     }
 
     def __init__(self) -> None:
@@ -125,6 +131,8 @@ class Backend(base.Backend):
             torch.set_num_interop_threads(1)
         if device.startswith("cuda"):
             _start_cuda(device)
+        elif device == "mps":
+            _start_metal()
         elif device in _CAPABILITY:
             _check_ceiling(device)
 
@@ -210,7 +218,7 @@ class _Session(base.Session):
     def _device_name(self) -> str:
         import torch
 
-        return str(torch.cuda.get_device_name(self._place)) if self._place.type == "cuda" else "cpu"
+        return str(torch.cuda.get_device_name(self._place)) if self._place.type == "cuda" else str(self._place.type)
 
 
 class _DoubleSession(_Session):
@@ -385,6 +393,17 @@ def _start_cuda(device: str) -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
+
+
+def _start_metal() -> None:
+    import torch
+
+    if not torch.backends.mps.is_available():
+        raise Unavailable(
+            "torch has no mps",
+            cause="Metal is not to be had" if torch.backends.mps.is_built() else "this torch was built without Metal",
+            remedy="run on a Mac with an Apple GPU and macOS 14 or later",
+        )
 
 
 def _check_ceiling(device: str) -> None:

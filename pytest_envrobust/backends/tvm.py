@@ -51,6 +51,9 @@ BUILDERS = 4
 
 _A_COMPILER = "install g++ (Debian, Ubuntu: apt-get install g++), or name a compiler in CXX"
 _OTHER_COMPILER = "install it (for 64-bit Arm on Debian, Ubuntu: apt-get install g++-aarch64-linux-gnu)"
+_ONE_LEVEL = dict.fromkeys(
+    ("tvm-o0", "tvm-o1", "tvm-o2", "tvm-o4"), "the levels are LLVM's: for CUDA there is tvm-o3 alone"
+)
 _NO_TUNING = {"tvm-tuned": "tuning measures kernels for this very processor, which a ceiling hides"}
 
 
@@ -84,6 +87,7 @@ class Backend(base.Backend):
         "cpu+sse41": base.Device(absent=_NO_TUNING),
         "cpu+avx2": base.Device(absent=_NO_TUNING),
         "cpu+avx512": base.Device(absent=_NO_TUNING),
+        "cuda:0": base.Device(absent={**_NO_TUNING, **_ONE_LEVEL}),
         RPC: base.Device(absent={"tvm-tuned": "tuning over RPC is not supported"}),
     }
     artifact = "model.so"
@@ -97,8 +101,14 @@ class Backend(base.Backend):
         }
 
     def start(self, device: str, threads: int) -> None:
-        """Import TVM."""
-        _import_alone()
+        """Import TVM. Raises `Unavailable` where it sees no CUDA device."""
+        tvm = _import_alone()
+        if device.startswith("cuda") and not tvm.cuda(0).exist:
+            raise Unavailable(
+                f"tvm has no {device}",
+                cause="it sees no CUDA device",
+                remedy="run it on a machine with an NVIDIA GPU and its driver",
+            )
 
     def build(self, job: base.Job, target: Path) -> None:
         """Compile the relax module in ``job.source`` to the shared library ``target``, with its record beside it.
@@ -119,7 +129,7 @@ class Backend(base.Backend):
             module, tuning = _tuned(module, llvm, int(options["trials"]), target.parent)
         else:
             llvm = _target(job.compiler, job.device) if there is None else target_of(there, LEVELS[job.compiler])
-        executable = tvm.compile(module, llvm)
+        executable = _compiled(module, llvm)
         executable.export_library(str(target), **({"cc": there.cc} if there and there.cc else {}))
         record = {"target": str(llvm), "library": file_digest(target), **_compiled_facts(executable.mod), **tuning}
         target.with_suffix(".json").write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -139,7 +149,7 @@ class TvmSession(base.Session):
 
         self.input = job.input
         self._path = Path(job.source.target)
-        self._device = tvm.cpu()
+        self._device = tvm.cuda(0) if job.device.startswith("cuda") else tvm.cpu()
         self._tensor = tvm.runtime.tensor
         machine = relax.VirtualMachine(tvm.runtime.load_module(str(self._path)), self._device)
         self._main: Any = machine["main"]
@@ -188,6 +198,9 @@ def _target(compiler: str, device: str) -> Any:
     """The LLVM target; without a ceiling TVM's own default processor, which is a generic one."""
     import tvm
 
+    if device.startswith("cuda"):
+        version = str(tvm.cuda(0).compute_version).replace(".", "")
+        return tvm.target.Target({"kind": "cuda", "arch": f"sm_{version}"})
     attributes: dict[str, base.Option] = {"kind": "llvm", **LEVELS[compiler]}
     if device in CEILINGS:
         attributes["mcpu"] = CEILINGS[device]
@@ -208,6 +221,23 @@ def _this_processor(attributes: Mapping[str, base.Option]) -> Any:
             **attributes,
         }
     )
+
+
+def _compiled(module: Any, target: Any) -> Any:
+    """The executable; for CUDA with the schedules that relax has for it. Raises `Unavailable` without its toolkit."""
+    import tvm
+    from tvm import relax
+
+    if target.kind.name != "cuda":
+        return tvm.compile(module, target)
+    if shutil.which("nvcc") is None:
+        raise Unavailable(
+            "tvm cannot compile for CUDA",
+            cause="there is no nvcc",
+            remedy="install the CUDA toolkit, and put its bin directory into PATH",
+        )
+    with target:
+        return tvm.compile(module, target, relax_pipeline=relax.get_default_pipeline(target))
 
 
 def _require_linker(declared: str) -> None:

@@ -14,14 +14,14 @@ from pytest_envrobust.conversion.steps import steps
 from pytest_envrobust.core.environment import CONVERTED, Environment
 from pytest_envrobust.core.errors import DeclarationError, NoRoute, Unavailable
 from pytest_envrobust.core.requirements import INTERPRETERS, Requirement
-from pytest_envrobust.environments.availability import has_cuda_driver, missing
+from pytest_envrobust.environments.availability import accelerator_absence, missing
 from pytest_envrobust.environments.interpreters import GivenInterpreter, has_package, remedy
 from pytest_envrobust.environments.machine import CEILINGS, above_the_processor, this_machine
 from pytest_envrobust.environments.places import HERE, RPC, Place, emulated_places
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.frameworks.base import BaseFramework
 
-DEVICES = ("cpu", *CEILINGS, "cuda:0")
+DEVICES = ("cpu", *CEILINGS, "cuda:0", "mps", "directml", "coreml")
 """The devices of the catalogue that are this machine's, in this Python."""
 
 
@@ -248,10 +248,4 @@ def _absence(plan: Plan) -> Unavailable | None:
         return Unavailable(f"{plan.device} is above this machine", cause=reason, remedy="run it on a newer processor")
     if plan.compiler.name in device.absent:
         return Unavailable(f"{plan.compiler.name} cannot run on {plan.device}", cause=device.absent[plan.compiler.name])
-    if plan.device.startswith("cuda") and not place.host and not has_cuda_driver():
-        return Unavailable(
-            "there is no NVIDIA GPU here",
-            cause="the CUDA driver is not installed",
-            remedy="run it on a machine with one",
-        )
-    return None
+    return None if place.host else accelerator_absence(plan.device)

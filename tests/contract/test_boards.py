@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -147,3 +148,13 @@ def test_a_library_is_compiled_for_the_boards_target_and_refused_by_another(lab:
     assert int.from_bytes(header[18:20], "little") == AARCH64
     with pytest.raises(Unavailable, match="the library cannot be loaded on TVM's RPC server"):
         session.run(lab.put(lab.images("onnx")))
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="the CUDA toolkit is not installed")
+def test_a_library_is_compiled_for_a_gpu_where_its_toolkit_is(lab: Lab) -> None:
+    device = Device("gpu", tvm_rpc="127.0.0.1:1", target={"kind": "cuda", "arch": "sm_80"})
+    session = opened(lab, device, "tvm-o3")
+    library = session.artifacts[-1].path
+    target = json.loads(json.loads(library.with_suffix(".json").read_text())["target"])
+    assert (target["kind"], target["arch"]) == ("cuda", "sm_80")
+    assert b"cuda" in library.read_bytes()
