@@ -16,6 +16,8 @@ from pytest_envrobust.workers.bench import Bench
 from pytest_envrobust.workers.keeping import Keeping
 from pytest_envrobust.workers.protocol import encode_error
 
+_KEPT_BYTES = 1 << 30
+
 
 def serve(channel: Any, scratch: str, log: str, parent: int, tied: bool) -> None:
     """Answer requests until the channel is closed from the other end.
@@ -41,6 +43,7 @@ def serve_far(channel: Any, home: str) -> None:
 
 def _settle(log: str, parent: int, tied: bool) -> None:
     _redirect_output(log)
+    hold_on_to_memory()
     # Ctrl-C is the host's: it decides what becomes of its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):
@@ -60,6 +63,21 @@ def _answer(channel: Any, bench: Bench) -> None:
         except BaseException as error:
             answer = {"error": encode_error(error)}
         channel.send(answer)
+
+
+def hold_on_to_memory() -> None:
+    """Have the C library keep memory that was freed, where it is glibc.
+
+    By itself it gives the memory of large arrays back to the system at the end of each call and takes it anew in the
+    next, page by page, or does not, depending on what the process did before: of two processes that run one network
+    one then takes a third longer than the other.
+    """
+    if sys.platform != "linux":
+        return
+    trim_threshold, mmap_threshold = -1, -3
+    with contextlib.suppress(OSError, AttributeError):
+        for parameter in (trim_threshold, mmap_threshold):
+            ctypes.CDLL(None).mallopt(parameter, _KEPT_BYTES)
 
 
 def _redirect_output(log: str) -> None:
