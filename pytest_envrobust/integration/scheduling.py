@@ -20,6 +20,10 @@ Kind = tuple[str, str]
 """What cells share where they go together: the model, and the engine that a process must import and feed."""
 
 
+_AHEAD = 1
+"""A process of xdist begins a test once it knows the one after: with so many left it is given more."""
+
+
 class Cells:
     """Cells and their kinds, told from node ids: the process that schedules collects nothing itself."""
 
@@ -94,6 +98,11 @@ def _scheduler(cells: Cells, config: pytest.Config, log: Any) -> Any:
 
         def _split_scope(self, nodeid: str) -> str:
             return cells.scope(nodeid)
+
+        def _reschedule(self, node: Any) -> None:
+            # a cell may take a minute: one that waits behind another is better kept for whoever is free first
+            if not self.workqueue or self._pending_of(self.assigned_work[node]) <= _AHEAD:
+                super()._reschedule(node)
 
         def _assign_work_unit(self, node: Any) -> None:
             waiting = {scope: cells.kind(next(iter(unit))) for scope, unit in self.workqueue.items()}
