@@ -1,5 +1,6 @@
 # make demo   a real classifier on real photographs in every environment that is here
 # make study  the four models of the study, and the report of it
+# make devices  one model on ceilings, another interpreter, a host, emulated processors
 # make test   the tests
 # Both set up what they need in $(VENV) first.
 
@@ -8,7 +9,7 @@ VENV ?= .venv
 BIN = $(abspath $(VENV))/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo study test check install clean
+.PHONY: demo study devices test check install clean
 
 install: $(INSTALLED)
 
@@ -31,6 +32,12 @@ study: install
 	cd examples/study && $(BIN)/python -m pytest --envrobust -v --envrobust-json=build/study.json \
 		--envrobust-html=build/study.html --envrobust-markdown=build/study.md
 
+devices: install
+	@echo "==> making another interpreter, and keys for an ssh server on the loopback address"
+	cd examples/devices && $(BIN)/python places.py
+	@echo "==> running one model on every kind of device that is here (some minutes; emulated ones need qemu-user-static)"
+	cd examples/devices && $(BIN)/python -m pytest --envrobust -v --envrobust-json=build/devices.json
+
 test: install
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
@@ -39,6 +46,15 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vermin --quiet --no-tips --violations --target=3.9- $(IN_A_WORKER)
+
+# What a worker runs: in another interpreter, which may be older than the one that runs pytest.
+IN_A_WORKER = \
+	pytest_envrobust/core pytest_envrobust/frameworks pytest_envrobust/backends pytest_envrobust/conversion \
+	pytest_envrobust/environments/availability.py pytest_envrobust/environments/machine.py \
+	pytest_envrobust/environments/places.py pytest_envrobust/workers/entry.py pytest_envrobust/workers/bench.py \
+	pytest_envrobust/workers/keeping.py pytest_envrobust/workers/feed.py pytest_envrobust/workers/stopwatch.py \
+	pytest_envrobust/workers/transport.py pytest_envrobust/workers/protocol.py
 
 clean:
-	rm -rf $(VENV) build dist examples/demo/build examples/study/build
+	rm -rf $(VENV) build dist examples/demo/build examples/study/build examples/devices/build examples/emulated/build

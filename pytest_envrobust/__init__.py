@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         StageFailure,
         Unavailable,
     )
+    from pytest_envrobust.environments.devices import Device
     from pytest_envrobust.models import zoo
     from pytest_envrobust.models.inputs import Arrays, ImageFolder
     from pytest_envrobust.models.model import Model, Source
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Arrays",
     "DeclarationError",
+    "Device",
     "Disagreement",
     "Environment",
     "EnvironmentMismatch",
@@ -52,6 +54,7 @@ __all__ = [
 _HOMES = {
     "Arrays": "models.inputs",
     "DeclarationError": "core.errors",
+    "Device": "environments.devices",
     "Disagreement": "strategies.disagreement",
     "Environment": "core.environment",
     "EnvironmentMismatch": "verdicts.assertions",

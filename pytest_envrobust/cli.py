@@ -76,9 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from pytest_envrobust.planning.catalogue import Catalogue
+    from pytest_envrobust.environments.devices import PYPROJECT, declared_places, devices_in
+    from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
 
-    catalogue = Catalogue()
+    here = Path.cwd()
+    declared = [(device, PYPROJECT) for device in devices_in(here)]
+    catalogue = Catalogue(places=declared_places(declared, {PYPROJECT: here}, DEVICES))
     native = tuple(catalogue.frameworks)
     for environment in catalogue.environments(native):
         absent = catalogue.plan(environment, native).absent
@@ -120,11 +123,12 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _merge(options: argparse.Namespace) -> int:
     from pytest_envrobust.reports.changes import Run
-    from pytest_envrobust.reports.merging import NOTHING_COMPARED, is_empty, merged
+    from pytest_envrobust.reports.merging import is_empty, merged
     from pytest_envrobust.reports.predictions import Joined, Predictions
     from pytest_envrobust.reports.record import read_record
     from pytest_envrobust.reports.shards import missing_shards, shards_named
     from pytest_envrobust.reports.terminal import terminal_lines
+    from pytest_envrobust.reports.words import NOTHING_COMPARED
 
     paths: list[Path] = options.records
     if options.json is not None and options.json.resolve() in [path.resolve() for path in paths]:

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_envrobust import Model
+    from pytest_envrobust import Device, Model
 
 
 @pytest.hookspec
@@ -29,4 +29,18 @@ def pytest_envrobust_models(config: pytest.Config) -> Sequence[Model] | None:
                     inputs=er.ImageFolder("tests/images", er.Preprocess.imagenet(size=224)),
                 )
             ]
+    """
+
+
+@pytest.hookspec
+def pytest_envrobust_devices(config: pytest.Config) -> Sequence[Device] | None:
+    """Declare devices of your own; asked once, of the conftest files that pytest loads before it collects.
+
+    .. code-block:: python
+
+        import pytest_envrobust as er
+
+
+        def pytest_envrobust_devices(config):
+            return [er.Device("denverton", emulate="Denverton", inputs=4)]
     """

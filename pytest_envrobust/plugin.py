@@ -151,6 +151,13 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         help="another Python that conversion steps run in whose packages cannot be installed beside the others: "
         "litert-torch, onnx2tf (repeatable)",
     )
+    add(
+        "--envrobust-device",
+        action="append",
+        metavar="NAME=KEY=VALUE",
+        help="a device of your own: another interpreter, old=python=PATH; an emulated processor, "
+        "atom=emulate=Denverton//inputs=4; another machine, pi=ssh=user@pi//python=PATH (repeatable)",
+    )
     for name, text in _LIMITS.items():
         values = _TERMS.get(name, {"metavar": "LIMIT"})
         add(f"--envrobust-{name.replace('_', '-')}", help=text, **values)

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Union
 
 from numpy.typing import NDArray
 
@@ -19,7 +19,7 @@ from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
 
-Option = str | int | float | bool
+Option = Union[str, int, float, bool]
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
-"""ONNX Runtime: its four levels of graph optimization, on the CPU and on CUDA."""
+"""ONNX Runtime: its four levels of graph optimization, on the CPU, CUDA, DirectML and Core ML."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,11 @@ from pytest_envrobust.frameworks.base import single_output
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
+PROVIDERS = {"cuda:0": CUDA_PROVIDER, "directml": "DmlExecutionProvider", "coreml": "CoreMLExecutionProvider"}
+"""What runs on each accelerator."""
+PACKAGES = {"cuda:0": "onnxruntime-gpu", "directml": "onnxruntime-directml", "coreml": "onnxruntime"}
+"""Whose build has it."""
+_OF_SHAPES = ("int64", "int32", "bool")
 SPINNING = "session.intra_op.allow_spinning"
 
 LEVELS = {
@@ -47,26 +54,29 @@ class Backend(base.Backend):
         _compiler("ort-extended", "ONNX Runtime, extended graph optimizations: fused nodes"),
         _compiler("ort-all", "ONNX Runtime, all graph optimizations: memory layouts too", default=True),
     )
-    devices = {"cpu": base.Device(), "cuda:0": base.Device()}  # noqa: RUF012 - the contract declares it
+    devices = {name: base.Device() for name in ("cpu", *PROVIDERS)}  # noqa: RUF012 - the contract declares it
     no_ceiling = "onnxruntime chooses its kernels by the processor and has no setting that limits them"
 
     def start(self, device: str, threads: int) -> None:
         """Import ONNX Runtime, quietly; for ``cuda:0`` load the CUDA libraries that lie in the environment.
 
-        Raises `Unavailable` where the installed build has no CUDA provider.
+        Raises `Unavailable` where the installed build has no provider for the device.
         """
         import onnxruntime
 
         onnxruntime.set_default_logger_severity(3)
         if device == "cpu":
             return
-        if CUDA_PROVIDER not in onnxruntime.get_available_providers():
+        provider = PROVIDERS[device]
+        if provider not in onnxruntime.get_available_providers():
             raise Unavailable(
                 f"onnxruntime cannot use {device}",
-                cause=f"the installed build has no {CUDA_PROVIDER}",
-                remedy="pip uninstall onnxruntime, then pip install onnxruntime-gpu",
+                cause=f"the installed build has no {provider}",
+                remedy=f"pip uninstall onnxruntime, then pip install {PACKAGES[device]}",
             )
-        if hasattr(onnxruntime, "preload_dlls"):  # since 1.21; it prints what it could not find
+        if provider == CUDA_PROVIDER and hasattr(
+            onnxruntime, "preload_dlls"
+        ):  # since 1.21; it prints what it could not find
             with contextlib.redirect_stdout(sys.stderr):
                 onnxruntime.preload_dlls()
 
@@ -77,15 +87,20 @@ class Backend(base.Backend):
         `Unavailable` where CUDA could not be initialized.
         """
         base.checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
-        with tempfile.TemporaryDirectory(prefix="envrobust-", ignore_cleanup_errors=True) as directory:
-            session = _create(job, Path(directory))
+        directory = Path(tempfile.mkdtemp(prefix="envrobust-"))
+        try:
+            session = _create(job, directory)
             spec = _input_of(session, job.input)
             shape = spec.with_batch(spec.shape[0] or job.input.batch).shape
             zeros = np.zeros([size or 1 for size in shape], spec.dtype)
             session.run(None, {spec.name: zeros})
             # The profiler ends here: nothing of it is left in what is timed.
-            kernels = _kernels(Path(session.end_profiling()))
-        return OrtSession(session, spec, Path(job.source.target), kernels)
+            events = _kernel_events(Path(session.end_profiling()))
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+        if job.device != "cpu":
+            _check_placement(job, events)
+        return OrtSession(session, spec, Path(job.source.target), kernels_of(events))
 
 
 class OrtSession(base.Session):
@@ -138,17 +153,24 @@ def _create(job: base.Job, directory: Path) -> Any:
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[job.compiler])
     options.enable_profiling = True
     options.profile_file_prefix = str(directory / "profile")
-    on_cuda = job.device != "cpu"
     providers: list[Any] = [CPU_PROVIDER]
-    if on_cuda:
-        providers.insert(0, (CUDA_PROVIDER, {"device_id": int(job.device.partition(":")[2])}))
+    provider = PROVIDERS.get(job.device)
+    if provider == CUDA_PROVIDER:
+        # without TF32, and without trying algorithms out: these may differ from one opening to the next
+        cuda = {"device_id": int(job.device.partition(":")[2]), "use_tf32": 0, "cudnn_conv_algo_search": "HEURISTIC"}
+        providers.insert(0, (provider, cuda))
+    elif provider is not None:
+        providers.insert(0, provider)
+    if provider == PROVIDERS["directml"]:
+        options.enable_mem_pattern = False  # that provider asks for it
     session = onnxruntime.InferenceSession(job.source.target, options, providers=providers)
-    if on_cuda and CUDA_PROVIDER not in session.get_providers():
-        raise Unavailable(
-            f"onnxruntime cannot use {job.device}",
-            cause="its CUDA provider could not be initialized: no device or driver, or CUDA and cuDNN not found",
-            remedy="pip install 'onnxruntime-gpu[cuda,cudnn]' and check the driver with nvidia-smi",
-        )
+    if provider is not None and provider not in session.get_providers():
+        why, remedy = "no device or driver", "check the driver"
+        if provider == CUDA_PROVIDER:
+            why += ", or CUDA and cuDNN not found"
+            remedy = "pip install 'onnxruntime-gpu[cuda,cudnn]' and check the driver with nvidia-smi"
+        cause = f"its {provider} could not be initialized: {why}"
+        raise Unavailable(f"onnxruntime cannot use {job.device}", cause=cause, remedy=remedy)
     return session
 
 
@@ -171,13 +193,40 @@ def _input_of(session: Any, wanted: TensorSpec) -> TensorSpec:
     return TensorSpec((own[0], *wanted.shape[1:]), wanted.dtype, inputs[0].name)
 
 
-def _kernels(profile: Path) -> Counter[tuple[str, str]]:
-    """How often each (provider, operator) ran, from a profile that ONNX Runtime has written."""
-    found: Counter[tuple[str, str]] = Counter()
-    for event in json.loads(profile.read_text(encoding="utf-8")):
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
-            found[event["args"]["provider"], event["args"]["op_name"]] += 1
-    return found
+def kernels_of(events: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
+    """How often each (provider, operator) ran."""
+    return Counter((event["args"]["provider"], event["args"]["op_name"]) for event in events)
+
+
+def fallen_back(events: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    """Operators that ran on the CPU though another provider was asked for, and how often.
+
+    ONNX Runtime computes shapes there on purpose, as their results are needed on the host: what gives whole numbers or
+    truth values of at most one dimension is left out.
+    """
+    on_cpu = (event["args"] for event in events if event["args"]["provider"] == CPU_PROVIDER)
+    return Counter(found["op_name"] for found in on_cpu if not _is_of_shapes(found.get("output_type_shape", ())))
+
+
+def _is_of_shapes(outputs: Sequence[Mapping[str, Sequence[int]]]) -> bool:
+    told = [(kind, shape) for output in outputs for kind, shape in output.items()]
+    return bool(told) and all(kind in _OF_SHAPES and len(shape) <= 1 for kind, shape in told)
+
+
+def _check_placement(job: base.Job, events: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `DeclarationError` where part of the model does not run where it was asked to."""
+    if fallen := fallen_back(events):
+        raise DeclarationError(
+            f"{fallen.total()} of {len(events)} kernels ran on the CPU, not on {job.device}",
+            cause=f"its provider has none for {_listed(fallen)}",
+            remedy="export the model with operators that it has, or declare the limitation: envrobust_limitation",
+        )
+
+
+def _kernel_events(profile: Path) -> list[Mapping[str, Any]]:
+    """One event for each kernel that ran, from a profile that ONNX Runtime has written."""
+    events = json.loads(profile.read_text(encoding="utf-8"))
+    return [event for event in events if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")]
 
 
 def _node_count(path: Path) -> int | None:

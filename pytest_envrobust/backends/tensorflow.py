@@ -62,6 +62,7 @@ class Backend(base.Backend):
             absent={"xla": "XLA has no instruction-set ceiling below SSE4.2"},
         ),
         "cpu+avx2": Device({"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}),
+        "cpu+avx512": Device({"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "XLA_FLAGS": "--xla_cpu_max_isa=AVX512"}),
         "cuda:0": Device(),
     }
 

@@ -16,6 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
+from pytest_envrobust.backends._torch_devices import (
+    CAPABILITY,
+    CudaTimer,
+    check_ceiling,
+    place_of,
+    start_cuda,
+    start_metal,
+)
 from pytest_envrobust.backends._torch_evidence import (
     counted,
     library_kernels,
@@ -30,9 +38,6 @@ from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks.base import single_output
 from pytest_envrobust.frameworks.torch import Framework, check_input, load_for_export, probe, to_host
-
-_CAPABILITY = {"cpu+sse41": "DEFAULT", "cpu+avx2": "AVX2"}
-"""What torch's own kernels must report under each ceiling."""
 
 _RECOMPILE_LIMIT = 256
 """Compiled variants that dynamo keeps for one piece of code: sessions of one model class share its code."""
@@ -96,7 +101,22 @@ class Backend(base.Backend):
                 "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3",
             }
         ),
+        "cpu+avx512": Device(
+            variables={
+                "ATEN_CPU_CAPABILITY": "avx512",
+                "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
+                "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+                "FBGEMM_ENABLE_INSTRUCTIONS": "AVX512",
+                "TORCHINDUCTOR_CPP_MARCH": "x86-64-v4",
+            }
+        ),
         "cuda:0": Device(),
+        "mps": Device(
+            absent={
+                **dict.fromkeys(("inductor", "aotinductor"), "inductor's code for Metal has not been tried"),
+                "float64": "Metal has no double precision",
+            }
+        ),
     }
 
     def __init__(self) -> None:
@@ -115,9 +135,11 @@ class Backend(base.Backend):
         with suppress(RuntimeError):  # set already, in a process that ran torch before
             torch.set_num_interop_threads(1)
         if device.startswith("cuda"):
-            _start_cuda(device)
-        elif device in _CAPABILITY:
-            _check_ceiling(device)
+            start_cuda(device)
+        elif device == "mps":
+            start_metal()
+        elif device in CAPABILITY:
+            check_ceiling(device)
 
     def build(self, job: Job, target: Path) -> None:
         """Export the module and compile it with AOTInductor into the package ``target``, a ``.pt2`` file."""
@@ -126,7 +148,7 @@ class Backend(base.Backend):
         checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
         _check_compilation(job)
         module, example = load_for_export(job.source, job.input)
-        place = _place(job.device)
+        place = place_of(job.device)
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.export.export(module.to(place), (example.to(place),))
@@ -140,7 +162,7 @@ class Backend(base.Backend):
             return _PackageSession(job)
         module = Framework().load(job.source)
         check_input(module, job.input)
-        module = module.to(_place(job.device))
+        module = module.to(place_of(job.device))
         if job.compiler == "script":
             return _ScriptSession(job, module)
         if job.compiler == "inductor":
@@ -163,7 +185,7 @@ class _Session(base.Session):
     def __init__(self, job: Job, model: Any) -> None:
         self.input: TensorSpec = job.input
         self._job, self._model = job, model
-        self._place = _place(job.device)
+        self._place = place_of(job.device)
         single_output(to_host(self._call(probe(self.input).to(self._place))))
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
@@ -173,7 +195,7 @@ class _Session(base.Session):
         return single_output(to_host(self._call(tensor.to(self._place))))
 
     def device_timer(self) -> base.DeviceTimer | None:
-        return _CudaTimer(self._place) if self._place.type == "cuda" else None
+        return CudaTimer(self._place) if self._place.type == "cuda" else None
 
     def evidence(self) -> dict[str, str]:
         """Instruction set, threads, the operators of one call, and the kernels that oneDNN and MKL log."""
@@ -201,7 +223,7 @@ class _Session(base.Session):
     def _device_name(self) -> str:
         import torch
 
-        return str(torch.cuda.get_device_name(self._place)) if self._place.type == "cuda" else "cpu"
+        return str(torch.cuda.get_device_name(self._place)) if self._place.type == "cuda" else str(self._place.type)
 
 
 class _DoubleSession(_Session):
@@ -225,36 +247,13 @@ class _DoubleSession(_Session):
         return super()._call(tensor.double() if tensor.is_floating_point() else tensor)
 
 
-class _CudaTimer(base.DeviceTimer):
-    """Two events in the device's stream."""
-
-    def __init__(self, place: Any) -> None:
-        import torch
-
-        self._place = place
-        self._events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
-
-    def start(self) -> None:
-        import torch
-
-        self._events[0].record(torch.cuda.current_stream(self._place))
-
-    def stop(self) -> int:
-        import torch
-
-        first, last = self._events
-        last.record(torch.cuda.current_stream(self._place))
-        last.synchronize()
-        return int(first.elapsed_time(last) * 1e6)
-
-
 class _ScriptSession(_Session):
     """Traced, frozen and optimized for inference."""
 
     def __init__(self, job: Job, module: Any) -> None:
         import torch
 
-        example = probe(job.input).to(_place(job.device))
+        example = probe(job.input).to(place_of(job.device))
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations, and tracing's hints about Python values
             traced = torch.jit.trace(module, (example.clone(),), strict=False, check_trace=False)
@@ -353,46 +352,6 @@ class _PackageSession(_Session):
         return int(device.partition(":")[2] or 0) if device.startswith("cuda") else -1
 
 
-def _place(device: str) -> Any:
-    """The torch device that runs an environment's ``device``: ceilings are the CPU."""
-    import torch
-
-    return torch.device(device.partition("+")[0])
-
-
-def _start_cuda(device: str) -> None:
-    import torch
-
-    if not torch.cuda.is_available():
-        built = getattr(torch.version, "cuda", None)
-        raise Unavailable(
-            f"torch has no {device}",
-            cause="no CUDA device is visible" if built else "this torch was built without CUDA",
-            remedy="run on a machine with an NVIDIA GPU and a CUDA build of torch",
-        )
-    index = _place(device).index or 0
-    if index >= torch.cuda.device_count():
-        raise Unavailable(f"torch has no {device}", cause=f"it sees {torch.cuda.device_count()} CUDA device(s)")
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-
-
-def _check_ceiling(device: str) -> None:
-    """Raise `Unavailable` unless torch's own kernels keep to the ceiling, as torch reports it."""
-    import torch
-
-    wanted, actual = _CAPABILITY[device], str(torch.backends.cpu.get_cpu_capability())
-    if actual != wanted:
-        raise Unavailable(
-            f"torch has no {device} here",
-            cause=f"its kernels report {actual}, not {wanted}, on this processor",
-            remedy="run on an x86 processor that has these instructions",
-        )
-    if device == "cpu+sse41":
-        torch.backends.nnpack.set_flags(False)  # its kernels are AVX2 and know no ceiling
-
-
 def _check_compilation(job: Job) -> None:
     """Raise `Unavailable` where inductor has no C++ compiler, or one that cannot be held to the device's ceiling."""
     import torch
@@ -408,7 +367,7 @@ def _check_compilation(job: Job) -> None:
             cause="there is no C++ compiler",
             remedy="install g++, or name a compiler in the environment variable CXX",
         ) from error
-    if job.device in _CAPABILITY and not hasattr(config.cpp, "march"):
+    if job.device in CAPABILITY and not hasattr(config.cpp, "march"):
         raise Unavailable(
             f"{job.compiler} cannot keep to {job.device}",
             cause=f"inductor of torch {torch.__version__} always compiles for this very processor",

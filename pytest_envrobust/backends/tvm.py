@@ -23,9 +23,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
+from pytest_envrobust.backends._tvm_rpc import BoardSession, board_of, target_of
 from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import EnvrobustError, Unavailable
 from pytest_envrobust.core.requirements import TVM, Requirement
+from pytest_envrobust.environments.places import RPC
 from pytest_envrobust.frameworks.base import single_output
 
 XGBOOST = Requirement("xgboost", "tvm-tuning")
@@ -38,7 +40,7 @@ LEVELS: dict[str, dict[str, base.Option]] = {
     "tvm-o4": {"opt-level": 3, "fast-math": True},
     "tvm-tuned": {"opt-level": 3},
 }
-CEILINGS = {"cpu+sse41": "penryn", "cpu+avx2": "x86-64-v3"}
+CEILINGS = {"cpu+sse41": "penryn", "cpu+avx2": "x86-64-v3", "cpu+avx512": "x86-64-v4"}
 DATABASE = ("database_workload.json", "database_tuning_record.json")
 FFI_THAT_CRASHES = "0.1.15"
 """With this release of apache-tvm-ffi the tuner ends in a segmentation fault."""
@@ -47,6 +49,11 @@ CANDIDATE_LIMIT_S = 300.0
 BUILDERS = 4
 """Helper processes that build candidates at once; each holds some 400 MB."""
 
+_A_COMPILER = "install g++ (Debian, Ubuntu: apt-get install g++), or name a compiler in CXX"
+_OTHER_COMPILER = "install it (for 64-bit Arm on Debian, Ubuntu: apt-get install g++-aarch64-linux-gnu)"
+_ONE_LEVEL = dict.fromkeys(
+    ("tvm-o0", "tvm-o1", "tvm-o2", "tvm-o4"), "the levels are LLVM's: for CUDA there is tvm-o3 alone"
+)
 _NO_TUNING = {"tvm-tuned": "tuning measures kernels for this very processor, which a ceiling hides"}
 
 
@@ -79,6 +86,9 @@ class Backend(base.Backend):
         "cpu": base.Device(),
         "cpu+sse41": base.Device(absent=_NO_TUNING),
         "cpu+avx2": base.Device(absent=_NO_TUNING),
+        "cpu+avx512": base.Device(absent=_NO_TUNING),
+        "cuda:0": base.Device(absent={**_NO_TUNING, **_ONE_LEVEL}),
+        RPC: base.Device(absent={"tvm-tuned": "tuning over RPC is not supported"}),
     }
     artifact = "model.so"
 
@@ -91,18 +101,14 @@ class Backend(base.Backend):
         }
 
     def start(self, device: str, threads: int) -> None:
-        """Import TVM. Raises `Unavailable` for a ceiling that this processor does not reach."""
+        """Import TVM. Raises `Unavailable` where it sees no CUDA device."""
         tvm = _import_alone()
-        if device == "cpu":
-            return
-        codegen = tvm.target.codegen
-        if not str(codegen.llvm_get_system_triple()).startswith(("x86_64", "amd64")):
-            cause = f"an x86 instruction-set ceiling means nothing on {codegen.llvm_get_system_triple()}"
-        elif device == "cpu+avx2" and not codegen.llvm_cpu_has_features(["avx2", "fma"], _this_processor({})):
-            cause = "this processor has no AVX2"
-        else:
-            return
-        raise Unavailable(f"tvm cannot use {device}", cause=cause, remedy="select the device cpu")
+        if device.startswith("cuda") and not tvm.cuda(0).exist:
+            raise Unavailable(
+                f"tvm has no {device}",
+                cause="it sees no CUDA device",
+                remedy="run it on a machine with an NVIDIA GPU and its driver",
+            )
 
     def build(self, job: base.Job, target: Path) -> None:
         """Compile the relax module in ``job.source`` to the shared library ``target``, with its record beside it.
@@ -114,22 +120,24 @@ class Backend(base.Backend):
 
         compiler = next(each for each in self.compilers if each.name == job.compiler)
         options = base.checked_options(job, compiler)
-        _require_linker()
+        there = board_of(job.device)
+        _require_linker(there.cc if there else "")
         module = tvm.ir.load_json(Path(job.source.target).read_text(encoding="utf-8"))
         tuning: dict[str, Any] = {}
         if job.compiler == "tvm-tuned":
             llvm = _this_processor({**LEVELS[job.compiler], "num-cores": job.threads})
             module, tuning = _tuned(module, llvm, int(options["trials"]), target.parent)
         else:
-            llvm = _target(job.compiler, job.device)
-        executable = tvm.compile(module, llvm)
-        executable.export_library(str(target))
+            llvm = _target(job.compiler, job.device) if there is None else target_of(there, LEVELS[job.compiler])
+        executable = _compiled(module, llvm)
+        executable.export_library(str(target), **({"cc": there.cc} if there and there.cc else {}))
         record = {"target": str(llvm), "library": file_digest(target), **_compiled_facts(executable.mod), **tuning}
         target.with_suffix(".json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 
     def open(self, job: base.Job) -> base.Session:
-        """Load the library that `build` wrote."""
-        return TvmSession(job)
+        """Load the library that `build` wrote, here or on the board."""
+        there = board_of(job.device)
+        return TvmSession(job) if there is None else BoardSession(job, there, _record(_beside(Path(job.source.target))))
 
 
 class TvmSession(base.Session):
@@ -141,7 +149,7 @@ class TvmSession(base.Session):
 
         self.input = job.input
         self._path = Path(job.source.target)
-        self._device = tvm.cpu()
+        self._device = tvm.cuda(0) if job.device.startswith("cuda") else tvm.cpu()
         self._tensor = tvm.runtime.tensor
         machine = relax.VirtualMachine(tvm.runtime.load_module(str(self._path)), self._device)
         self._main: Any = machine["main"]
@@ -159,7 +167,7 @@ class TvmSession(base.Session):
         found = {"threads": str(threads())} if threads is not None else {}
         digest = file_digest(self._path)
         found["library_sha256"] = digest
-        record = _record(self._path.with_suffix(".json"))
+        record = _record(_beside(self._path))
         if record.pop("library", None) == digest:
             found.update({name: str(value) for name, value in record.items()})
         return found
@@ -190,6 +198,9 @@ def _target(compiler: str, device: str) -> Any:
     """The LLVM target; without a ceiling TVM's own default processor, which is a generic one."""
     import tvm
 
+    if device.startswith("cuda"):
+        version = str(tvm.cuda(0).compute_version).replace(".", "")
+        return tvm.target.Target({"kind": "cuda", "arch": f"sm_{version}"})
     attributes: dict[str, base.Option] = {"kind": "llvm", **LEVELS[compiler]}
     if device in CEILINGS:
         attributes["mcpu"] = CEILINGS[device]
@@ -212,15 +223,32 @@ def _this_processor(attributes: Mapping[str, base.Option]) -> Any:
     )
 
 
-def _require_linker() -> None:
+def _compiled(module: Any, target: Any) -> Any:
+    """The executable; for CUDA with the schedules that relax has for it. Raises `Unavailable` without its toolkit."""
+    import tvm
+    from tvm import relax
+
+    if target.kind.name != "cuda":
+        return tvm.compile(module, target)
+    if shutil.which("nvcc") is None:
+        raise Unavailable(
+            "tvm cannot compile for CUDA",
+            cause="there is no nvcc",
+            remedy="install the CUDA toolkit, and put its bin directory into PATH",
+        )
+    with target:
+        return tvm.compile(module, target, relax_pipeline=relax.get_default_pipeline(target))
+
+
+def _require_linker(declared: str) -> None:
     from tvm.support import cc
 
-    command = cc.get_cc()
+    command = declared or cc.get_cc()
     if command is None or shutil.which(command.split()[0]) is None:
         raise Unavailable(
             "tvm cannot build a library",
             cause=f"{command} is not there" if command else "there is no C++ compiler to link it with",
-            remedy="install g++ (Debian, Ubuntu: apt-get install g++), or name a compiler in CXX",
+            remedy=_OTHER_COMPILER if declared else _A_COMPILER,
         )
 
 
@@ -319,6 +347,10 @@ def _compiled_facts(module: Any) -> dict[str, str]:
         or "none",
         "llvm_ir_fast_math_operations": str(len(re.findall(r"= (?:tail call|call|f[a-z]+) fast ", code))),
     }
+
+
+def _beside(library: Path) -> Path:
+    return library.with_suffix(".json")
 
 
 def _record(path: Path) -> dict[str, Any]:

@@ -10,7 +10,15 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from pytest_envrobust.core.errors import Unavailable
 from pytest_envrobust.core.requirements import Requirement
+
+_SYSTEMS = {
+    "mps": ("darwin", "Metal on a Mac"),
+    "coreml": ("darwin", "Core ML on a Mac"),
+    "directml": ("win32", "DirectML on Windows"),
+}
+"""Accelerators that one system alone has, with its name in Python and what they are."""
 
 
 @cache
@@ -53,3 +61,18 @@ def has_cuda_driver() -> bool:
     except OSError:
         return False
     return True
+
+
+def accelerator_absence(device: str) -> Unavailable | None:
+    """Why an accelerator cannot be here, as far as that is known without an engine; ``None`` where it may be."""
+    kind = device.partition(":")[0]
+    if kind == "cuda" and not has_cuda_driver():
+        return Unavailable(
+            "there is no NVIDIA GPU here",
+            cause="the CUDA driver is not installed",
+            remedy="run it on a machine with one",
+        )
+    needed = _SYSTEMS.get(kind)
+    if needed is None or sys.platform == needed[0]:
+        return None
+    return Unavailable(f"there is no {kind} here", cause=f"it is {needed[1]}", remedy="run it on such a machine")

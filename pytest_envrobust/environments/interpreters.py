@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 from pytest_envrobust.core.errors import DeclarationError
-from pytest_envrobust.core.requirements import INTERPRETERS, TORCH, Interpreter
+from pytest_envrobust.core.requirements import INTERPRETERS, TORCH, Interpreter, Requirement
 from pytest_envrobust.environments.availability import installed_version
 
-_OLDEST = (3, 10)
+_OLDEST = (3, 9)
 _ASK_SECONDS = 60
 _NOT_TOLD = frozenset({"pip", "setuptools", "wheel"})
 """Packages that make no difference to what a conversion writes."""
@@ -52,9 +52,29 @@ def given_interpreter(line: str, base: Path, origin: str) -> GivenInterpreter:
             cause=f"steps name {' and '.join(INTERPRETERS)}",
             remedy=f"did you mean {near[0]!r}?" if near else "",
         )
+    return _checked(INTERPRETERS[name], path, base, f"interpreter {name}={path} ({origin})")
+
+
+def asked_interpreter(path: str, base: Path, what: str, hint: str = "") -> tuple[str, str, dict[str, str]]:
+    """The interpreter's absolute path, its version (``3.12``), and its packages' versions by normalized name.
+
+    A relative path is taken from ``base``. Raises `DeclarationError`, about ``what``, where the file is no Python, or
+    one that is too old; ``hint`` is the remedy where there is none.
+    """
     # Symbolic links stay as they are: a virtual environment's python is one, and is known by its own path.
     python = os.path.abspath(base / Path(path).expanduser())
-    return _checked(INTERPRETERS[name], python, f"interpreter {name}={path} ({origin})")
+    if not os.path.isfile(python):
+        kind = "is a directory" if os.path.isdir(python) else "does not exist"
+        what_to_do = "name the python in it" if os.path.isdir(python) else hint
+        raise DeclarationError(what, cause=f"{python} {kind}", remedy=what_to_do)
+    try:
+        version, packages = _asked(python)
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+        raise DeclarationError(what, cause=f"{python} is no Python: {_reason(error)}") from None
+    if version < _OLDEST:
+        needed = ".".join(map(str, _OLDEST))
+        raise DeclarationError(what, cause=f"it is Python {version[0]}.{version[1]}", remedy=f"use {needed} or later")
+    return python, f"{version[0]}.{version[1]}", packages
 
 
 def remedy(interpreter: Interpreter) -> str:
@@ -65,24 +85,13 @@ def remedy(interpreter: Interpreter) -> str:
     return f"make one: {made}; then add {interpreter.option}"
 
 
-def _checked(interpreter: Interpreter, python: str, what: str) -> GivenInterpreter:
-    if not os.path.isfile(python):
-        kind = "is a directory" if os.path.isdir(python) else "does not exist"
-        hint = "name the python in it" if os.path.isdir(python) else remedy(interpreter)
-        raise DeclarationError(what, cause=f"{python} {kind}", remedy=hint)
-    try:
-        version, packages = _asked(python)
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        raise DeclarationError(what, cause=f"{python} is no Python: {_reason(error)}") from None
-    if version < _OLDEST:
-        needed = ".".join(map(str, _OLDEST))
-        raise DeclarationError(what, cause=f"it is Python {version[0]}.{version[1]}", remedy=f"use {needed} or later")
-    if lacking := [item.candidates[0] for item in interpreter.requires if not _has(packages, item.candidates)]:
+def _checked(interpreter: Interpreter, path: str, base: Path, what: str) -> GivenInterpreter:
+    hint = remedy(interpreter)
+    python, version, packages = asked_interpreter(path, base, what, hint)
+    if lacking := [item.candidates[0] for item in interpreter.requires if not has_package(packages, item)]:
         verb = "is" if len(lacking) == 1 else "are"
-        raise DeclarationError(
-            what, cause=f"{' and '.join(lacking)} {verb} not installed there", remedy=remedy(interpreter)
-        )
-    return GivenInterpreter(interpreter.name, python, f"{version[0]}.{version[1]}", packages)
+        raise DeclarationError(what, cause=f"{' and '.join(lacking)} {verb} not installed there", remedy=hint)
+    return GivenInterpreter(interpreter.name, python, version, packages)
 
 
 @cache
@@ -96,8 +105,9 @@ def _asked(python: str) -> tuple[tuple[int, int], dict[str, str]]:
     return (major, minor), {name: version for name, version in packages.items() if name not in _NOT_TOLD}
 
 
-def _has(packages: Mapping[str, str], candidates: Iterable[str]) -> bool:
-    return any(_normalized(name) in packages for name in candidates)
+def has_package(packages: Mapping[str, str], requirement: Requirement) -> bool:
+    """Whether one of the distributions that carry what is required is among the packages of an interpreter."""
+    return any(_normalized(name) in packages for name in requirement.candidates)
 
 
 def _normalized(name: str) -> str:

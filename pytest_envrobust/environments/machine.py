@@ -6,13 +6,20 @@ import hashlib
 import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 MEMORY_SHARE = 0.05
 """Memory of one machine differs by so much at most: kernels keep more or less of it for themselves."""
+CEILINGS: Mapping[str, tuple[str, ...]] = {
+    "cpu+sse41": ("sse4_1",),
+    "cpu+avx2": ("avx2", "fma"),
+    "cpu+avx512": ("avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"),
+}
+"""Instruction-set ceilings, and the features, as Linux calls them, of a processor that reaches them."""
+_X86 = ("x86_64", "amd64", "i386", "i686")
 _TITLES = {
     "processor": "processor",
     "architecture": "architecture",
@@ -48,11 +55,14 @@ class Machine:
         return hashlib.sha256(" ".join((self.architecture, *self.features)).encode()).hexdigest()[:12]
 
 
+def facts_of_this_machine() -> dict[str, Any]:
+    """`Machine` as plain data."""
+    return asdict(this_machine())
+
+
 @cache
 def this_machine() -> Machine:
     """The machine that this process runs on."""
-    import psutil
-
     fields = _cpuinfo()
     features = (fields.get("flags") or fields.get("Features") or "").split()
     return Machine(
@@ -61,10 +71,21 @@ def this_machine() -> Machine:
         processor=fields.get("model name") or platform.processor() or platform.machine(),
         features=tuple(sorted(features)),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory_bytes=int(psutil.virtual_memory().total),
+        memory_bytes=_memory(),
         python=platform.python_version(),
         governor=scaling_governor(),
     )
+
+
+def above_the_processor(device: str, machine: Machine) -> str:
+    """Why a ceiling means nothing on a machine; empty where it means something, or where nobody tells."""
+    needed = CEILINGS.get(device)
+    if needed is None:
+        return ""
+    if machine.architecture.lower() not in _X86:
+        return f"an x86 instruction-set ceiling means nothing on {machine.architecture}"
+    lacking = [feature for feature in needed if feature not in machine.features] if machine.features else []
+    return f"this processor has no {', '.join(lacking)}" if lacking else ""
 
 
 def scaling_governor(system: Path = Path("/sys")) -> str:
@@ -76,6 +97,14 @@ def scaling_governor(system: Path = Path("/sys")) -> str:
         return (system / "devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
     except OSError:
         return ""
+
+
+def _memory() -> int:
+    try:
+        import psutil
+    except ImportError:  # in another interpreter
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    return int(psutil.virtual_memory().total)
 
 
 def machine_differences(

@@ -29,8 +29,8 @@ class Selection:
 def select(patterns: Sequence[str], candidates: Iterable[Environment], named_only: Iterable[str] = ()) -> Selection:
     """Those of ``candidates`` that any pattern matches, in the candidates' order.
 
-    A pattern is a glob on the environment's id. Compilers in ``named_only`` are taken only when the whole id is given
-    or when the pattern spells the compiler's name.
+    A pattern is a glob on the environment's id. Compilers and devices in ``named_only`` are taken only when the whole
+    id is given or when the pattern spells their name, or the kind of it that stands before a colon (``qemu``).
     """
     shy = frozenset(named_only)
     exact = {pattern for pattern in patterns if not is_glob(pattern)}
@@ -38,8 +38,8 @@ def select(patterns: Sequence[str], candidates: Iterable[Environment], named_onl
     chosen = []
     for environment in candidates:
         matched = [glob for glob in globs if fnmatchcase(environment.id, glob)]
-        if environment.compiler in shy:
-            matched = [glob for glob in matched if environment.compiler in glob]
+        for name in shy.intersection((environment.compiler, environment.device)):
+            matched = [glob for glob in matched if name.partition(":")[0] in glob]
         if matched or environment.id in exact:
             chosen.append(environment)
     return Selection(tuple(chosen), frozenset(item for item in chosen if item.id in exact))

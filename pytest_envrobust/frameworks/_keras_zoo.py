@@ -72,7 +72,7 @@ def _calibrate(model: Any, images: NDArray[Any]) -> None:
     for layer in layers:
         layer.momentum = 0.0
     tf.function(lambda batch: model(batch, training=True))(tf.constant(images))  # none of the four has dropout
-    for layer, momentum in zip(layers, momenta, strict=True):
+    for layer, momentum in zip(layers, momenta):
         layer.momentum = momentum
 
 

@@ -8,7 +8,15 @@ import pytest
 def register(config: pytest.Config) -> None:
     """Read the settings and register the rest of the plugin."""
     from pytest_envrobust.core.errors import EnvrobustError
-    from pytest_envrobust.integration import benchmark, collection, fixtures, outcomes, parametrization, property_tests
+    from pytest_envrobust.integration import (
+        benchmark,
+        collection,
+        fixtures,
+        outcomes,
+        parametrization,
+        property_tests,
+        scheduling,
+    )
     from pytest_envrobust.integration.laboratory import Laboratory
     from pytest_envrobust.integration.recording import Recorder, WorkerRecorder
     from pytest_envrobust.integration.settings import read_settings
@@ -32,4 +40,6 @@ def register(config: pytest.Config) -> None:
     if laboratory.settings.shard is not None:
         manager.register(Sharding(laboratory, laboratory.settings.shard), "envrobust-sharding")
     in_xdist_worker = hasattr(config, "workerinput")
+    if manager.has_plugin("xdist") and not in_xdist_worker:
+        manager.register(scheduling.Scheduling(catalogue), "envrobust-scheduling")
     manager.register((WorkerRecorder if in_xdist_worker else Recorder)(laboratory), "envrobust-recorder")

@@ -148,7 +148,9 @@ class Cell(InvariantAssertions):
         self.known = self._run.known_flips
         earlier = self._earlier
         self.comparison = (
-            self._compared(limit) if earlier is None else self._compare_with(earlier.scores, earlier.noise)
+            self._compared(limit)
+            if earlier is None
+            else self._compare_with(earlier.scores[: self._run.count], earlier.noise)
         )
         self.used = self.used or earlier is not None or not self.is_reference
         subject = self._subject if earlier is None else {**self._subject, "reference": earlier.name}
@@ -160,7 +162,7 @@ class Cell(InvariantAssertions):
             known=self.known,
             adequacy=self._adequacy,
             strict=self._laboratory.settings.strict and not self.is_reference,
-            total=len(self.inputs),
+            total=self._run.count,
             **subject,
         )
         self._settle([verdict])
@@ -186,8 +188,8 @@ class Cell(InvariantAssertions):
             MAX_FIDELITY_RATIO: max_fidelity_ratio,
         }
         limits = [limit for name, value in asked.items() if (limit := self._limit(name, value)) is not None]
-        expected = self._expected(self._reference_run)
-        actual = self._run.predictions.scores
+        actual = self._run.scores
+        expected = self._expected(self._reference_run)[: len(actual)]
         self._check_classes(actual, expected)
         self.scores = ScoreEvidence(score_errors(actual, expected))
         if any(limit.name == MAX_FIDELITY_RATIO for limit in limits):
@@ -294,8 +296,8 @@ class Cell(InvariantAssertions):
 
     def _compared(self, limit: LabelLimit) -> LabelComparison:
         """The comparison with the reference: of all inputs or, where that may stop early, of as many as decide."""
-        expected = self._expected(self._reference_run)
-        total, count = len(expected), len(expected)
+        total = count = self._run.count
+        expected = self._expected(self._reference_run)[:total]
         if self._laboratory.settings.stops_early and not self.is_reference:
             batch = self._run.base_point.batch
             count = min(total, -(-FIRST_LOOK // batch) * batch)
@@ -315,7 +317,7 @@ class Cell(InvariantAssertions):
     def _compare_with(
         self, expected: NDArray[Any], noise: float | None = None, actual: NDArray[Any] | None = None
     ) -> LabelComparison:
-        actual = self._run.predictions.scores if actual is None else actual
+        actual = self._run.scores if actual is None else actual
         self._check_classes(actual, expected)
         self.noise = noise
         return compare_labels(actual, expected, inputs=self.inputs.names[: len(actual)], noise=noise)
@@ -363,7 +365,8 @@ class Cell(InvariantAssertions):
 
     def _timed(self, point: Point, effort: Effort) -> LatencyEvidence:
         reference = self._reference_run
-        if self.is_reference or reference.is_recorded:
+        # against an emulator's time, that of a real processor says nothing
+        if self.is_reference or reference.is_recorded or self._run.is_emulated != reference.is_emulated:
             return self._run.timed(None, point, effort)
         self._expected(reference)
         return self._run.timed(reference, point, effort)

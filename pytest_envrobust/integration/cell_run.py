@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,31 @@ class CellRun:
         return self._memo("predictions", self._predict)
 
     @property
+    def is_emulated(self) -> bool:
+        """Whether its processor is."""
+        return not self.is_recorded and self.plan.place.is_emulated
+
+    @property
+    def count(self) -> int:
+        """How many of the model's inputs are run here: all of them, unless the device has a limit of its own."""
+        total = len(self.model_run.inputs)
+        most = None if self.is_recorded else self.plan.place.inputs
+        return total if most is None else min(total, most)
+
+    @property
+    def scores(self) -> NDArray[Any]:
+        """Scores in the model's class order, (`count`, classes), for the first of the model's inputs."""
+        return self.first_scores(self.count)
+
+    @property
+    def evidence(self) -> Mapping[str, str] | None:
+        """What proves that it ran as asked; ``None`` where nothing has run."""
+        parts: list[Predictions] = self._memo.done("parts") or []
+        if self.has_predictions:
+            return self.predictions.evidence
+        return parts[-1].evidence if parts else None
+
+    @property
     def has_predictions(self) -> bool:
         """Whether the predictions are there already."""
         return self._memo.done("predictions") is not None
@@ -95,7 +120,8 @@ class CellRun:
 
         Where that is all of them, they are the predictions from then on.
         """
-        if self.has_predictions or self.is_recorded:
+        nothing_ran = self._memo.done("parts") is None
+        if self.has_predictions or self.is_recorded or (nothing_ran and count >= len(self.model_run.inputs)):
             return self.predictions.scores[:count]
         parts: list[Predictions] = self._memo("parts", list)
         done = sum(len(part.scores) for part in parts)
@@ -206,8 +232,12 @@ class CellRun:
 
     @property
     def adequacy(self) -> Adequacy | None:
-        """What the model's inputs can tell where this environment is the reference; ``None`` where nothing can be."""
-        return self._memo("adequacy", lambda: adequacy_of(self, self._laboratory))
+        """What the model's inputs can tell where this environment is the reference; ``None`` where nothing can be.
+
+        Of several processes of a run the first that asks finds out, and the record knows it from there. The others do
+        without, unless a verdict rests on it.
+        """
+        return self._memo("adequacy", self._adequacy)
 
     @property
     def known_adequacy(self) -> Adequacy | None:
@@ -219,6 +249,12 @@ class CellRun:
     def handle(self) -> Handle:
         """The model's own inputs as its source takes them, where workers can map them."""
         return self.model_run.handle(self.environment.source_framework)
+
+    def _adequacy(self) -> Adequacy | None:
+        laboratory = self._laboratory
+        task = f"adequacy {self.model_run.model.name} {self.digest}"
+        needed = laboratory.settings.strict or laboratory.is_first_with(task)
+        return adequacy_of(self, laboratory) if needed else None
 
     def _open(self) -> LiveSession:
         if self.is_recorded:
@@ -266,7 +302,7 @@ class CellRun:
 
     def get_ready(self) -> None:
         """Run all inputs before one is timed: nothing is prepared under the lock, what gives no scores is not timed."""
-        self._memo("predictions", self._predict)
+        _ = self.scores
 
     def _noise(self) -> float:
         scores = self.predictions.scores

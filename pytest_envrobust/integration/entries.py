@@ -129,11 +129,13 @@ def _measured(cell: Cell, laboratory: Laboratory) -> Entry:
     with_this_runs = cell.scores is not None or (cell.comparison is not None and cell.label_reference is None)
     if with_this_runs and not cell.is_reference:
         found["reference_digest"] = laboratory.reference_run(cell.case).digest
+    if run.evidence is not None:
+        found["engine_evidence"] = dict(run.evidence)
     if run.has_predictions:
         predictions = run.predictions
-        if predictions.timing.calls:
+        if predictions.timing.calls and not run.is_emulated:  # an emulator's times are not those of its processor
             found.setdefault("latency", {**_times(predictions.timing), "from": "predictions"})
-        found |= {"output_digest": run.digest, "engine_evidence": dict(predictions.evidence)}
+        found["output_digest"] = run.digest
         if not run.is_recorded:
             found |= {"artifact": run.session.artifact, "peak_memory_bytes": run.session.peak_bytes}
     return found

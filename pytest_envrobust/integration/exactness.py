@@ -33,6 +33,7 @@ def fidelity_of(
         except EnvrobustError as error:
             why = error.headline
             continue
+        exact = exact[: len(actual)]
         if exact.shape == actual.shape:
             return replace(evidence, fidelity=fidelity(actual, expected, exact), exact=run.environment.id)
         why = f"{run.environment.id} gives scores of shape {exact.shape}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -137,6 +138,23 @@ class Laboratory:
         shared = getattr(self.config, "workerinput", {}).get(KEPT)
         return Kept(Path(shared or tempfile.mkdtemp(prefix="envrobust-")))
 
+    def is_first_with(self, task: str) -> bool:
+        """Whether this is the first process of the run that asks for a task, which one of them is to do."""
+        if not hasattr(self.config, "workerinput"):
+            return True
+        claim = self.kept.folder / f"{hashlib.sha256(task.encode()).hexdigest()[:16]}.claimed"
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def described_devices(self) -> dict[str, dict[str, Any]]:
+        """What the record says of the devices that have a place of their own, by name."""
+        hosts = {} if self._pool is None else self._pool.hosts
+        places = self.catalogue.places
+        return {name: {**place.described(), **hosts.get(name, {})} for name, place in places.items()}
+
     def described_models(self) -> list[dict[str, Any]]:
         """What the record says of the models that were used, as plain data."""
         return [{**run.described(), **self._described_adequacy(name)} for name, run in self._models.items()]
@@ -183,9 +201,8 @@ class Laboratory:
         return self._workshop
 
     @contextmanager
-    def alone_on(self, device: str) -> Iterator[None]:
-        """Hold the device's lock: no other run on this machine that keeps to it times anything there meanwhile."""
-        kind = device.partition("+")[0].replace(":", "-")
+    def alone_on(self, kind: str) -> Iterator[None]:
+        """Hold that lock: no other run on this machine that keeps to it times anything on that device meanwhile."""
         with machine_lock(f"timing-{kind}", lambda: self.say(f"wait for another run's timing on {kind}")):
             yield
 

@@ -25,10 +25,9 @@ _MALFORMED: pytest.StashKey[DeclarationError] = pytest.StashKey()
 """What is wrong with an item's limitation."""
 
 _FLAGS = ("--envrobust", "--envrobust-strict", "--envrobust-cache-clear")
-_NOT_RERUN = (
-    *("--envrobust-cache-clear", "--envrobust-json", "--envrobust-html", "--envrobust-markdown"),
-    "--envrobust-shard",  # dealt out by itself, the item would be in another one
-)
+_WRITTEN = ("--envrobust-json", "--envrobust-html", "--envrobust-markdown")
+_NOT_RERUN = ("--envrobust-cache-clear", "--envrobust-shard", *_WRITTEN)
+"""Dealt out by itself, the item would be in another shard."""
 
 
 def refuse(error: EnvrobustError) -> NoReturn:

@@ -15,9 +15,10 @@ from pytest_envrobust.environments.availability import versions
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.integration.known_flips import ledger_faults, write_flips
 from pytest_envrobust.integration.laboratory import KEPT
-from pytest_envrobust.reports.merging import NOTHING_COMPARED, analysed, joined_models
+from pytest_envrobust.reports.merging import analysed, joined_models
 from pytest_envrobust.reports.record import new_record, write_record
 from pytest_envrobust.reports.terminal import terminal_lines
+from pytest_envrobust.reports.words import NOTHING_COMPARED
 
 if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 NOTHING_HERE = "nothing was compared in this shard; `envrobust merge` fails where nothing was in any"
 MODELS = "envrobust_models"
-"""Key under which an xdist worker sends what it knows of the models."""
+DEVICES = "envrobust_devices"
+"""Keys under which an xdist worker sends what it knows of the models and of the devices."""
 WHOLE = "envrobust_whole"
 """Key under which it sends the cells of all shards, where it runs those of one."""
 
@@ -37,6 +39,7 @@ class Recorder:
         self._laboratory = laboratory
         self._entries: list[dict[str, Any]] = []
         self._models: dict[str, dict[str, Any]] = {}
+        self._devices_there: dict[str, dict[str, Any]] = {}
         self._record: Record | None = None
         self._troubles: list[str] = []
         self._remarks: list[str] = []
@@ -54,9 +57,11 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take what an xdist worker knows of the models and of the run's cells."""
+        """Take what an xdist worker knows of models, devices and the run's cells."""
         output = getattr(node, "workeroutput", {})
         self._learn(output.get(MODELS, []))
+        for name, told in output.get(DEVICES, {}).items():
+            self._devices_there[name] = {**self._devices_there.get(name, {}), **told}
         if output.get(WHOLE) is not None:
             self._laboratory.whole = output[WHOLE]
 
@@ -164,10 +169,18 @@ class Recorder:
             }
         if (shard := laboratory.described_shard()) is not None:
             run["shard"] = shard
+        if used := self._devices():
+            run["devices"] = used
         if laboratory.earlier is not None:
             run["reference_run"] = laboratory.earlier.described()
         models = [analysed(model, self._entries, laboratory.kept.scores) for model in self._models.values()]
         return new_record(run, models, self._entries)
+
+    def _devices(self) -> dict[str, Any]:
+        """What the record says of the devices that have a place of their own and were tested."""
+        tested = {entry.get("device") for entry in self._entries}
+        known = self._laboratory.described_devices()
+        return {name: {**known[name], **self._devices_there.get(name, {})} for name in known if name in tested}
 
 
 class WorkerRecorder:
@@ -177,9 +190,10 @@ class WorkerRecorder:
         self._laboratory = laboratory
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hand over what this worker knows of the models and of the run's cells."""
+        """Hand over what this worker knows of models, devices and the run's cells."""
         output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
         output[MODELS] = self._laboratory.described_models()
+        output[DEVICES] = self._laboratory.described_devices()
         output[WHOLE] = self._laboratory.whole
 
 

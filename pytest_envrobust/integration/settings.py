@@ -19,6 +19,7 @@ from pytest_envrobust.core.shard import Shard
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
 from pytest_envrobust.environments.selection import check_patterns
+from pytest_envrobust.integration.device_settings import read_places
 from pytest_envrobust.integration.known_flips import ledger_of_run
 from pytest_envrobust.integration.option_values import base_of, either, number
 from pytest_envrobust.integration.timing_settings import TimingSettings, read_timing_settings, xdist_workers
@@ -73,7 +74,7 @@ class Settings:
 
 
 def read_settings(config: pytest.Config, catalogue: Catalogue) -> Settings:
-    """All settings; the catalogue learns which interpreters there are.
+    """All settings; the catalogue learns which interpreters and which declared devices there are.
 
     Raises `pytest.UsageError` for the first that is malformed, naming the option or ini key.
     """
@@ -87,6 +88,7 @@ def read_settings(config: pytest.Config, catalogue: Catalogue) -> Settings:
 
 def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
     here = Path(config.invocation_params.dir)
+    catalogue.places = read_places(config)
     patterns, origin = _environments(config, catalogue)
     reference, reference_origin = either(config, "reference")
     preprocess_from, preprocess_origin = either(config, "preprocess_from")
@@ -114,10 +116,10 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         stops_early=_stops_early(config),
         checks=_checks(config),
         reference_run=_path(config, "reference_run"),
+        shard=_shard(config.getoption("envrobust_shard")),
         ledger_path=_ledger_path(config),
         ledger=_ledger(config, catalogue),
         updates_ledger=_updates_ledger(config),
-        shard=_shard(config),
         json=_path(config, "json"),
         html=_path(config, "html"),
         markdown=_path(config, "markdown"),
@@ -159,11 +161,6 @@ def _updates_ledger(config: pytest.Config) -> bool:
     return asked
 
 
-def _shard(config: pytest.Config) -> Shard | None:
-    text = config.getoption("envrobust_shard")
-    return None if text is None else Shard.parse(text, "--envrobust-shard")
-
-
 def _stops_early(config: pytest.Config) -> bool:
     text, origin = either(config, "stop")
     if text not in (None, "early", "end"):
@@ -183,6 +180,10 @@ def _checks(config: pytest.Config) -> tuple[str, ...]:
             remedy=f"did you mean {near[0]!r}?" if near else "",
         )
     return tuple(check for check in CHECKS if check in names or EVERY_CHECK in names)
+
+
+def _shard(text: str | None) -> Shard | None:
+    return None if text is None else Shard.parse(text, "--envrobust-shard")
 
 
 def _whose(text: str | None, origin: str) -> str:

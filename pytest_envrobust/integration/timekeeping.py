@@ -33,10 +33,11 @@ def time_cell(
     precision = laboratory.settings.timing.precision
     with ExitStack() as stack:
         session = stack.enter_context(_at(run, point))
-        subject = Subject(run.environment, point, session.clock_steps_ns["cpu"])
+        environment = replace(run.environment, device=session.plan.device)
+        subject = Subject(environment, point, session.clock_steps_ns["cpu"])
         cell = _sampler(run, session, point)
         if reference is None:
-            with laboratory.alone_on(run.environment.device), _Watch([session]) as watch:
+            with laboratory.alone_on(_lock(session)), _Watch([session]) as watch:
                 found = measure_alone(subject, cell, effort, precision)
         else:
             other = stack.enter_context(_at(reference, point))
@@ -44,7 +45,7 @@ def time_cell(
             control, fault = _control(laboratory, reference, other, stack)
             sessions = [session, other, *([control] if control else [])]
             samplers = [_sampler(reference, each, point) for each in sessions[1:]]
-            with laboratory.alone_on(run.environment.device), _Watch(sessions) as watch:
+            with laboratory.alone_on(_lock(session)), _Watch(sessions) as watch:
                 found = measure_beside(subject, cell, samplers[0], samplers[1] if control else None, effort, precision)
             found = replace(found, control_fault=fault)
         # a session that served another point before is not timed from its first call here
@@ -52,7 +53,7 @@ def time_cell(
     return replace(
         found,
         first_call_ms=None if first is None else first / 1e6,
-        notices=(*watch.notices, *_unsettled(found)),
+        notices=(*watch.notices, *_unsettled(found), *_emulated(session)),
     )
 
 
@@ -99,11 +100,21 @@ def _unsettled(found: LatencyEvidence) -> list[str]:
     return [f"times were still falling when the warm-up of {found.warm_up_calls} calls had to end"]
 
 
+def _lock(session: LiveSession) -> str:
+    plan = session.plan
+    return replace(plan.place, device=plan.device).lock
+
+
+def _emulated(session: LiveSession) -> list[str]:
+    place = session.plan.place
+    return [f"{place.name} is emulated: its times are not that processor's"] if place.is_emulated else []
+
+
 class _Watch:
     """What goes on beside a timing on this machine."""
 
     def __init__(self, sessions: list[LiveSession]) -> None:
-        self._pids = [session.pid for session in sessions]
+        self._pids = [session.pid for session in sessions if not session.plan.place.host]
         self.notices: tuple[str, ...] = ()
 
     def __enter__(self) -> _Watch:

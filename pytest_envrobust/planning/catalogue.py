@@ -14,13 +14,15 @@ from pytest_envrobust.conversion.steps import steps
 from pytest_envrobust.core.environment import CONVERTED, Environment
 from pytest_envrobust.core.errors import DeclarationError, NoRoute, Unavailable
 from pytest_envrobust.core.requirements import INTERPRETERS, Requirement
-from pytest_envrobust.environments.availability import has_cuda_driver, missing
-from pytest_envrobust.environments.interpreters import GivenInterpreter, remedy
+from pytest_envrobust.environments.availability import accelerator_absence, missing
+from pytest_envrobust.environments.interpreters import GivenInterpreter, has_package, remedy
+from pytest_envrobust.environments.machine import CEILINGS, above_the_processor, this_machine
+from pytest_envrobust.environments.places import HERE, RPC, Place, emulated_places
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.frameworks.base import BaseFramework
 
-DEVICES = ("cpu", "cpu+sse41", "cpu+avx2", "cuda:0")
-"""The devices of the catalogue."""
+DEVICES = ("cpu", *CEILINGS, "cuda:0", "mps", "directml", "coreml")
+"""The devices of the catalogue that are this machine's, in this Python."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Plan:
     """How an environment is reached: the route's steps, then this compiler of this engine.
 
     ``absent`` says why it cannot run here, where that is known without starting anything; ``interpreters`` are those
-    that steps on the way may run in.
+    that steps on the way may run in. ``place`` is where the engine's worker runs: the steps before it run here.
     """
 
     environment: Environment
@@ -37,13 +39,27 @@ class Plan:
     route: Route
     absent: Unavailable | None = None
     interpreters: Mapping[str, GivenInterpreter] = field(default_factory=dict)
+    place: Place = HERE
+
+    @property
+    def device(self) -> str:
+        """What the engine is told to use: the environment's device or, at a place of its own, the device there."""
+        return self.environment.device if self.place is HERE else self.place.device
 
     @property
     def requires(self) -> tuple[Requirement, ...]:
         """All that must be installed, the source's framework included, each once."""
-        source = frameworks()[self.environment.source_framework].requires
-        every = (*source, *self.route.requires, *self.backend.requires, *self.compiler.requires)
-        return tuple(dict.fromkeys(every))
+        return tuple(dict.fromkeys((*self.prepares, *self.executes)))
+
+    @property
+    def prepares(self) -> tuple[Requirement, ...]:
+        """What reads the source and walks the route, in this Python."""
+        return (*frameworks()[self.environment.source_framework].requires, *self.route.requires)
+
+    @property
+    def executes(self) -> tuple[Requirement, ...]:
+        """What the engine's worker needs, wherever it runs."""
+        return (*self.backend.requires, *self.compiler.requires)
 
     @property
     def way(self) -> tuple[str, ...]:
@@ -60,16 +76,19 @@ class Catalogue:
         definitions: Mapping[str, BaseFramework] | None = None,
         conversions: Mapping[str, Step] | None = None,
         interpreters: Mapping[str, GivenInterpreter] | None = None,
+        places: Mapping[str, Place] | None = None,
     ) -> None:
         self.backends = engines() if backends is None else backends
         self.frameworks = frameworks() if definitions is None else definitions
         self.steps = steps() if conversions is None else conversions
         self.interpreters: Mapping[str, GivenInterpreter] = interpreters or {}
+        self.places: Mapping[str, Place] = emulated_places() if places is None else places
 
-    @cached_property
+    @property
     def named_only(self) -> frozenset[str]:
-        """Compilers that are taken only when named."""
-        return frozenset(compiler.name for _, compiler in self._compilers() if compiler.named_only)
+        """Compilers and devices that are taken only when named."""
+        compilers = (compiler.name for _, compiler in self._compilers() if compiler.named_only)
+        return frozenset((*compilers, *(place.name for place in self.places.values() if place.is_emulated)))
 
     @cached_property
     def requirements(self) -> tuple[Requirement, ...]:
@@ -123,7 +142,8 @@ class Catalogue:
                 f"{compiler.name} loads ({', '.join(compiler.forms)})",
                 remedy="give the model a source in that framework",
             )
-        plan = Plan(environment, backend, compiler, route, interpreters=self.interpreters)
+        place = self.places.get(environment.device, HERE)
+        plan = Plan(environment, backend, compiler, route, interpreters=self.interpreters, place=place)
         return replace(plan, absent=_absence(plan))
 
     def _compilers(self) -> Iterator[tuple[Backend, Compiler]]:
@@ -151,6 +171,8 @@ class Catalogue:
                         for device in DEVICES:
                             if device in backend.devices or device.startswith("cpu"):
                                 yield Environment(framework, compiler.name, device)
+                        for name in self.places:
+                            yield Environment(framework, compiler.name, name)
 
     def _conversions(self, source: str) -> Iterator[str]:
         for target in self.frameworks:
@@ -194,12 +216,21 @@ def _through(environment: Environment, compiler: Compiler, usable: Iterable[Step
 
 
 def _absence(plan: Plan) -> Unavailable | None:
-    environment, backend = plan.environment, plan.backend
-    if lacking := missing(plan.requires):
+    backend, place = plan.backend, plan.place
+    if place.absent is not None:
+        return place.absent
+    if lacking := missing(plan.prepares if place.is_elsewhere else plan.requires):
         names = " and ".join(item.module for item in lacking)
         extras = ",".join(dict.fromkeys(item.extra for item in lacking))
         verb = "is" if len(lacking) == 1 else "are"
         return Unavailable(f"{names} {verb} not installed", remedy=f"pip install 'pytest-envrobust[{extras}]'")
+    if place.packages is not None:
+        for requirement in plan.executes:
+            if not has_package(place.packages, requirement):
+                name = requirement.candidates[0]
+                return Unavailable(
+                    f"{name} is not installed in {place.name}", remedy=f"{place.python} -m pip install {name}"
+                )
     if alone := _lacking(plan):
         name = alone[0].interpreter
         return Unavailable(
@@ -207,18 +238,14 @@ def _absence(plan: Plan) -> Unavailable | None:
             cause="its packages cannot be installed beside the others",
             remedy=remedy(INTERPRETERS[name]),
         )
-    device = backend.devices.get(environment.device)
+    device = backend.devices.get(plan.device)
     if device is None:
         reason = backend.no_ceiling or f"{backend.engine} has no way to hold to it"
-        return Unavailable(f"{backend.engine} has no device {environment.device}", cause=reason)
+        if plan.device == RPC:
+            reason = f"{backend.engine} does not speak TVM's RPC"
+        return Unavailable(f"{backend.engine} has no device {plan.device}", cause=reason)
+    if not (place.is_emulated or place.host) and (reason := above_the_processor(plan.device, this_machine())):
+        return Unavailable(f"{plan.device} is above this machine", cause=reason, remedy="run it on a newer processor")
     if plan.compiler.name in device.absent:
-        return Unavailable(
-            f"{plan.compiler.name} cannot run on {environment.device}", cause=device.absent[plan.compiler.name]
-        )
-    if environment.device.startswith("cuda") and not has_cuda_driver():
-        return Unavailable(
-            "there is no NVIDIA GPU here",
-            cause="the CUDA driver is not installed",
-            remedy="run it on a machine with one",
-        )
-    return None
+        return Unavailable(f"{plan.compiler.name} cannot run on {plan.device}", cause=device.absent[plan.compiler.name])
+    return None if place.host else accelerator_absence(plan.device)

@@ -18,10 +18,9 @@ from pytest_envrobust.reports.shards import missing_shards, whole_of
 
 Entry = dict[str, Any]
 
-NOTHING_COMPARED = "nothing was compared: no environment's labels or time were held against a reference"
 _BY_FRAMEWORK = ("sources", "guesses", "adequacy")
 """What different processes know different parts of; adequacy is by reference."""
-_OF_A_PART = ("started", "seconds", "machine", "versions", "interpreters", "command")
+_OF_A_PART = ("started", "seconds", "machine", "versions", "interpreters", "devices", "command")
 
 
 def merged(runs: Sequence[Run], command: Sequence[str], scores_of: ScoresOf) -> Record:
@@ -128,6 +127,8 @@ def _run(runs: Sequence[Run], command: Sequence[str]) -> Entry:
     interpreters = [run["interpreters"] for run in told if "interpreters" in run]
     if interpreters and (shared := shared_versions(interpreters)):
         found["interpreters"] = shared
+    if devices := {name: device for run in reversed(told) for name, device in run.get("devices", {}).items()}:
+        found["devices"] = devices
     left_out = {run["left_out"] for run in told if run.get("left_out")}  # an xdist controller has not seen it
     if len(left_out) <= 1:
         found["left_out"] = next(iter(left_out), "")

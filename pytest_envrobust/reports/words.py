@@ -9,6 +9,7 @@ SIGNS = {"passed": "✓", "inconclusive": "?", "limited": "○", "unavailable": 
 """A sign for each status that is no failure."""
 FAILURE = "✕"
 NO_LABEL = "no label (NaN)"
+NOTHING_COMPARED = "nothing was compared: no environment's labels or time were held against a reference"
 
 
 def sign(status: str) -> str:

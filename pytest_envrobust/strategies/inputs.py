@@ -86,25 +86,10 @@ def perturbed(
         **{name: _strength(name, strength, both_ways=True) for name, strength in sided.items()},
         "blur": _strength("blur", blur),
         "noise": _strength("noise", noise),
+        "noise_seed": st.integers(0, 2**16 if _range("noise", noise)[1] else 0),
         "jpeg": _whole("jpeg", jpeg, most=99),
     }
-    given = {"shift": shift, "shift_down": shift, **sided, "blur": blur, "noise": noise, "jpeg": jpeg}
-    seeds = st.integers(0, 2**16)
-
-    @st.composite
-    def change(draw: DrawFn) -> PerturbedImage:
-        strengths = {}
-        for name, strategy in kinds.items():
-            low, high = _range(name, given[name], both_ways=name in sided or name.startswith("shift"))
-            # What is not done draws no strength: the shorter example, the one with fewer kinds of changes, is smaller.
-            if not low <= 0 <= high or (low < high and draw(st.booleans())):
-                strengths[name] = draw(strategy)
-        if strengths.get("noise"):
-            strengths["noise_seed"] = draw(seeds)
-        found = Perturbation(**strengths)
-        return PerturbedImage(found.apply(image), found)
-
-    return change()
+    return st.builds(Perturbation, **kinds).map(lambda found: PerturbedImage(found.apply(image), found))
 
 
 def batches(inputs: Batch, max_size: int | None = None) -> SearchStrategy[Batch]:
@@ -144,21 +129,27 @@ def _picture(
 def _strength(name: str, given: Strength, *, both_ways: bool = False) -> SearchStrategy[float]:
     """Strengths in even steps; of a range with 0 in it, 0 is among them and what is shrunk to."""
     low, high = _range(name, given, both_ways=both_ways)
-    from hypothesis import strategies as st
-
     step = max(abs(low), abs(high)) / STEPS or 1.0
-    fewest, most = round(low / step), round(high / step)
-    return st.integers(fewest, most).map(lambda steps: float(f"{steps * step:.6g}"))
+    return _or_none(round(low / step), round(high / step)).map(lambda steps: float(f"{steps * step:.6g}"))
 
 
 def _whole(name: str, given: Strength, *, both_ways: bool = False, most: int | None = None) -> SearchStrategy[int]:
-    from hypothesis import strategies as st
-
     low, high = _range(name, given, both_ways=both_ways)
     if low != int(low) or high != int(high) or (most is not None and high > most):
         limit = "" if most is None else f", at most {most}"
         raise DeclarationError(f"{name}={given!r}", cause=f"it is a whole number{limit}, or a pair of them")
-    return st.integers(int(low), int(high))
+    return _or_none(int(low), int(high))
+
+
+def _or_none(fewest: int, most: int) -> SearchStrategy[int]:
+    """Whole numbers of a range. A 0 in it is a choice of its own that draws no number.
+
+    So what changes less, the shorter example, is smaller to Hypothesis than what changes more kinds by less each.
+    """
+    from hypothesis import strategies as st
+
+    numbers = st.integers(fewest, most)
+    return st.just(0) | numbers if fewest <= 0 <= most else numbers
 
 
 def _range(name: str, given: Strength, *, both_ways: bool = False) -> tuple[float, float]:

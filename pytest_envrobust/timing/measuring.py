@@ -47,12 +47,15 @@ def measure_beside(
 ) -> LatencyEvidence:
     """Time a cell in turns with its reference and, as the A/A control, a second session of that.
 
-    Until a slowdown of ``precision`` could be told from none on the clock that decides, or as `Effort` says.
+    Until a slowdown of ``precision`` could be told from none on the clock that decides and the control has an interval
+    too, or as `Effort` says.
     """
 
     def narrow_enough(rounds: Sequence[Turns]) -> bool:
-        ratio = _ratio(rounds[0], rounds[1], _clock(subject, rounds[0]))
-        return ratio is not None and smallest_visible(ratio) - 1 <= precision
+        clock = _clock(subject, rounds[0])
+        ratio, *controls = (_ratio(turns, rounds[1], clock) for turns in (rounds[0], *rounds[2:]))
+        narrow = ratio is not None and smallest_visible(ratio) - 1 <= precision
+        return narrow and all(each is not None and each.is_bounded for each in controls)
 
     samplers = [cell, reference] if control is None else [cell, reference, control]
     turns = in_rounds(samplers, effort, narrow_enough=narrow_enough)

@@ -17,12 +17,16 @@ from pytest_envrobust.backends import engines
 from pytest_envrobust.backends.base import Backend, Session
 from pytest_envrobust.conversion.base import ConversionJob
 from pytest_envrobust.conversion.steps import convert, steps
-from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.errors import DeclarationError, Unavailable
+from pytest_envrobust.core.requirements import NUMPY
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.environments.availability import missing, versions
+from pytest_envrobust.environments.machine import facts_of_this_machine
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.workers import stopwatch, transport
 from pytest_envrobust.workers.feed import Feed
+from pytest_envrobust.workers.keeping import FAR_OPERATIONS, Keeping
 from pytest_envrobust.workers.protocol import (
     Message,
     decode_job,
@@ -57,8 +61,8 @@ class _Open:
 class Bench:
     """State of a worker: its engine, its open sessions and the inputs it has mapped."""
 
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
+    def __init__(self, scratch: Path, keeping: Keeping | None = None) -> None:
+        self._scratch, self._keeping = scratch, keeping
         self._backend: Backend | None = None
         self._sessions: dict[str, _Open] = {}
         self._inputs: dict[str, NDArray[Any]] = {}
@@ -79,14 +83,26 @@ class Bench:
             "close": self.close,
             "memory": self.memory,
         }
+        if self._keeping is not None:
+            operations |= {name: getattr(self._keeping, name) for name in FAR_OPERATIONS}
         return operations[operation](**message)
 
     def start(self, engine: str, device: str, threads: int) -> Message:
         """Import the engine's library and reach the device."""
         backend = engines()[engine]
+        if lacking := missing(backend.requires):
+            name = lacking[0].candidates[0]
+            raise Unavailable(
+                f"{name} is not installed where the worker runs", remedy=f"{sys.executable} -m pip install {name}"
+            )
         backend.start(device, threads)
         self._backend = backend
-        return {"python": sys.version.split()[0], "clock_steps_ns": stopwatch.clock_steps()}
+        return {
+            "python": sys.version.split()[0],
+            "clock_steps_ns": stopwatch.clock_steps(),
+            "machine": facts_of_this_machine() if self._keeping else {},
+            "versions": versions((*backend.requires, NUMPY)) if self._keeping else {},
+        }
 
     def inspect(self, source: Message, state: str) -> Message:
         """Load a native source and say what it is; write the weights of one that is no file to ``state``."""
@@ -156,7 +172,7 @@ class Bench:
         if opened.evidence is None:  # it may profile a call, and stays the same while the session is open
             opened.evidence = opened.session.evidence() | opened.feed.evidence()
         return {
-            "scores": transport.pack(scores, self._scratch),
+            "scores": transport.pack(scores, None if self._keeping else self._scratch),
             "evidence": opened.evidence,
             **_times(calls, opened),
         }

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.workers.bench import Bench
+from pytest_envrobust.workers.keeping import Keeping
 from pytest_envrobust.workers.protocol import encode_error
+
+_KEPT_BYTES = 1 << 30
 
 
 def serve(channel: Any, scratch: str, log: str, parent: int, tied: bool) -> None:
@@ -21,16 +24,38 @@ def serve(channel: Any, scratch: str, log: str, parent: int, tied: bool) -> None
 
     ``parent`` is the host's process; ``tied`` says that its main thread started this process.
     """
+    _settle(log, parent, tied)
+    _answer(channel, Bench(Path(scratch)))
+
+
+def serve_far(channel: Any, home: str) -> None:
+    """Answer requests that come from another machine, and end with the connection, whose end is this one's parent.
+
+    Files that are sent are kept below ``home``.
+    """
+    keeping = Keeping(Path(home))
+    _settle(str(keeping.scratch / "log"), os.getppid(), tied=True)
+    try:
+        _answer(channel, Bench(keeping.scratch, keeping))
+    finally:
+        keeping.close()
+
+
+def _settle(log: str, parent: int, tied: bool) -> None:
     _redirect_output(log)
+    hold_on_to_memory()
     # Ctrl-C is the host's: it decides what becomes of its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):
         # A group of its own, by which its children are found even when it has died before them.
-        os.setpgrp()
+        with contextlib.suppress(PermissionError):  # a login made it the leader of one already
+            os.setpgrp()
     if tied:
         _die_with_parent()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    bench = Bench(Path(scratch))
+
+
+def _answer(channel: Any, bench: Bench) -> None:
     channel.send({"pid": os.getpid()})
     for request in channel:
         try:
@@ -38,6 +63,21 @@ def serve(channel: Any, scratch: str, log: str, parent: int, tied: bool) -> None
         except BaseException as error:
             answer = {"error": encode_error(error)}
         channel.send(answer)
+
+
+def hold_on_to_memory() -> None:
+    """Have the C library keep memory that was freed, where it is glibc.
+
+    By itself it gives the memory of large arrays back to the system at the end of each call and takes it anew in the
+    next, page by page, or does not, depending on what the process did before: of two processes that run one network
+    one then takes a third longer than the other.
+    """
+    if sys.platform != "linux":
+        return
+    trim_threshold, mmap_threshold = -1, -3
+    with contextlib.suppress(OSError, AttributeError):
+        for parameter in (trim_threshold, mmap_threshold):
+            ctypes.CDLL(None).mallopt(parameter, _KEPT_BYTES)
 
 
 def _redirect_output(log: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 from pytest_envrobust.core.errors import StageFailure
 from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.environments.places import HERE, Place
 from pytest_envrobust.workers.protocol import Message, decode_error
 
 _BOOTSTRAP = """
@@ -32,6 +32,7 @@ if first["package"]:
                 file = os.path.join(folder, "__init__.py")
                 return importlib.util.spec_from_file_location(name, file, submodule_search_locations=[folder])
     sys.meta_path.insert(0, Finder)
+    sys.path += first["path"]
 else:
     sys.path[:] = first["path"]
 from pytest_envrobust.workers.entry import serve
@@ -49,6 +50,8 @@ class Worker(Protocol):
     pid: int
     clock_steps_ns: Mapping[str, int]
     """The smallest steps (ns) of its ``wall`` and ``cpu`` clock, once its engine was started."""
+    facts: Mapping[str, Any]
+    """What another machine says of itself once its engine was started: ``machine``, ``versions``, ``python``."""
 
     def ask(self, operation: str, message: Message, *, stage: Stage, what: str, limit: float) -> Message:
         """Have an operation done within ``limit`` seconds. Raises `StageFailure` or `Unavailable`."""
@@ -58,32 +61,22 @@ class Worker(Protocol):
 
 
 class ProcessWorker:
-    """A worker process behind an execnet gateway; of another interpreter where ``python`` names one.
+    """A worker process behind an execnet gateway, at a place.
 
-    Another interpreter needs nothing of ours but numpy. It runs isolated from this process's Python variables.
+    Another interpreter needs nothing of ours but numpy. It runs isolated from this process's Python variables, and
+    finds the user's own modules behind those that it has.
     """
 
-    def __init__(self, group: Any, name: str, scratch: Path, environ: Mapping[str, str], python: str = "") -> None:
+    def __init__(self, group: Any, name: str, scratch: Path, environ: Mapping[str, str], place: Place = HERE) -> None:
         self.alive = True
         self.clock_steps_ns: Mapping[str, int] = {}
+        self.facts: Mapping[str, Any] = {}
         self._name = name
         self._log = scratch / f"{name}.log"
-        self._group = group
-        command = f"{shlex.quote(python)} -I" if python else sys.executable
-        self._gateway = group.makegateway(f"popen//python={command}//id={name}")
-        self._channel = self._gateway.remote_exec(_BOOTSTRAP)
-        first = {
-            "environ": dict(environ),
-            "no_bytecode": sys.dont_write_bytecode,
-            "package": str(Path(__file__).resolve().parents[1]) if python else "",
-            "path": [entry or os.getcwd() for entry in sys.path],
-            "scratch": str(scratch),
-            "log": str(self._log),
-            "parent": os.getpid(),
-            "tied": threading.current_thread() is threading.main_thread(),
-        }
-        self._channel.send(first)
-        self.pid: int = self._receive("start the worker", Stage.IMPORT, _START_SECONDS)["pid"]
+        self._group, self._scratch, self._place = group, scratch, place
+        self._gateway = self._makegateway(name)
+        self.pid = 0
+        self._start(environ)
 
     def ask(self, operation: str, message: Message, *, stage: Stage, what: str, limit: float) -> Message:
         """Have an operation done within ``limit`` seconds, or end the worker and raise `StageFailure`."""
@@ -99,14 +92,42 @@ class ProcessWorker:
         result: Message = answer["answer"]
         return result
 
+    _start_seconds = _START_SECONDS
+
+    def _makegateway(self, name: str) -> Any:
+        """Start Python, and what tells it what it is to be."""
+        gateway = self._group.makegateway(f"popen//python={self._place.command(str(self._log))}//id={name}")
+        self._channel = gateway.remote_exec(_BOOTSTRAP)
+        return gateway
+
+    def _start(self, environ: Mapping[str, str]) -> None:
+        """Tell the process what it is to be, and wait until it is."""
+        elsewhere = bool(self._place.python)
+        first = {
+            "environ": dict(environ),
+            "no_bytecode": sys.dont_write_bytecode,
+            "package": str(Path(__file__).resolve().parents[1]) if elsewhere else "",
+            "path": _users_path() if elsewhere else [entry or os.getcwd() for entry in sys.path],
+            "scratch": str(self._scratch),
+            "log": str(self._log),
+            "parent": os.getpid(),
+            "tied": threading.current_thread() is threading.main_thread(),
+        }
+        self._channel.send(first)
+        self.pid = self._receive("start the worker", Stage.IMPORT, self._start_seconds)["pid"]
+
     def end(self) -> None:
         """Kill the process and everything it started."""
         if not self.alive:
             return
         self.alive = False
-        if pid := getattr(self, "pid", None):
-            kill_tree(pid)
-            _kill_group(pid)
+        if self.pid:
+            kill_tree(self.pid)
+            _kill_group(self.pid)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget the connection."""
         try:
             self._gateway.exit()
             self._gateway.join(timeout=2)
@@ -162,6 +183,7 @@ class InlineWorker:
 
         self.alive = True
         self.clock_steps_ns: Mapping[str, int] = {}
+        self.facts: Mapping[str, Any] = {}
         self.pid = os.getpid()
         self._bench = Bench(scratch)
 
@@ -177,6 +199,13 @@ class InlineWorker:
     def end(self) -> None:
         """Nothing to end."""
         self.alive = False
+
+
+def _users_path() -> list[str]:
+    """The entries of this process's path that are neither this Python's own nor hold its packages."""
+    own = tuple({os.path.realpath(prefix) + os.sep for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)})
+    entries = [os.path.abspath(entry or os.getcwd()) for entry in sys.path]
+    return [entry for entry in entries if not (os.path.realpath(entry) + os.sep).startswith(own)]
 
 
 def kill_tree(pid: int) -> None:

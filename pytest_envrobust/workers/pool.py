@@ -10,7 +10,9 @@ from typing import Any
 
 from pytest_envrobust.backends.base import Backend
 from pytest_envrobust.core.status import Stage
+from pytest_envrobust.environments.places import HERE, Place
 from pytest_envrobust.workers.host import InlineWorker, ProcessWorker, Worker
+from pytest_envrobust.workers.remote import RemoteWorker
 from pytest_envrobust.workers.transport import Scratch
 
 _KEEP = 4
@@ -32,8 +34,10 @@ def common_variables(device: str, threads: int) -> dict[str, str]:
     return variables
 
 
-_Key = tuple[str, str, int, int]
-"""A worker's engine, device and threads, and the number of the instance among those that share all of these."""
+_FACTS = ("machine", "versions", "python", "clock_offset_s")
+"""What a worker says of where it runs."""
+_Key = tuple[str, str, str, int, int]
+"""A worker's engine, place, device and threads, and the number of the instance among those that share all of these."""
 
 
 class Pool:
@@ -46,23 +50,30 @@ class Pool:
         self._workers: OrderedDict[_Key, Worker] = OrderedDict()
         self._pinned: set[_Key] = set()
         self._numbers = itertools.count()
+        self.hosts: dict[str, Mapping[str, Any]] = {}
+        """What the other machines that were reached say of themselves, by the place's name."""
         self._group: Any = None
 
-    def worker(self, backend: Backend, device: str, threads: int, limit: float, *, instance: int = 0) -> Worker:
-        """A worker in which the engine has been imported and the device reached within ``limit`` seconds.
+    def worker(
+        self, backend: Backend, device: str, threads: int, limit: float, *, place: Place = HERE, instance: int = 0
+    ) -> Worker:
+        """A worker at a place, in which the engine has been imported and the device reached within ``limit`` seconds.
 
         Another ``instance`` is another process beside it: for what is to be timed against itself.
         """
-        key = (backend.engine, device, threads, instance)
+        key = (backend.engine, place.name, device, threads, instance)
         worker = self._workers.get(key)
         if worker is None or not worker.alive:
             self._make_room()
-            worker = self._start(backend.variables(device, threads), device, threads)
+            worker = self._start({**place.variables, **backend.variables(device, threads)}, device, threads, place)
             try:
                 message = {"engine": backend.engine, "device": device, "threads": threads}
                 what = f"import {backend.engine}"
                 answer = worker.ask("start", message, stage=Stage.IMPORT, what=what, limit=limit)
                 worker.clock_steps_ns = answer["clock_steps_ns"]
+                worker.facts = {key: answer[key] for key in _FACTS if answer.get(key)}
+                if place.host:
+                    self.hosts[place.name] = _together(self.hosts.get(place.name, {}), worker.facts)
             except BaseException:
                 worker.end()
                 raise
@@ -76,13 +87,13 @@ class Pool:
         return self._isolated
 
     @contextmanager
-    def temporary(self, variables: Mapping[str, str], python: str = "") -> Iterator[Worker]:
+    def temporary(self, variables: Mapping[str, str], place: Place = HERE) -> Iterator[Worker]:
         """A worker for one conversion, closed after it: some take gigabytes that only the process's end gives back.
 
-        ``python`` is another interpreter to run it in: a process of its own, even where workers are not isolated.
+        At another ``place`` it is a process of its own, even where workers are not isolated.
         """
         self._make_room()
-        worker = self._start(variables, "cpu", 1, python)
+        worker = self._start(variables, "cpu", 1, place)
         try:
             yield worker
         finally:
@@ -101,20 +112,26 @@ class Pool:
             self._group.terminate(timeout=1)
             self._group = None
 
-    def _start(self, variables: Mapping[str, str], device: str, threads: int, python: str = "") -> Worker:
-        if not (self._isolated or python):
+    def _start(self, variables: Mapping[str, str], device: str, threads: int, place: Place) -> Worker:
+        if not self._isolated and place is HERE:
             return InlineWorker(self.scratch.path)
         if self._group is None:
             import execnet
 
             self._group = execnet.Group()
         environ = {**common_variables(device, threads), **self._environ, **variables}
-        return ProcessWorker(self._group, f"w{next(self._numbers)}", self.scratch.path, environ, python)
+        kind = RemoteWorker if place.host else ProcessWorker
+        return kind(self._group, f"w{next(self._numbers)}", self.scratch.path, environ, place)
 
     def _make_room(self) -> None:
         idle = [key for key in self._workers if key not in self._pinned]
         while idle and (len(idle) >= _KEEP or _memory_is_scarce()):
             self._workers.pop(idle.pop(0)).end()
+
+
+def _together(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """What several engines at one place say of it: each knows the versions of its own packages."""
+    return {**known, **more, "versions": {**known.get("versions", {}), **more.get("versions", {})}}
 
 
 def _memory_is_scarce() -> bool:

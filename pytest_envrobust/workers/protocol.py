@@ -78,7 +78,7 @@ def encode_error(error: BaseException) -> Message:
         "thing": error.thing if isinstance(error, EnvrobustError) else _first_line(error),
         "cause": error.cause if isinstance(error, EnvrobustError) else "",
         "remedy": error.remedy if isinstance(error, EnvrobustError) else "",
-        "detail": "" if own else "".join(traceback.format_exception(error)),
+        "detail": "" if own else "".join(traceback.format_exception(type(error), error, error.__traceback__)),
     }
 
 

@@ -115,13 +115,13 @@ class LiveSession:
     def close(self) -> None:
         """Close the session in its worker, where that is still there."""
         if self._worker is not None and self._worker.alive:
-            limit = self._workshop.limits[Stage.LOAD]
+            limit = self._workshop.limit(Stage.LOAD, self.plan)
             self._worker.ask("close", {"session": self._name}, stage=Stage.LOAD, what="close a session", limit=limit)
         self._worker = None
 
     def _ask(self, operation: str, message: Message, what: str) -> Message:
         worker = self._opened()
-        limit = self._workshop.limits[Stage.RUN]
+        limit = self._workshop.limit(Stage.RUN, self.plan)
         return worker.ask(operation, {"session": self._name, **message}, stage=Stage.RUN, what=what, limit=limit)
 
     def _opened(self) -> Worker:
@@ -147,7 +147,7 @@ class LiveSession:
                 {"session": self._name, "job": encode_job(self._job)},
                 stage=stage,
                 what=f"{verb} {self.plan.environment.id}",
-                limit=self._workshop.limits[stage],
+                limit=self._workshop.limit(stage, self.plan),
             )
             self._takes = decode_spec(answer["input"])
             self._check(self._takes)
@@ -172,7 +172,7 @@ class LiveSession:
 
     def _memory(self) -> int | None:
         assert self._worker is not None
-        limit = self._workshop.limits[Stage.RUN]
+        limit = self._workshop.limit(Stage.RUN, self.plan)
         answer = self._worker.ask("memory", {}, stage=Stage.RUN, what="read the worker's memory", limit=limit)
         peak: int | None = answer.get("peak_bytes")
         return peak

@@ -63,15 +63,20 @@ def put(array: NDArray[Any], folder: Path) -> Handle:
     return {"path": str(path), "shape": list(array.shape), "dtype": str(array.dtype)}
 
 
-def pack(array: NDArray[Any], folder: Path) -> Handle:
-    """A handle for an array that is taken once: a small one travels in the message, another as a file."""
-    if array.nbytes > _INLINE_BYTES:
+def pack(array: NDArray[Any], folder: Path | None) -> Handle:
+    """A handle for an array that is taken once: a small one travels in the message, another as a file in ``folder``.
+
+    Without a folder, as both ends are on different machines, all of them travel in the message.
+    """
+    if folder is not None and array.nbytes > _INLINE_BYTES:
         return put(array, folder)
     return {"bytes": array.tobytes(), "shape": list(array.shape), "dtype": str(array.dtype)}
 
 
 def view(handle: Handle) -> NDArray[Any]:
-    """The array behind a handle, mapped: what is written into it stays in this process."""
+    """The array behind a handle, mapped or copied: what is written into it stays in this process."""
+    if "bytes" in handle:
+        return take(handle)
     shape = tuple(handle["shape"])
     return np.asarray(np.memmap(handle["path"], dtype=handle["dtype"], mode="c", shape=shape))
 

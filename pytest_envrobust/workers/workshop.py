@@ -27,6 +27,7 @@ from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.environments.availability import missing, versions
 from pytest_envrobust.environments.interpreters import GivenInterpreter
 from pytest_envrobust.environments.machine import this_machine
+from pytest_envrobust.environments.places import HERE, Place
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.planning.catalogue import Plan
 from pytest_envrobust.workers.host import Worker
@@ -113,10 +114,12 @@ class Workshop:
         """
         if plan.absent is not None:
             raise plan.absent
-        if not self.pool.holds_variables and plan.backend.devices[plan.environment.device].variables:
+        elsewhere = plan.place is not HERE
+        if not self.pool.holds_variables and (elsewhere or plan.backend.devices[plan.device].variables):
+            why = "it is not this Python" if elsewhere else "its variables must stand before the library loads"
             raise Unavailable(
                 f"{plan.environment.device} needs a process of its own",
-                cause="its variables must stand before the library loads",
+                cause=why,
                 remedy="leave --envrobust-isolation=none out",
             )
         made: list[Artifact] = []
@@ -126,7 +129,7 @@ class Workshop:
             made.append(artifact)
             current = SourceRef(step.target, "file", target=str(artifact.path), digest=artifact.key)
         options = self.options.get(plan.compiler.name, {})
-        job = Job(current, plan.compiler.name, plan.environment.device, spec, threads or self.threads, options)
+        job = Job(current, plan.compiler.name, plan.device, spec, threads or self.threads, options)
         if plan.compiler.builds:
             artifact = self._built(plan, job)
             made.append(artifact)
@@ -135,8 +138,12 @@ class Workshop:
 
     def worker(self, plan: Plan, threads: int, *, instance: int = 0) -> Worker:
         """The worker that runs the plan's engine on its device; another ``instance`` is another process."""
-        limit = self.limits[Stage.IMPORT]
-        return self.pool.worker(plan.backend, plan.environment.device, threads, limit, instance=instance)
+        limit = self.limit(Stage.IMPORT, plan)
+        return self.pool.worker(plan.backend, plan.device, threads, limit, place=plan.place, instance=instance)
+
+    def limit(self, stage: Stage, plan: Plan) -> float:
+        """Seconds that a stage of the plan's engine may take, where it runs."""
+        return self.limits[stage] * plan.place.patience
 
     def say(self, text: str) -> None:
         """Tell the user what is being done."""
@@ -189,8 +196,8 @@ class Workshop:
                 "options": dict(step.options),
                 "prove": interpreter is None,
             }
-            python = interpreter.python if interpreter else ""
-            with _alone(step), self.pool.temporary(self._source_variables(step.source), python) as worker:
+            place = Place(step.interpreter, python=interpreter.python) if interpreter else HERE
+            with _alone(step), self.pool.temporary(self._source_variables(step.source), place) as worker:
                 answer = self._ask_to_convert(worker, "convert", message, step)
             if interpreter is not None:  # it is to run here, in this interpreter's packages
                 message = {"form": step.target, "target": str(target), "input": encode_spec(spec)}
@@ -211,13 +218,16 @@ class Workshop:
             "compiler": job.compiler,
             "source": job.source.digest,
             "device": job.device,
-            "variables": dict(backend.devices[job.device].variables),
+            "variables": {**plan.place.variables, **backend.devices[job.device].variables},
+            "emulator": list(plan.place.emulator),
             "input": encode_spec(job.input),
             "threads": job.threads,
             "options": {**plan.compiler.options, **job.options},
             "instruction_set": this_machine().instruction_set,
-            **_made_with((*backend.requires, *plan.compiler.requires), type(backend).__module__),
+            **_made_with(plan.executes, type(backend).__module__, plan.place),
         }
+        if plan.place.host:
+            recipe |= self.worker(plan, job.threads).facts
 
         def make(target: Path) -> bool:
             self.say(f"compile {plan.environment.id}")
@@ -227,7 +237,7 @@ class Workshop:
                 message,
                 stage=Stage.COMPILE,
                 what=f"compile {plan.environment.id}",
-                limit=self.limits[Stage.COMPILE],
+                limit=self.limit(Stage.COMPILE, plan),
             )
             return False
 
@@ -267,15 +277,16 @@ def _alone(step: Step) -> AbstractContextManager[None]:
 
 
 def _made_with(
-    requirements: tuple[Requirement, ...], maker: str, interpreter: GivenInterpreter | None = None
+    requirements: tuple[Requirement, ...], maker: str, elsewhere: GivenInterpreter | Place | None = None
 ) -> dict[str, Any]:
     """The packages an artifact is made with, and the code of ours that makes it: the module ``maker``.
 
-    Of another interpreter it is all packages: nobody here knows which of them its converter uses.
+    Of another interpreter it is all packages: nobody here knows which of them its converter or engine uses.
     """
+    packages = elsewhere.packages if elsewhere else None
     return {
-        "versions": dict(interpreter.packages) if interpreter else versions(requirements),
-        "python": interpreter.version if interpreter else ".".join(platform.python_version_tuple()[:2]),
+        "versions": versions(requirements) if packages is None else dict(packages),
+        "python": (elsewhere.version if elsewhere else "") or ".".join(platform.python_version_tuple()[:2]),
         "code": _module_digest(maker),
     }
 

@@ -8,21 +8,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-import venv
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.interpreters import bare_python
 from support.lab import Lab
 
-from pytest_envrobust import StageFailure
+from pytest_envrobust import Device, StageFailure, Unavailable
 from pytest_envrobust.artifacts.store import Artifact
 from pytest_envrobust.conversion.steps import steps
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
+from pytest_envrobust.environments.places import Place
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.workers.sessions import LiveSession
 
@@ -73,24 +73,30 @@ def test_other_packages_there_make_another_artifact(lab: Lab) -> None:
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Python with numpy and nothing else."""
-    folder = tmp_path_factory.mktemp("bare") / "with a space"
-    venv.create(folder, with_pip=False, symlinks=os.name != "nt")
-    spec = find_spec("numpy")
-    assert spec is not None
-    assert spec.origin is not None
-    home = Path(spec.origin).parent
-    site = next(folder.glob("lib/python3*/site-packages"), folder / "Lib" / "site-packages")
-    for entry in (home, home.with_name("numpy.libs")):
-        if entry.exists():
-            (site / entry.name).symlink_to(entry)
-    return str(next(path for path in (folder / "bin" / "python", folder / "Scripts" / "python.exe") if path.exists()))
+    return str(bare_python(tmp_path_factory.mktemp("bare") / "with a space"))
 
 
 def test_a_worker_needs_no_more_there_than_numpy(lab: Lab, bare: str) -> None:
-    with lab.pool.temporary({}, bare) as worker:
+    with lab.pool.temporary({}, Place("bare", python=bare)) as worker:
         assert worker.pid != os.getpid()
         answer = worker.ask("memory", {}, stage=Stage.RUN, what="read its memory", limit=60)
+        message = {"engine": "onnxruntime", "device": "cpu", "threads": 1}
+        with pytest.raises(Unavailable, match="onnxruntime is not installed where the worker runs") as caught:
+            worker.ask("start", message, stage=Stage.IMPORT, what="import it", limit=60)
     assert answer["peak_bytes"] > 1 << 20
+    assert caught.value.remedy == f"{bare} -m pip install onnxruntime"
+
+
+@pytest.mark.parametrize("variable", ["ENVROBUST_OLD_PYTHON", "ENVROBUST_NEW_PYTHON"])
+def test_an_engine_of_another_version_in_another_python(lab: Lab, variable: str) -> None:
+    """Any Python from 3.9 on that has numpy and onnxruntime."""
+    if variable not in os.environ:
+        pytest.skip(f"{variable} names no Python")
+    place = Device("other", python=os.environ[variable]).place(Path(), variable, ["cpu"])
+    session = lab.open("onnx/ort-all/other", catalogue=Catalogue(places={place.name: place}))
+    scores = lab.run(session, lab.images("onnx"))
+    np.testing.assert_allclose(scores, lab.expected("onnx"), atol=1e-4)
+    session.close()
 
 
 def test_a_package_that_is_missing_there_is_named(lab: Lab, bare: str) -> None:

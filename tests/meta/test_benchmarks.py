@@ -132,3 +132,10 @@ def test_every_benchmark_says_what_it_does(name: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "--json PATH" in done.stdout
     assert "--rounds" in done.stdout
+
+
+def test_scaling_writes_a_speedup(tmp_path: Path) -> None:
+    skip_without("foolbox", "onnxruntime", "onnxscript", "xdist")
+    figures = measured("scaling", "--envs", "torch/ort-off/cpu", "torch/ort-all/cpu", folder=tmp_path)
+    assert figures["speedup"] > 0
+    assert figures["environments"] == ["torch/ort-off/cpu", "torch/ort-all/cpu"]

@@ -221,14 +221,15 @@ class Project:
 
     def run(self, *arguments: str, plugins: Collection[str] = ()) -> pytest.RunResult:
         """Run the project's tests with --envrobust, the shared store, and a record."""
-        return self.pytest(*self._own(), "--envrobust-json=run.json", *arguments, plugins=plugins)
+        return self.pytest(*self.own(), "--envrobust-json=run.json", *arguments, plugins=plugins)
 
     def collect(self, *arguments: str) -> pytest.RunResult:
         """Collect the project's tests with --envrobust: no worker is needed, nor a process of its own."""
-        own = (*_without_others(()), *self._own(), "--collect-only", "-q")
+        own = (*_without_others(()), *self.own(), "--collect-only", "-q")
         return self.pytester.runpytest_inprocess(*own, *arguments)
 
-    def _own(self) -> tuple[str, ...]:
+    def own(self) -> tuple[str, ...]:
+        """The options of every run."""
         return "--envrobust", f"--envrobust-cache-dir={self.cache}", "--envrobust-time-budget=0.2", "-rA"
 
     def record(self) -> dict[str, Any]:

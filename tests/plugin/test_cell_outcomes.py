@@ -137,8 +137,10 @@ def test_a_known_limitation_is_a_strict_expected_failure_where_it_applies(projec
 
 INCONCLUSIVE = """
     def test_latency(envrobust):
-        ratio = envrobust.assert_latency().cpu_ratio
-        envrobust.assert_latency(max_ratio=(ratio.low + ratio.high) / 2)
+        evidence = envrobust.assert_latency()
+        ratio = evidence.ratios[evidence.clock]
+        # on a restless machine the interval has no upper end
+        envrobust.assert_latency(max_ratio=min((ratio.low + ratio.high) / 2, 2 * ratio.mid))
 """
 
 
@@ -153,8 +155,6 @@ def test_inconclusive_is_shown_as_such_and_fails_under_strict(project) -> None:
     )
     (cell,) = project.record()["cells"]
     assert cell["status"] == cell["latency"]["verdict"] == "inconclusive"
-    low, middle, high = cell["latency"]["ratio"]["cpu"]
-    assert low <= middle <= high
     assert "inconclusive" in cell["reason"]
 
     result = project.run(f"--envrobust-env={ORT}", *project.conclusive, "--envrobust-strict")

@@ -59,3 +59,57 @@ def test_models_of_the_command_line_are_shared_out(project) -> None:
     )
     result.assert_outcomes(passed=2)
     assert result.ret == pytest.ExitCode.OK
+
+
+SEVERAL = """
+import os
+import pytest
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_first(envrobust, number):
+    envrobust.predict()
+
+def test_second(envrobust):
+    envrobust.assert_labels_agree()
+
+@pytest.mark.parametrize("number", range(4))
+def test_plain(number):
+    pass
+"""
+
+
+def places(result: pytest.RunResult) -> dict[str, str]:
+    """Which xdist process ran each item, by node id."""
+    words = (line.split() for line in result.outlines if line.startswith("[gw"))
+    return {line[-1]: line[0] for line in words}
+
+
+def test_all_items_of_a_cell_run_in_one_process(project) -> None:
+    project.declare_colors()
+    project.write("test_it.py", SEVERAL)
+    environments = "--envrobust-env=onnx/ort-*/cpu,onnx/openvino/cpu"
+    result = project.run(environments, "-n", "2", "-v", plugins=("xdist",))
+    result.assert_outcomes(passed=19)
+    found = places(result)
+    assert len(found) == 19
+    assert set(found.values()) == {"[gw0]", "[gw1]"}
+    for environment in ("onnx/ort-off/cpu", "onnx/ort-basic/cpu", "onnx/ort-all/cpu", "onnx/openvino/cpu"):
+        assert len({place for nodeid, place in found.items() if environment in nodeid}) == 1
+    assert project.record()["models"][0]["adequacy"]
+
+
+@pytest.mark.parametrize("dist", ["loadfile", "loadscope", "worksteal"])
+def test_another_way_to_distribute_is_left_alone(project, labels_test, dist: str) -> None:
+    project.declare_colors()
+    result = project.run("--envrobust-env=onnx/ort-*/cpu", "-n", "2", f"--dist={dist}", "-v", plugins=("xdist",))
+    result.assert_outcomes(passed=4)
+    if dist == "loadfile":
+        assert len(set(places(result).values())) == 1
+
+
+def test_what_inputs_can_tell_is_known_to_each_process_where_a_verdict_rests_on_it(project, labels_test) -> None:
+    project.declare_colors()
+    environments = "--envrobust-env=onnx/ort-basic/cpu,onnx/openvino/cpu"
+    result = project.run(environments, "-n", "2", "--envrobust-strict", plugins=("xdist",))
+    result.assert_outcomes(failed=2)
+    assert {cell["labels"]["verdict"] for cell in project.record()["cells"]} == {"inconclusive"}

@@ -21,7 +21,8 @@ class Conf:
     ``framework`` is whose source feeds every compiler; compilers that are ``default`` are fed by those in ``also``
     too. ``threads`` is the evidence that tells the thread count; ``None`` where the engine does not tell, and the
     worker's own threads are counted. ``ceilings`` are devices with a piece of evidence and what it must contain.
-    ``tolerance`` is the largest difference of scores from the reference's.
+    ``tolerance`` is the largest difference of scores from the reference's; compilers that compute in another precision
+    have a larger one in ``rounded``, and must exceed the others'.
     """
 
     engine: str
@@ -31,6 +32,7 @@ class Conf:
     threads: str | None = None
     ceilings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     tolerance: float = 1e-4
+    rounded: Mapping[str, float] = field(default_factory=dict)
     factories: tuple[str, ...] = ()
     """More sources of ``framework`` that keep the rules on arrays."""
 

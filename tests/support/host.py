@@ -5,6 +5,7 @@ Prints the process ids of its workers, then does what its argument says.
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from pytest_envrobust.backends import engines
@@ -16,6 +17,8 @@ from pytest_envrobust.workers.transport import Scratch
 
 
 def main(factory: str) -> None:
+    # a run that a shell started in the background ignores interrupts, and so does what it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     scratch = Scratch()
     pool = Pool(scratch)
     idle = pool.worker(engines()["onnxruntime"], "cpu", 1, 120)

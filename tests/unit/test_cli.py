@@ -337,3 +337,25 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         f"{command} doctor | (exec <&-; sleep 3)", shell=True, capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
+
+
+def test_doctor_lists_what_the_project_declares_too(
+    tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pyproject.toml").write_text(f'[tool.envrobust.devices]\nsame = {{ python = "{sys.executable}" }}\n')
+    assert main(["doctor"]) == 0
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert told["onnx/ort-all/cpu"] == "here"
+    assert told["onnx/ort-all/same"] == "here"
+    assert "onnxruntime has no device cpu+avx2" in told["onnx/ort-all/cpu+avx2"]
+    assert told["onnx/ort-all/qemu:Haswell"] == "here" or "qemu" in told["onnx/ort-all/qemu:Haswell"]
+
+
+def test_doctor_says_what_is_wrong_with_a_declared_device(
+    tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pyproject.toml").write_text('[tool.envrobust.devices]\nold = { python = "nowhere" }\n')
+    assert main(["doctor"]) == 2
+    assert "device 'old' ([tool.envrobust.devices] in pyproject.toml): " in capsys.readouterr().err

@@ -7,5 +7,6 @@ CONF = Conf(
     framework="onnx",
     also=("torch",),
     threads="inference_num_threads",
-    ceilings={"cpu+sse41": ("kernels", "sse42"), "cpu+avx2": ("kernels", "avx2")},
+    rounded={"openvino-bf16": 0.1},
+    ceilings={"cpu+sse41": ("kernels", "sse42"), "cpu+avx2": ("kernels", "avx2"), "cpu+avx512": ("kernels", "avx512")},
 )

@@ -8,5 +8,5 @@ CONF = Conf(
     also=("tensorflow",),
     threads="intra_op_threads",
     # TensorFlow does not tell which instruction set oneDNN chose.
-    ceilings={"cpu+sse41": ("device", "CPU"), "cpu+avx2": ("device", "CPU")},
+    ceilings={"cpu+sse41": ("device", "CPU"), "cpu+avx2": ("device", "CPU"), "cpu+avx512": ("device", "CPU")},
 )

@@ -58,3 +58,23 @@ def test_the_machine_is_described() -> None:
     assert list(machine.features) == sorted(machine.features)
     if platform.system() == "Linux" and machine.architecture == "x86_64":
         assert "sse2" in machine.features
+
+
+@pytest.mark.parametrize(
+    ("device", "system", "said"),
+    [
+        ("mps", "linux", "there is no mps here: it is Metal on a Mac (run it on such a machine)"),
+        ("coreml", "win32", "there is no coreml here: it is Core ML on a Mac (run it on such a machine)"),
+        ("directml", "darwin", "there is no directml here: it is DirectML on Windows (run it on such a machine)"),
+        ("mps", "darwin", None),
+        ("directml", "win32", None),
+        ("cpu", "linux", None),
+        ("cpu+avx2", "linux", None),
+    ],
+)
+def test_an_accelerator_that_this_system_cannot_have(
+    monkeypatch: pytest.MonkeyPatch, device: str, system: str, said: str | None
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    absent = availability.accelerator_absence(device)
+    assert (None if absent is None else absent.headline) == said

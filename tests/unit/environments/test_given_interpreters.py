@@ -3,11 +3,11 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import venv
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from support.interpreters import empty_python
 
 from pytest_envrobust import DeclarationError
 from pytest_envrobust.core.requirements import INTERPRETERS, NUMPY, Interpreter
@@ -24,7 +24,7 @@ def _own(monkeypatch: pytest.MonkeyPatch) -> None:
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a virtual environment without any package."""
     folder = tmp_path_factory.mktemp("bare") / "venv"
-    venv.create(folder, with_pip=False, symlinks=os.name != "nt")
+    empty_python(folder)
     return folder
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_envrobust.environments.machine import (
     Machine,
+    above_the_processor,
     machine_differences,
     scaling_governor,
     this_machine,
@@ -111,3 +112,21 @@ def test_the_governor_is_read_where_the_system_tells(tmp_path: Path) -> None:
     (directory / "scaling_governor").write_text("schedutil\n")
     assert scaling_governor(tmp_path) == "schedutil"
     assert this_machine().governor == scaling_governor()
+
+
+@pytest.mark.parametrize(
+    ("device", "change", "said"),
+    [
+        ("cpu", {}, ""),
+        ("cuda:0", {}, ""),
+        ("cpu+sse41", {}, ""),
+        ("cpu+avx2", {"features": ("avx2", "fma")}, ""),
+        ("cpu+avx2", {"features": ("avx", "sse4_1")}, "this processor has no avx2, fma"),
+        ("cpu+avx512", {"features": ("avx512f", "avx512bw")}, "this processor has no avx512cd, avx512dq, avx512vl"),
+        ("cpu+avx512", {"features": ()}, ""),  # the system does not tell
+        ("cpu+sse41", {"architecture": "aarch64"}, "an x86 instruction-set ceiling means nothing on aarch64"),
+        ("cpu+avx2", {"architecture": "AMD64", "features": ()}, ""),
+    ],
+)
+def test_a_ceiling_above_the_processor_says_what_it_lacks(device: str, change: dict[str, Any], said: str) -> None:
+    assert above_the_processor(device, replace(MACHINE, **change)) == said

@@ -67,3 +67,19 @@ def test_an_unknown_pattern_is_an_error_that_suggests(pattern: str, words: list[
     with pytest.raises(DeclarationError) as caught:
         check_patterns(["*", pattern], ALL, "--envrobust-env")
     assert all(word in caught.value.headline for word in [*words, repr(pattern), "--envrobust-env"])
+
+
+@pytest.mark.parametrize(
+    ("patterns", "ids"),
+    [
+        (["*"], ["torch/eager/cpu"]),
+        (["*/eager/*"], ["torch/eager/cpu"]),
+        (["*/*/qemu:*"], ["torch/eager/qemu:Haswell"]),
+        (["torch/eager/qemu:Haswell"], ["torch/eager/qemu:Haswell"]),
+        (["*haswell"], ["torch/eager/haswell"]),
+    ],
+)
+def test_a_device_that_is_taken_only_when_named(patterns: list[str], ids: list[str]) -> None:
+    shy = ["qemu:Haswell", "haswell"]
+    every = [Environment("torch", "eager", device) for device in ("cpu", *shy)]
+    assert [each.id for each in select(patterns, every, named_only=shy).chosen] == ids

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_envrobust import DeclarationError, NoRoute
+from pytest_envrobust import DeclarationError, NoRoute, Unavailable
 from pytest_envrobust.backends import base, engines
 from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.core.environment import Environment
@@ -14,6 +15,8 @@ from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.environments.availability import has_cuda_driver
 from pytest_envrobust.environments.interpreters import GivenInterpreter
+from pytest_envrobust.environments.machine import this_machine
+from pytest_envrobust.environments.places import EMULATED, QEMU, RPC, Place
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
 
@@ -54,14 +57,19 @@ class Lacking(Plain):
     devices: Any = {"cpu": base.Device()}  # noqa: RUF012
 
 
+OFFERED = [device for device in DEVICES if device.startswith("cpu") or device in Plain.devices]
+"""Ceilings that it lacks are among them, accelerators are not."""
+
+
 def step(source: str, target: str, requires: Requirement = HERE, rank: int = 0, suffix: str = "") -> Step:
     return Step(f"{target}_from_{source}{suffix}", source, target, "f", (requires,), rank=rank)
 
 
-def catalogue(*conversions: Step, given: str = "") -> Catalogue:
+def catalogue(*conversions: Step, given: str = "", places: Sequence[Place] = ()) -> Catalogue:
     by_name = {each.name: each for each in conversions}
     interpreters = {given: GivenInterpreter(given, "/python", "3.12", {})} if given else {}
-    return Catalogue({"plain": Plain(), "lacking": Lacking()}, None, by_name, interpreters)
+    elsewhere = {place.name: place for place in places}
+    return Catalogue({"plain": Plain(), "lacking": Lacking()}, None, by_name, interpreters, elsewhere)
 
 
 def ids(found: tuple[Environment, ...]) -> list[str]:
@@ -76,7 +84,7 @@ def test_environments_follow_from_sources_steps_and_devices() -> None:
     assert "torch/fast/cuda:0" in found
     assert "torch/other/cuda:0" not in found
     assert "torch/other/cpu+sse41" in found  # a ceiling the engine lacks is shown as unavailable
-    assert ids(catalogue().environments(["torch"])) == [f"torch/eager/{device}" for device in DEVICES]
+    assert ids(catalogue().environments(["torch"])) == [f"torch/eager/{device}" for device in OFFERED]
     assert made.environments(["keras"]) == ()
 
 
@@ -221,7 +229,51 @@ def test_the_real_catalogue() -> None:
     # What would repeat a native framework's own environments: torch/litert/cpu is torch converted to tflite.
     assert not {"torch-to-tflite", "torch-to-onnx", "keras-to-tflite"} & {each.framework for each in real.everything}
     assert not [each for each in real.everything if each.framework.endswith("-to-keras")]
-    assert real.named_only == {"tvm-tuned", "float64"}
+    assert real.named_only == {"tvm-tuned", "float64", *(f"{QEMU}{model}" for model in EMULATED)}
+
+
+def test_at_another_place_it_is_that_places_packages_that_count() -> None:
+    bare = Place("bare", python="/p", packages={})
+    full = Place("full", device="cpu+avx2", python="/p", packages={"numpy": "1", "a-module-that-is-not-there": "1"})
+    made = catalogue(step("torch", "onnx"), places=[bare, full])
+    assert {each.device for each in made.environments(["torch"])} == {*OFFERED, "bare", "full"}
+    assert not {"bare", "full"} & {each.device for each in made.defaults(["torch"])}
+    plans = {
+        name: made.plan(Environment("torch", compiler, name), ["torch"])
+        for name, compiler in (("bare", "fast"), ("full", "faster"))
+    }
+    absent = plans["bare"].absent
+    assert absent is not None
+    assert absent.headline == "numpy is not installed in bare (/p -m pip install numpy)"
+    assert (plans["bare"].device, plans["full"].device) == ("cpu", "cpu+avx2")
+    absent = plans["full"].absent
+    assert absent is not None
+    assert absent.headline == "faster cannot run on cpu+avx2: it needs AVX-512"
+    # what this Python lacks, the engine there may have
+    other = made.plan(Environment("torch", "other", "full"), ["torch"]).absent
+    assert other is not None
+    assert other.headline.startswith("another_that_is_not_there is not installed in full")
+
+
+def test_a_ceiling_above_the_processor_is_absent_here_and_means_something_on_an_emulated_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = replace(this_machine(), architecture="x86_64", features=("sse4_1",))
+    monkeypatch.setattr("pytest_envrobust.planning.catalogue.this_machine", lambda: old)
+    newer = Place("newer", device="cpu+avx2", emulator=("qemu",))
+    made = catalogue(places=[newer])
+    absent = made.plan(Environment("torch", "eager", "cpu+avx2"), ["torch"]).absent
+    assert absent is not None
+    assert absent.headline == (
+        "cpu+avx2 is above this machine: this processor has no avx2, fma (run it on a newer processor)"
+    )
+    assert made.plan(Environment("torch", "eager", "newer"), ["torch"]).absent is None
+
+
+def test_what_keeps_a_place_from_being_there_comes_first() -> None:
+    gone = Place("gone", absent=Unavailable("there is no such machine"))
+    plan = catalogue(places=[gone]).plan(Environment("torch", "eager", "gone"), ["torch"])
+    assert plan.absent is gone.absent
 
 
 def test_everything_can_be_planned() -> None:
@@ -247,7 +299,7 @@ def test_compiler_names_are_unambiguous() -> None:
             for framework in compiler.frameworks or frameworks():
                 assert (compiler.name, framework) not in seen
                 seen[compiler.name, framework] = backend.engine
-    assert all(set(backend.devices) <= set(DEVICES) for backend in engines().values())
+    assert all(set(backend.devices) <= {*DEVICES, RPC} for backend in engines().values())
     assert all("cpu" in backend.devices for backend in engines().values())
 
 

@@ -25,6 +25,9 @@ RATIO, CONTROL = Estimate(1.1, 1.2, 1.3), Estimate(0.99, 1.0, 1.01)
         ("torch/eager/cpu+avx2", 8, "wall"),
         ("torch/eager/cuda:0", 1, "wall"),
         ("torch/recorded/elsewhere", 1, "wall"),
+        ("torch/eager/qemu:Haswell", 1, "cpu"),
+        ("onnx/ort-all/old", 1, "cpu"),
+        ("onnx/ort-all/directml", 1, "wall"),
     ],
 )
 def test_cpu_time_decides_where_it_sees_everything(environment: str, threads: int, clock: str) -> None:

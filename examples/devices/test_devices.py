@@ -1,0 +1,26 @@
+"""The same labels, and the inference time, of one network on every device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+DEVICES = [
+    *("torch/eager/cpu", "torch/eager/cpu+*", "torch/script/cpu", "torch/script/cpu+*"),
+    *("torch/openvino/cpu", "torch/openvino/cpu+*", "torch/tvm-o3/cpu", "torch/tvm-o3/cpu+*"),
+    *("torch/ort-all/cpu", "torch/ort-all/ort-1.20", "torch/ort-all/loopback"),
+    *("torch/ort-all/sandybridge", "torch/ort-all/haswell"),
+]
+NAMED = [f"*{name}" if "*" not in name else name for name in DEVICES]
+"""By globs, so that a device that is not here is skipped."""
+
+
+@pytest.mark.envrobust(environments=NAMED, reference="torch/eager/cpu")
+def test_labels(envrobust: Any) -> None:
+    envrobust.assert_labels_agree()
+
+
+@pytest.mark.envrobust(environments=NAMED, reference="torch/eager/cpu")
+def test_time(envrobust: Any) -> None:
+    envrobust.assert_latency()

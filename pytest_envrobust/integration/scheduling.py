@@ -1,0 +1,121 @@
+"""Which xdist process gets which cell: those of one engine go together, as far as no process waits for it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import EnvrobustError
+
+if TYPE_CHECKING:
+    from pytest_envrobust.planning.catalogue import Catalogue
+
+Kind = tuple[str, str]
+"""What cells share where they go together: the model, and the engine that a process must import and feed."""
+
+
+_AHEAD = 1
+"""A process of xdist begins a test once it knows the one after: with so many left it is given more."""
+
+
+class Cells:
+    """Cells and their kinds, told from node ids: the process that schedules collects nothing itself."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def scope(self, nodeid: str) -> str:
+        """The cell that a node id is about, model and environment; the id itself where it is about none."""
+        found = self._pattern.search(nodeid)
+        return nodeid if found is None else f"{found['model'] or nodeid.partition('::')[0]}-{found['environment']}"
+
+    def kind(self, nodeid: str) -> Kind | None:
+        """What the cell of a node id shares with others; ``None`` for a test of something else."""
+        found = self._pattern.search(nodeid)
+        if found is None:
+            return None
+        environment = Environment.parse(found["environment"])
+        try:
+            engine = self._catalogue.plan(environment, (environment.source_framework,)).backend.engine
+        except EnvrobustError:
+            engine = environment.compiler
+        return found["model"] or nodeid.partition("::")[0], engine
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """``[signs-torch/ort-all/cpu]`` at the end of an id, with or without the model, and with other parameters."""
+        known = self._catalogue.everything
+        framework, compiler, device = (
+            _any_of({getattr(environment, axis) for environment in known})
+            for axis in ("framework", "compiler", "device")
+        )
+        environment = f"(?P<environment>{framework}/{compiler}/{device})"
+        return re.compile(rf"\[(?:(?P<model>[^\[\]]+?)-)?{environment}(?:-[^\[\]]*)?\]$")
+
+
+def next_unit(waiting: Mapping[str, Kind | None], mine: Iterable[Kind], others: Iterable[Kind]) -> str:
+    """Which of the cells that wait, in their order, goes to a process that has had cells of the kinds ``mine``.
+
+    One of its own kinds; else one of a kind that no ``others`` process has; else one of the kind that most wait of.
+    """
+    had, taken = set(mine), set(others)
+    for scope, kind in waiting.items():
+        if kind in had:
+            return scope
+    for scope, kind in waiting.items():
+        if kind is None or kind not in taken:
+            return scope
+    most, _ = Counter(waiting.values()).most_common(1)[0]
+    return [scope for scope, kind in waiting.items() if kind == most][-1]
+
+
+class Scheduling:
+    """Gives xdist a scheduler of our own in the place of its ``load``, and leaves every other one alone."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._cells = Cells(catalogue)
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """The scheduler, where the run is distributed by ``load``: what ``-n`` alone asks for."""
+        if config.getvalue("dist") != "load":
+            return None
+        config.option.loadscopereorder = False  # cells stay in their order, not by how many tests they have
+        return _scheduler(self._cells, config, log)
+
+
+def _scheduler(cells: Cells, config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class CellScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        """All tests of a cell go to one process, and a process that needs work gets what suits it."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return cells.scope(nodeid)
+
+        def _reschedule(self, node: Any) -> None:
+            # a cell may take a minute: one that waits behind another is better kept for whoever is free first
+            if not self.workqueue or self._pending_of(self.assigned_work[node]) <= _AHEAD:
+                super()._reschedule(node)
+
+        def _assign_work_unit(self, node: Any) -> None:
+            waiting = {scope: cells.kind(next(iter(unit))) for scope, unit in self.workqueue.items()}
+            had = {
+                each: [kind for unit in assigned.values() if (kind := cells.kind(next(iter(unit))))]
+                for each, assigned in self.assigned_work.items()
+            }
+            others = [kind for each, kinds in had.items() if each is not node for kind in kinds]
+            self.workqueue.move_to_end(next_unit(waiting, had.get(node, ()), others), last=False)
+            super()._assign_work_unit(node)
+
+    return CellScheduling(config, log)
+
+
+def _any_of(names: Iterable[str]) -> str:
+    return f"(?:{'|'.join(re.escape(name) for name in sorted(names, key=len, reverse=True))})"

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_envrobust.integration.scheduling import Cells, next_unit
+from pytest_envrobust.planning.catalogue import Catalogue
+
+CELLS = Cells(Catalogue())
+TORCH, TVM, ORT = ("m", "torch"), ("m", "tvm"), ("m", "onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "scope", "kind"),
+    [
+        ("test_it.py::test_labels[m-onnx/ort-all/cpu]", "m-onnx/ort-all/cpu", ORT),
+        ("test_it.py::test_time[m-onnx/ort-all/cpu]", "m-onnx/ort-all/cpu", ORT),
+        ("test_it.py::Test::test_x[m-torch/eager/cpu+avx2]", "m-torch/eager/cpu+avx2", TORCH),
+        ("test_it.py::test_x[m-torch/eager/cpu-0.5]", "m-torch/eager/cpu", TORCH),
+        ("test_it.py::test_x[m-keras-to-torch/eager/cpu]", "m-keras-to-torch/eager/cpu", TORCH),
+        ("test_it.py::test_x[torch-torch/tvm-o3/cpu]", "torch-torch/tvm-o3/cpu", ("torch", "tvm")),
+        ("test_it.py::test_x[m-1-onnx/ort-all/qemu:Haswell]", "m-1-onnx/ort-all/qemu:Haswell", ("m-1", "onnxruntime")),
+        ("test_it.py::test_x[m-keras/recorded/elsewhere]", "m-keras/recorded/elsewhere", ("m", "recorded")),
+        ("a.onnx::labels[onnx/openvino/cpu]", "a.onnx-onnx/openvino/cpu", ("a.onnx", "openvino")),
+        ("test_it.py::test_plain", "test_it.py::test_plain", None),
+        ("test_it.py::test_plain[3]", "test_it.py::test_plain[3]", None),
+        ("test_it.py::test_plain[a/b/c]", "test_it.py::test_plain[a/b/c]", None),
+    ],
+)
+def test_a_cell_is_told_from_its_node_id(nodeid: str, scope: str, kind: tuple[str, str] | None) -> None:
+    assert CELLS.scope(nodeid) == scope
+    assert CELLS.kind(nodeid) == kind
+
+
+WAITING = {"a": TORCH, "b": TORCH, "c": ORT, "d": TVM, "e": TVM, "f": TVM, "g": None}
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "unit"),
+    [
+        ([], [], "a"),
+        ([TVM], [], "d"),
+        ([ORT, TVM], [], "c"),  # in their order
+        ([], [TORCH], "c"),  # what nobody else has
+        ([("other", "torch")], [TORCH, ORT, TVM], "g"),  # a test of something else
+        ([TORCH], [TORCH], "a"),
+    ],
+)
+def test_a_process_gets_what_suits_it(mine: list[tuple[str, str]], others: list[tuple[str, str]], unit: str) -> None:
+    assert next_unit(WAITING, mine, others) == unit
+
+
+def test_where_all_is_taken_it_helps_where_most_waits_from_the_end() -> None:
+    waiting = {name: kind for name, kind in WAITING.items() if kind is not None}
+    assert next_unit(waiting, [], [TORCH, ORT, TVM]) == "f"
