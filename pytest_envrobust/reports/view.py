@@ -197,7 +197,7 @@ def run_notices(run: Mapping[str, Any]) -> list[str]:
     """What a reader must know of the run before its figures, one line each."""
     said = []
     if parts := run.get("parts"):
-        said.append(f"merged from {counted(len(parts), 'record')}: {listed([part['record'] for part in parts])}")
+        said.append(f"Merged from {counted(len(parts), 'record')}: {listed([part['record'] for part in parts])}.")
     if told := run.get("shard"):
         notice = shard_notice(told)
         said.append(f"{notice[0].upper()}{notice[1:]}.")

@@ -239,7 +239,8 @@ def passing(run: Path) -> Path:
 def test_merge_puts_shards_together_and_writes_what_is_asked_for(passing: Path, capsys: Output) -> None:
     out = ["--json", "new/all.json", "--html", "all.html", "--markdown", "all.md"]
     assert main(["merge", *shards(passing, 3), *out]) == 0
-    table = terminal_lines(read_record(passing))
+    merged = "Merged from 3 records: shard-1.json, shard-2.json and shard-3.json."
+    table = [merged, "", *terminal_lines(read_record(passing))]
     said = ["report: all.html", "summary: all.md", "record: new/all.json"]
     assert capsys.readouterr().out.splitlines() == [*table, *said]
     record = read_record(Path("new/all.json"))
@@ -258,7 +259,7 @@ def test_merge_fails_where_shards_are_missing_unless_that_is_meant(passing: Path
     first, _, third, _ = shards(passing, 4)
     assert main(["merge", first, third]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "Shards 1 and 3 of 4: 4 of 8 cells; the other 4 are in shards 2 and 4."
+    assert lines[1] == "Shards 1 and 3 of 4: 4 of 8 cells; the other 4 are in shards 2 and 4."
     assert lines[-1] == "envrobust: shards 2 and 4 of 4 missing (--partial lets that pass)"
     assert main(["merge", first, third, "--partial", "--json", "some.json"]) == 0
     assert main(["report", "some.json"]) == 0

@@ -73,7 +73,11 @@ def test_shards_make_the_whole_again_in_whatever_order_they_come(whole: Syntheti
     assert record["run"]["machine"] == whole.record["run"]["machine"]
     assert record["run"]["versions"] == whole.record["run"]["versions"]
     assert not {"shard", "notices"} & record["run"].keys()
-    assert terminal_lines(record) == terminal_lines(whole.record)
+    assert terminal_lines(record) == [
+        "Merged from 3 records: 3.json, 1.json and 2.json.",
+        "",
+        *terminal_lines(whole.record),
+    ]
 
 
 def test_a_merged_record_is_a_record(runs: list[Run], tmp_path: Path) -> None:
@@ -101,7 +105,7 @@ def test_missing_shards_stay_missing_until_they_come(whole: Synthetic, runs: lis
     assert some["run"]["shard"]["numbers"] == [1, 3]
     covered = {(cell["model"], cell["environment"]) for cell in some["cells"]}
     notice = f"Shards 1 and 3 of 3: {len(covered)} of 18 cells; the other {18 - len(covered)} are in shard 2."
-    assert terminal_lines(some)[0] == notice
+    assert terminal_lines(some)[1] == notice
     assert any(notice in line for line in markdown_lines(some))
     record = together([Run("some.json", some, whole), runs[1]])
     assert record["cells"] == whole.record["cells"]
@@ -112,7 +116,7 @@ def test_missing_shards_stay_missing_until_they_come(whole: Synthetic, runs: lis
 def test_one_shard_alone(runs: list[Run]) -> None:
     record = together([runs[0]])
     assert record["cells"] == runs[0].record["cells"]
-    assert terminal_lines(record)[0].startswith("Shard 1/3: 6 of 18 cells; the other 12 are in the other shards.")
+    assert terminal_lines(record)[1].startswith("Shard 1/3: 6 of 18 cells; the other 12 are in the other shards.")
 
 
 def test_a_shard_without_a_cell(whole: Synthetic) -> None:
