@@ -1,7 +1,8 @@
 """What two processes are worth: label cells of EfficientNet-Lite0 by pytest, and by ``pytest -n 2``.
 
-Both run the same cells with a store that has all conversions, in turns. ``speedup`` is the median of one process's
-wall time over that of two. Each process of pytest-xdist imports what its cells need, and runs the reference for itself.
+Both run the same cells in turns, with a store that has all conversions and a pytest cache that knows how long each cell
+took before. ``speedup`` is the median of one process's wall time over that of two. Each process of pytest-xdist imports
+what its cells need, and runs the reference for itself.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ TEST = "def test_labels(envrobust):\n    envrobust.assert_labels_agree()\n"
 
 def labels(environments: list[str], folder: Path, processes: int) -> Cost:
     """Run the label cells in so many processes. Exits where one does not pass."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--envrobust"]
+    command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={folder / 'pytest-cache'}", "--envrobust"]
     command += [f"--envrobust-cache-dir={folder / 'cache'}", *(f"--envrobust-env={name}" for name in environments)]
     command += [f"--rootdir={folder}", "-c", "/dev/null", "-o", f"pythonpath={DEMO}", str(folder / "test_labels.py")]
     command += [f"--numprocesses={processes}"] if processes > 1 else []
@@ -71,7 +72,7 @@ def main() -> None:
         folder = Path(name)
         (folder / "conftest.py").write_text(CONFTEST)
         (folder / "test_labels.py").write_text(TEST)
-        labels(options.envs, folder, 1)  # fills the store
+        labels(options.envs, folder, 1)  # fills store and cache
         one, two = (partial(labels, options.envs, folder, processes) for processes in (1, 2))
         rounds = in_turns(options.rounds, lambda _: one(), lambda _: two())
         shutil.rmtree(folder / "cache")

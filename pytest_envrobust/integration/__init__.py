@@ -41,5 +41,8 @@ def register(config: pytest.Config) -> None:
         manager.register(Sharding(laboratory, laboratory.settings.shard), "envrobust-sharding")
     in_xdist_worker = hasattr(config, "workerinput")
     if manager.has_plugin("xdist") and not in_xdist_worker:
-        manager.register(scheduling.Scheduling(catalogue), "envrobust-scheduling")
+        cells = scheduling.Cells(catalogue)
+        durations = scheduling.Durations(config, cells)
+        manager.register(durations, "envrobust-durations")
+        manager.register(scheduling.Scheduling(cells, durations), "envrobust-scheduling")
     manager.register((WorkerRecorder if in_xdist_worker else Recorder)(laboratory), "envrobust-recorder")

@@ -1,9 +1,9 @@
-"""Which xdist process gets which cell: those of one engine go together, as far as no process waits for it."""
+"""Which xdist process gets which cell: those of one engine go together, the longest first, and no process waits."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ Kind = tuple[str, str]
 
 _AHEAD = 1
 """A process of xdist begins a test once it knows the one after: with so many left it is given more."""
+_UNKNOWN = 1e6
+"""Seconds that a cell counts as before it has run: it may have to be converted and compiled."""
 
 
 class Cells:
@@ -59,27 +61,61 @@ class Cells:
         return re.compile(rf"\[(?:(?P<model>[^\[\]]+?)-)?{environment}(?:-[^\[\]]*)?\]$")
 
 
-def next_unit(waiting: Mapping[str, Kind | None], mine: Iterable[Kind], others: Iterable[Kind]) -> str:
-    """Which of the cells that wait, in their order, goes to a process that has had cells of the kinds ``mine``.
+def next_unit(
+    waiting: Mapping[str, Kind | None], mine: Iterable[Kind], others: Iterable[Kind], seconds: Mapping[str, float]
+) -> str:
+    """Which of the cells that wait goes to a process that has had cells of the kinds ``mine``.
 
-    One of its own kinds; else one of a kind that no ``others`` process has; else one of the kind that most wait of.
+    One of its own kinds; else one of the kind that takes longest among those that no ``others`` process has; else one
+    of the kind of which most is left. Of a kind the cell that took longest, by ``seconds``, as a long one at the end
+    keeps all others waiting; one that is not in ``seconds`` counts as the longest. Where nothing is known it is the
+    first in the order of ``waiting``, or the last where another process comes from the front.
     """
     had, taken = set(mine), set(others)
+    own = [scope for scope, kind in waiting.items() if kind in had]
+    free = [scope for scope, kind in waiting.items() if kind is None or kind not in taken]
+    left: defaultdict[Kind | str, float] = defaultdict(float)
     for scope, kind in waiting.items():
-        if kind in had:
-            return scope
-    for scope, kind in waiting.items():
-        if kind is None or kind not in taken:
-            return scope
-    most, _ = Counter(waiting.values()).most_common(1)[0]
-    return [scope for scope, kind in waiting.items() if kind == most][-1]
+        left[kind or scope] += seconds.get(scope, _UNKNOWN)
+
+    def cost(scope: str) -> tuple[float, float]:
+        return left[waiting[scope] or scope], seconds.get(scope, _UNKNOWN)
+
+    return max(own or free or list(waiting)[::-1], key=cost)
+
+
+class Durations:
+    """How long each cell took: pytest's cache keeps it from run to run."""
+
+    _KEY = "envrobust/seconds"
+
+    def __init__(self, config: pytest.Config, cells: Cells) -> None:
+        self._cache: pytest.Cache | None = getattr(config, "cache", None)  # pytest may run without
+        self._cells = cells
+        self._new: defaultdict[str, float] = defaultdict(float)
+
+    @cached_property
+    def known(self) -> dict[str, float]:
+        """Seconds by cell, of earlier runs."""
+        kept = {} if self._cache is None else self._cache.get(self._KEY, {})
+        return kept if isinstance(kept, dict) else {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add up what a cell's tests took, with the preparing."""
+        self._new[self._cells.scope(report.nodeid)] += report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        """Keep it beside what is known of the cells that did not run now."""
+        if self._cache is not None and self._new:
+            new = {scope: round(seconds, 3) for scope, seconds in self._new.items()}
+            self._cache.set(self._KEY, {**self.known, **new})
 
 
 class Scheduling:
     """Gives xdist a scheduler of our own in the place of its ``load``, and leaves every other one alone."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._cells = Cells(catalogue)
+    def __init__(self, cells: Cells, durations: Durations) -> None:
+        self._cells, self._durations = cells, durations
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -87,10 +123,10 @@ class Scheduling:
         if config.getvalue("dist") != "load":
             return None
         config.option.loadscopereorder = False  # cells stay in their order, not by how many tests they have
-        return _scheduler(self._cells, config, log)
+        return _scheduler(self._cells, self._durations.known, config, log)
 
 
-def _scheduler(cells: Cells, config: pytest.Config, log: Any) -> Any:
+def _scheduler(cells: Cells, seconds: Mapping[str, float], config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class CellScheduling(LoadScopeScheduling):  # type: ignore[misc]
@@ -111,7 +147,7 @@ def _scheduler(cells: Cells, config: pytest.Config, log: Any) -> Any:
                 for each, assigned in self.assigned_work.items()
             }
             others = [kind for each, kinds in had.items() if each is not node for kind in kinds]
-            self.workqueue.move_to_end(next_unit(waiting, had.get(node, ()), others), last=False)
+            self.workqueue.move_to_end(next_unit(waiting, had.get(node, ()), others, seconds), last=False)
             super()._assign_work_unit(node)
 
     return CellScheduling(config, log)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,24 @@ def test_all_items_of_a_cell_run_in_one_process(project) -> None:
     for environment in ("onnx/ort-off/cpu", "onnx/ort-basic/cpu", "onnx/ort-all/cpu", "onnx/openvino/cpu"):
         assert len({place for nodeid, place in found.items() if environment in nodeid}) == 1
     assert project.record()["models"][0]["adequacy"]
+
+
+def test_what_took_longest_in_an_earlier_run_is_begun_first(project, labels_test) -> None:
+    project.declare_colors()
+    environments = [f"onnx/ort-{level}/cpu" for level in ("off", "basic", "extended", "all")]
+    asked = [f"--envrobust-env={name}" for name in environments]
+    plugins = ("xdist", "cacheprovider")
+    project.run(*asked, plugins=plugins)
+    cache = project.path / ".pytest_cache" / "v" / "envrobust" / "seconds"
+    kept = json.loads(cache.read_text(encoding="utf-8"))
+    assert set(kept) == {f"colors-{name}" for name in environments}
+    assert all(seconds > 0 for seconds in kept.values())
+    kept["colors-onnx/ort-extended/cpu"] = 1000.0
+    cache.write_text(json.dumps(kept), encoding="utf-8")
+    result = project.run(*asked, "-n", "1", "-v", plugins=plugins)
+    result.assert_outcomes(passed=4)
+    first, *_ = places(result)
+    assert "onnx/ort-extended/cpu" in first
 
 
 @pytest.mark.parametrize("dist", ["loadfile", "loadscope", "worksteal"])

@@ -31,24 +31,43 @@ def test_a_cell_is_told_from_its_node_id(nodeid: str, scope: str, kind: tuple[st
     assert CELLS.kind(nodeid) == kind
 
 
+NOTHING: dict[str, float] = {}
 WAITING = {"a": TORCH, "b": TORCH, "c": ORT, "d": TVM, "e": TVM, "f": TVM, "g": None}
 
 
 @pytest.mark.parametrize(
     ("mine", "others", "unit"),
     [
-        ([], [], "a"),
-        ([TVM], [], "d"),
-        ([ORT, TVM], [], "c"),  # in their order
-        ([], [TORCH], "c"),  # what nobody else has
+        ([], [], "d"),  # of the kind that most wait of
+        ([TORCH], [], "a"),  # of its own, in their order
+        ([ORT, TORCH], [], "a"),
+        ([], [TVM], "a"),  # what nobody else has
         ([("other", "torch")], [TORCH, ORT, TVM], "g"),  # a test of something else
         ([TORCH], [TORCH], "a"),
     ],
 )
 def test_a_process_gets_what_suits_it(mine: list[tuple[str, str]], others: list[tuple[str, str]], unit: str) -> None:
-    assert next_unit(WAITING, mine, others) == unit
+    assert next_unit(WAITING, mine, others, NOTHING) == unit
 
 
 def test_where_all_is_taken_it_helps_where_most_waits_from_the_end() -> None:
     waiting = {name: kind for name, kind in WAITING.items() if kind is not None}
-    assert next_unit(waiting, [], [TORCH, ORT, TVM]) == "f"
+    assert next_unit(waiting, [], [TORCH, ORT, TVM], NOTHING) == "f"
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "unit"),
+    [
+        ([TVM], [TORCH], "e"),  # the longest of its own
+        ([], [], "c"),  # of the kind that takes longest together
+        ([], [ORT], "e"),
+        ([("m", "litert")], [TORCH, ORT, TVM], "g"),
+    ],
+)
+def test_what_took_longest_goes_first(mine: list[tuple[str, str]], others: list[tuple[str, str]], unit: str) -> None:
+    seconds = {"a": 1.0, "b": 2.0, "c": 60.0, "d": 3.0, "e": 27.0, "f": 4.0, "g": 0.1}
+    assert next_unit(WAITING, mine, others, seconds) == unit
+
+
+def test_what_has_not_run_yet_counts_as_the_longest() -> None:
+    assert next_unit(WAITING, [TVM], [], {"d": 3.0, "e": 27.0}) == "f"
