@@ -48,6 +48,8 @@ def option_table(catalogue: Catalogue) -> list[str]:
     for backend in catalogue.backends.values():
         for compiler in backend.compilers:
             rows += [[f"`{compiler.name}.{name}`", f"`{value}`"] for name, value in compiler.options.items()]
+    for device in DEVICES:
+        rows += [[f"`{device}.{name}`", f"`{value}`"] for name, value in catalogue.device_options(device).items()]
     return _table(rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pytest_envrobust.backends import base
@@ -18,8 +19,8 @@ def place_of(device: str) -> Any:
     return torch.device(device.partition("+")[0])
 
 
-def start_cuda(device: str) -> None:
-    """Raise `Unavailable` where it is not there; without TF32, and without trying algorithms out."""
+def start_cuda(device: str, options: Mapping[str, base.Option]) -> None:
+    """Set its options. Raises `Unavailable` where it is not there."""
     import torch
 
     if not torch.cuda.is_available():
@@ -32,9 +33,30 @@ def start_cuda(device: str) -> None:
     index = place_of(device).index or 0
     if index >= torch.cuda.device_count():
         raise Unavailable(f"torch has no {device}", cause=f"it sees {torch.cuda.device_count()} CUDA device(s)")
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
+    allow_shortcuts(options)
+
+
+def allow_shortcuts(options: Mapping[str, base.Option]) -> None:
+    """TF32 in matrix products and convolutions, and cuDNN's trying out of algorithms, as the options say."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(options["tf32"])
+    torch.backends.cudnn.benchmark = bool(options["autotune"])
+
+
+def shortcuts() -> dict[str, str]:
+    """What torch says of them."""
+    import torch
+
+    return {
+        "tf32": f"matrix products {_on(torch.backends.cuda.matmul.allow_tf32)}, "
+        f"convolutions {_on(torch.backends.cudnn.allow_tf32)}",
+        "cudnn_benchmark": _on(torch.backends.cudnn.benchmark),
+    }
+
+
+def _on(flag: bool) -> str:
+    return "on" if flag else "off"
 
 
 def start_metal() -> None:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Union
 
 from numpy.typing import NDArray
@@ -49,11 +50,17 @@ class Compiler:
 class Device:
     """How an engine reaches a device: process environment variables that must stand before its library loads.
 
-    ``absent`` names compilers of the engine that cannot honor the device, each with the reason.
+    ``absent`` names compilers of the engine that cannot honor the device, each with the reason. ``options`` are the
+    settings that the engine has there, with their defaults: those that give the same scores each time.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+CUDA_OPTIONS: Mapping[str, Option] = MappingProxyType({"tf32": False, "autotune": False})
+"""Of an engine on an NVIDIA GPU: whether it may multiply in TF32, and try algorithms out to take the fastest."""
 
 
 @dataclass(frozen=True)
@@ -124,13 +131,16 @@ class Backend(ABC):
     artifact: ClassVar[str] = "model"
     """File name of what `build` writes."""
 
-    def variables(self, device: str, threads: int) -> dict[str, str]:
-        """Process environment variables that must stand before the library loads, beside the common ones."""
+    def variables(self, device: str, threads: int, options: Mapping[str, Option]) -> dict[str, str]:
+        """Process environment variables that must stand before the library loads, beside the common ones.
+
+        ``options`` are the device's, every one with its value.
+        """
         return dict(self.devices[device].variables)
 
     @abstractmethod
-    def start(self, device: str, threads: int) -> None:
-        """Import the library and set the thread count. Called once in a worker, before anything else.
+    def start(self, device: str, threads: int, options: Mapping[str, Option]) -> None:
+        """Import the library, set the thread count and the device's options. Called once in a worker, first of all.
 
         Raises `Unavailable` where the device turns out to be absent.
         """

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
-from pytest_envrobust.backends.base import Compiler, Device, Job, Session, checked_options
+from pytest_envrobust.backends.base import Compiler, Device, Job, Option, Session, checked_options
 from pytest_envrobust.core.requirements import LITERT, Requirement
 from pytest_envrobust.frameworks import tflite
 from pytest_envrobust.frameworks.base import single_output
@@ -67,7 +67,7 @@ class Backend(base.Backend):
         "LiteRT chooses its kernels by the processor's own features and has no setting that caps them"
     )
 
-    def start(self, device: str, threads: int) -> None:
+    def start(self, device: str, threads: int, options: Mapping[str, Option]) -> None:
         """Import LiteRT. The thread count is each interpreter's own and is set on opening."""
         import ai_edge_litert.interpreter  # noqa: F401
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,16 +54,25 @@ class Backend(base.Backend):
         _compiler("ort-extended", "ONNX Runtime, extended graph optimizations: fused nodes"),
         _compiler("ort-all", "ONNX Runtime, all graph optimizations: memory layouts too", default=True),
     )
-    devices = {name: base.Device() for name in ("cpu", *PROVIDERS)}  # noqa: RUF012 - the contract declares it
+    devices: ClassVar[Mapping[str, base.Device]] = {
+        "cpu": base.Device(),
+        "cuda:0": base.Device(options=base.CUDA_OPTIONS),
+        "directml": base.Device(),
+        "coreml": base.Device(),
+    }
     no_ceiling = "onnxruntime chooses its kernels by the processor and has no setting that limits them"
 
-    def start(self, device: str, threads: int) -> None:
+    def __init__(self) -> None:
+        self._options: Mapping[str, base.Option] = {}
+
+    def start(self, device: str, threads: int, options: Mapping[str, base.Option]) -> None:
         """Import ONNX Runtime, quietly; for ``cuda:0`` load the CUDA libraries that lie in the environment.
 
         Raises `Unavailable` where the installed build has no provider for the device.
         """
         import onnxruntime
 
+        self._options = options
         onnxruntime.set_default_logger_severity(3)
         if device == "cpu":
             return
@@ -89,7 +98,7 @@ class Backend(base.Backend):
         base.checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
         directory = Path(tempfile.mkdtemp(prefix="envrobust-"))
         try:
-            session = _create(job, directory)
+            session = _create(job, self._options, directory)
             spec = _input_of(session, job.input)
             shape = spec.with_batch(spec.shape[0] or job.input.batch).shape
             zeros = np.zeros([size or 1 for size in shape], spec.dtype)
@@ -132,6 +141,8 @@ class OrtSession(base.Session):
             "kernels_by_provider": _listed(providers),
             "kernels_by_operator": _listed(operators),
         }
+        if cuda := self._session.get_provider_options().get(CUDA_PROVIDER):
+            found |= {name: cuda[name] for name in ("use_tf32", "cudnn_conv_algo_search") if name in cuda}
         nodes = _node_count(self._path)
         if nodes is not None:
             found["nodes"] = f"{sum(providers.values())} executed, {nodes} in the file"
@@ -142,7 +153,7 @@ class OrtSession(base.Session):
         self._session = None
 
 
-def _create(job: base.Job, directory: Path) -> Any:
+def _create(job: base.Job, device_options: Mapping[str, base.Option], directory: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -156,9 +167,7 @@ def _create(job: base.Job, directory: Path) -> Any:
     providers: list[Any] = [CPU_PROVIDER]
     provider = PROVIDERS.get(job.device)
     if provider == CUDA_PROVIDER:
-        # without TF32, and without trying algorithms out: these may differ from one opening to the next
-        cuda = {"device_id": int(job.device.partition(":")[2]), "use_tf32": 0, "cudnn_conv_algo_search": "HEURISTIC"}
-        providers.insert(0, (provider, cuda))
+        providers.insert(0, (provider, cuda_settings(job.device, device_options)))
     elif provider is not None:
         providers.insert(0, provider)
     if provider == PROVIDERS["directml"]:
@@ -172,6 +181,15 @@ def _create(job: base.Job, directory: Path) -> Any:
         cause = f"its {provider} could not be initialized: {why}"
         raise Unavailable(f"onnxruntime cannot use {job.device}", cause=cause, remedy=remedy)
     return session
+
+
+def cuda_settings(device: str, options: Mapping[str, base.Option]) -> dict[str, Any]:
+    """What the CUDA provider is told: which device, and the device's options in its own words."""
+    return {
+        "device_id": int(device.partition(":")[2]),
+        "use_tf32": int(options["tf32"]),
+        "cudnn_conv_algo_search": "EXHAUSTIVE" if options["autotune"] else "HEURISTIC",
+    }
 
 
 def _input_of(session: Any, wanted: TensorSpec) -> TensorSpec:

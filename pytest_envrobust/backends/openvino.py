@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Backend(base.Backend):
         "cpu+avx512": _ceiling("AVX512_CORE"),
     }
 
-    def start(self, device: str, threads: int) -> None:
+    def start(self, device: str, threads: int, options: Mapping[str, base.Option]) -> None:
         """Import OpenVINO."""
         import_openvino()
 

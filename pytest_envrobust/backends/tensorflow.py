@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
-from pytest_envrobust.backends.base import Compiler, Device, Job, Session, checked_options
+from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, Device, Job, Option, Session, checked_options
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
 from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
 from pytest_envrobust.core.tensors import TensorSpec
@@ -63,21 +63,26 @@ class Backend(base.Backend):
         ),
         "cpu+avx2": Device({"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}),
         "cpu+avx512": Device({"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "XLA_FLAGS": "--xla_cpu_max_isa=AVX512"}),
-        "cuda:0": Device(),
+        "cuda:0": Device(options=CUDA_OPTIONS),
     }
 
-    def variables(self, device: str, threads: int) -> dict[str, str]:
+    def variables(self, device: str, threads: int, options: Mapping[str, Option]) -> dict[str, str]:
         """The device's own, Keras's backend and a log level that shows errors and warnings only.
 
         ``XLA_FLAGS`` are added to those that the user has set already.
         """
-        variables = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **super().variables(device, threads)}
+        own = super().variables(device, threads, options)
+        variables = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **own}
+        if "autotune" in options:
+            variables["TF_CUDNN_USE_AUTOTUNE"] = str(int(options["autotune"]))
+            if not options["autotune"]:
+                variables["XLA_FLAGS"] = "--xla_gpu_autotune_level=0"
         if "XLA_FLAGS" in variables:
             variables["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {variables['XLA_FLAGS']}".strip()
         return variables
 
-    def start(self, device: str, threads: int) -> None:
-        """Import TensorFlow and set its thread pools' sizes.
+    def start(self, device: str, threads: int, options: Mapping[str, Option]) -> None:
+        """Import TensorFlow, set its thread pools' sizes and whether it multiplies in TF32.
 
         Raises `Unavailable` where TensorFlow sees no CUDA device, `DeclarationError` where this process has started
         TensorFlow before with another thread count.
@@ -85,6 +90,8 @@ class Backend(base.Backend):
         import tensorflow as tf
 
         _set_threads(tf.config.threading, threads)
+        if "tf32" in options:
+            tf.config.experimental.enable_tensor_float_32_execution(bool(options["tf32"]))
         gpus = tf.config.list_physical_devices("GPU")
         if not device.startswith("cuda"):
             if gpus:

@@ -21,6 +21,7 @@ from pytest_envrobust.backends._torch_devices import (
     CudaTimer,
     check_ceiling,
     place_of,
+    shortcuts,
     start_cuda,
     start_metal,
 )
@@ -32,7 +33,7 @@ from pytest_envrobust.backends._torch_evidence import (
     profiled,
     widest_registers,
 )
-from pytest_envrobust.backends.base import Compiler, Device, Job, checked_options
+from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, Device, Job, Option, checked_options
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.tensors import TensorSpec
@@ -110,7 +111,7 @@ class Backend(base.Backend):
                 "TORCHINDUCTOR_CPP_MARCH": "x86-64-v4",
             }
         ),
-        "cuda:0": Device(),
+        "cuda:0": Device(options=CUDA_OPTIONS),
         "mps": Device(
             absent={
                 **dict.fromkeys(("inductor", "aotinductor"), "inductor's code for Metal has not been tried"),
@@ -122,12 +123,12 @@ class Backend(base.Backend):
     def __init__(self) -> None:
         self._compiled_sessions = 0
 
-    def variables(self, device: str, threads: int) -> dict[str, str]:
+    def variables(self, device: str, threads: int, options: Mapping[str, Option]) -> dict[str, str]:
         """The ceiling's variables, inductor compiling on every core, a silent profiler."""
         own = {"TORCHINDUCTOR_COMPILE_THREADS": str(os.cpu_count() or 1), "KINETO_LOG_LEVEL": "99"}
-        return {**own, **super().variables(device, threads)}
+        return {**own, **super().variables(device, threads, options)}
 
-    def start(self, device: str, threads: int) -> None:
+    def start(self, device: str, threads: int, options: Mapping[str, Option]) -> None:
         """Import torch and set threads and precision. Raises `Unavailable` where the device is absent here."""
         import torch
 
@@ -135,7 +136,7 @@ class Backend(base.Backend):
         with suppress(RuntimeError):  # set already, in a process that ran torch before
             torch.set_num_interop_threads(1)
         if device.startswith("cuda"):
-            start_cuda(device)
+            start_cuda(device, options)
         elif device == "mps":
             start_metal()
         elif device in CAPABILITY:
@@ -202,6 +203,8 @@ class _Session(base.Session):
         sample = probe(self.input)
         facts = process_facts()
         facts["device"] = self._device_name()
+        if self._place.type == "cuda":
+            facts.update(shortcuts())
         facts["operators"] = counted(Counter({name: n for name, n in self._profile.items() if "::" in name}))
         facts.update(library_kernels(lambda: self._call(sample.clone().to(self._place))))
         return facts

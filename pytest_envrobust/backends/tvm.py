@@ -92,15 +92,15 @@ class Backend(base.Backend):
     }
     artifact = "model.so"
 
-    def variables(self, device: str, threads: int) -> dict[str, str]:
+    def variables(self, device: str, threads: int, options: Mapping[str, base.Option]) -> dict[str, str]:
         """TVM's thread count; its threads stay unpinned, or every process's first one would sit on the same core."""
         return {
-            **super().variables(device, threads),
+            **super().variables(device, threads, options),
             "TVM_NUM_THREADS": str(threads),
             "TVM_BIND_THREADS": "0",
         }
 
-    def start(self, device: str, threads: int) -> None:
+    def start(self, device: str, threads: int, options: Mapping[str, base.Option]) -> None:
         """Import TVM. Raises `Unavailable` where it sees no CUDA device."""
         tvm = _import_alone()
         if device.startswith("cuda") and not tvm.cuda(0).exist:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ class Device:
     names it. ``tvm_rpc`` is TVM's RPC server on a board, ``host:port``, or ``tvm_tracker`` the tracker that knows one
     by its ``key``; ``target`` is the board's as TVM names it, a mapping or JSON (an LLVM target of this machine where
     there is none), and ``cc`` the compiler that links for it. ``device`` is what the engine is to use there, ``inputs``
-    how many of a model's inputs are run at most (all; on an emulated processor 8).
+    how many of a model's inputs are run at most (all; on an emulated processor 8). ``options`` are settings of
+    ``device``, by name; with nothing else beside them the device is this machine's, in this Python.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Device:
     cc: str = ""
     device: str = "cpu"
     inputs: int | None = None
+    options: Mapping[str, Any] | str = field(default_factory=dict)
 
     @classmethod
     def parse(cls, line: str, origin: str) -> Device:
@@ -76,7 +78,7 @@ class Device:
                     f"{key!r} of device {name!r} ({origin})", cause=f"it is a table, {_listed(known)}", remedy=remedy
                 )
             if not _fits(key, value):
-                wanted = "a whole number above 0" if key == "inputs" else "text"
+                wanted = {"inputs": "a whole number above 0", "options": "a table of settings"}.get(key, "text")
                 raise DeclarationError(f"{key}={value!r} of device {name!r} ({origin})", cause=f"it is {wanted}")
         return cls(name, **table)
 
@@ -93,16 +95,30 @@ class Device:
         kinds = [key for key in _KINDS if getattr(self, key)]
         if self.ssh and "python" in kinds:
             kinds.remove("python")
-        if len(kinds) != 1:
+        if len(kinds) != 1 and (kinds or not self.options):
             given = f"has {' and '.join(kinds)}" if kinds else "has none"
             raise DeclarationError(what, cause=f"it needs one of {', '.join(_KINDS)}, and {given}")
+        return replace(self._place(what, base), options=self._options(what))
+
+    def _place(self, what: str, base: Path) -> Place:
         if self.ssh:
             return self._host(what, base)
         if self.emulate:
             return self._emulated(what)
         if self.python:
             return self._interpreter(what, base)
-        return board(self.name, self._board(what), inputs=self.inputs)
+        if self.tvm_rpc or self.tvm_tracker:
+            return board(self.name, self._board(what), inputs=self.inputs)
+        return Place(self.name, self.device, inputs=self.inputs)
+
+    def _options(self, what: str) -> dict[str, Any]:
+        """By name; in one line they are ``NAME=VALUE``, with commas between them."""
+        if not isinstance(self.options, str):
+            return dict(self.options)
+        pairs = [part.partition("=") for part in self.options.split(",")]
+        if not all(name.strip() and separator and value.strip() for name, separator, value in pairs):
+            raise DeclarationError(f"options={self.options} of {what}", cause="they are NAME=VALUE,NAME=VALUE")
+        return {name.strip(): value.strip() for name, _, value in pairs}
 
     def _interpreter(self, what: str, base: Path) -> Place:
         python, version, packages = asked_interpreter(self.python, base, what)
@@ -149,7 +165,7 @@ def _fits(key: str, value: object) -> bool:
     """Whether a key of a device can have that value."""
     if key == "inputs":
         return isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return (isinstance(value, str) and bool(value)) or (key == "target" and isinstance(value, Mapping))
+    return (isinstance(value, str) and bool(value)) or (key in ("target", "options") and isinstance(value, Mapping))
 
 
 def devices_in(folder: Path) -> list[Device]:

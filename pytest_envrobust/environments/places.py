@@ -57,8 +57,8 @@ class Place:
     ``packages`` are that one's, versions by normalized name, and ``version`` is its own (``3.12``); ``None`` where only
     a worker can tell. ``host`` is another machine, as ssh knows it, and ``ssh_config`` a file for ssh; ``python`` is a
     command there. ``emulator`` is the program, with its arguments, that Python is started by. ``inputs`` is how
-    many of a model's inputs are run there at most, ``patience`` how many times as long every stage may take. ``absent``
-    says why there can be no worker, where that is known.
+    many of a model's inputs are run there at most, ``options`` are settings of ``device``, ``patience`` how many times
+    as long every stage may take. ``absent`` says why there can be no worker, where that is known.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Place:
     inputs: int | None = None
     patience: float = 1.0
     variables: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     absent: Unavailable | None = None
 
     @property
@@ -112,6 +113,7 @@ class Place:
             "host": self.host,
             "board": json.loads(self.variables.get(BOARD_VARIABLE, "{}")),
             "inputs": self.inputs,
+            "options": dict(self.options),
         }
         return {name: value for name, value in told.items() if value}
 

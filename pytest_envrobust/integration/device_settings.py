@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.environments.devices import PYPROJECT, Device, declared_places, devices_in
 from pytest_envrobust.environments.places import Place
+from pytest_envrobust.integration.option_values import option_value
 from pytest_envrobust.planning.catalogue import DEVICES
+
+if TYPE_CHECKING:
+    from pytest_envrobust.backends.base import Option
+    from pytest_envrobust.planning.catalogue import Catalogue
 
 _HOOK, _OPTION = "pytest_envrobust_devices", "--envrobust-device"
 
 
-def read_places(config: pytest.Config) -> dict[str, Place]:
+def read_places(config: pytest.Config, catalogue: Catalogue) -> dict[str, Place]:
     """The places of all devices that have one, by name; of one that is declared twice, the command line's.
 
     Raises `DeclarationError` for one that cannot be used.
     """
     base = {PYPROJECT: config.rootpath, _HOOK: config.rootpath, _OPTION: Path(config.invocation_params.dir)}
-    return declared_places(_declared(config), base, DEVICES)
+    places = declared_places(_declared(config), base, DEVICES)
+    return {name: _with_known_options(place, catalogue.device_options(place.device)) for name, place in places.items()}
+
+
+def _with_known_options(place: Place, known: Mapping[str, Option]) -> Place:
+    """The place with its options' values as the engines take them. Raises `DeclarationError` for one that none has."""
+    if not place.options:
+        return place
+    for name in place.options:
+        if name not in known:
+            there = f"those of {place.device} are {', '.join(known)}" if known else f"{place.device} has none"
+            raise DeclarationError(f"option {name!r} of device {place.name!r}", cause=there)
+    what = f"of device {place.name!r}"
+    options = {
+        name: option_value(known[name], value, f"{name}={value} {what}") for name, value in place.options.items()
+    }
+    return replace(place, options=options)
 
 
 def _declared(config: pytest.Config) -> Iterator[tuple[Device, str]]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pytest_envrobust.backends.base import Option
 from pytest_envrobust.core.errors import DeclarationError
+
+_SWITCHES = {"1": True, "true": True, "0": False, "false": False}
 
 
 def either(config: pytest.Config, name: str) -> tuple[str | None, str]:
@@ -21,6 +25,21 @@ def either(config: pytest.Config, name: str) -> tuple[str | None, str]:
 def base_of(config: pytest.Config, origin: str) -> Path:
     """Where a relative path begins: an ini file's at that file, the command line's where pytest was started."""
     return config.rootpath if origin.endswith("ini file") else Path(config.invocation_params.dir)
+
+
+def option_value(default: Option, value: Any, what: str) -> Option:
+    """An engine's option as the type of its default, from text or TOML. Raises `DeclarationError` for another type."""
+    if isinstance(default, bool):
+        switch = _SWITCHES.get(str(value).strip().lower())
+        if switch is None:
+            raise DeclarationError(what, cause="it is 1 or 0")
+        return switch
+    if isinstance(default, str):
+        return str(value)
+    try:
+        return type(default)(float(value))
+    except (TypeError, ValueError, OverflowError):
+        raise DeclarationError(what, cause="it is a number") from None
 
 
 def number(what: str, text: str | None, origin: str, default: float) -> float:

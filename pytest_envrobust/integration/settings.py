@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,9 +20,9 @@ from pytest_envrobust.environments.interpreters import GivenInterpreter, given_i
 from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.integration.device_settings import read_places
 from pytest_envrobust.integration.known_flips import ledger_of_run
-from pytest_envrobust.integration.option_values import base_of, either, number
+from pytest_envrobust.integration.option_values import base_of, either, number, option_value
 from pytest_envrobust.integration.timing_settings import TimingSettings, read_timing_settings, xdist_workers
-from pytest_envrobust.planning.catalogue import Catalogue
+from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
 from pytest_envrobust.reports.ledger_file import LEDGER
 from pytest_envrobust.verdicts.ledger import Ledger
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Limit, parse_limit
@@ -88,7 +87,7 @@ def read_settings(config: pytest.Config, catalogue: Catalogue) -> Settings:
 
 def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
     here = Path(config.invocation_params.dir)
-    catalogue.places = read_places(config)
+    catalogue.places = read_places(config, catalogue)
     patterns, origin = _environments(config, catalogue)
     reference, reference_origin = either(config, "reference")
     preprocess_from, preprocess_origin = either(config, "preprocess_from")
@@ -252,6 +251,7 @@ def _options(config: pytest.Config, catalogue: Catalogue) -> dict[str, dict[str,
         for compiler in backend.compilers
         if compiler.options
     }
+    known |= {device: options for device in DEVICES if (options := catalogue.device_options(device))}
     found: dict[str, dict[str, Option]] = {}
     for line in [*config.getini("envrobust_set"), *(config.getoption("envrobust_set") or ())]:
         name, separator, text = line.partition("=")
@@ -259,11 +259,7 @@ def _options(config: pytest.Config, catalogue: Catalogue) -> dict[str, dict[str,
         if not separator or option not in known.get(compiler, {}):
             available = ", ".join(f"{each}.{item}" for each, items in known.items() for item in items)
             raise DeclarationError(f"--envrobust-set {line}", cause=f"options are {available}, set by NAME=VALUE")
-        default = known[compiler][option]
-        try:
-            value: Any = text if isinstance(default, str) else type(default)(float(text))
-        except (ValueError, OverflowError):
-            raise DeclarationError(f"--envrobust-set {line}", cause=f"{name} is a number") from None
+        value = option_value(known[compiler][option], text, f"--envrobust-set {line}")
         found.setdefault(compiler, {})[option] = value
     return found
 

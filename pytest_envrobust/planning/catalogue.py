@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pytest_envrobust.backends import engines
-from pytest_envrobust.backends.base import Backend, Compiler
+from pytest_envrobust.backends.base import Backend, Compiler, Option
 from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.conversion.routes import Route, shortest
 from pytest_envrobust.conversion.steps import steps
@@ -97,6 +97,11 @@ class Catalogue:
         every += [step.requires for step in self.steps.values()]
         every += [backend.requires for backend in self.backends.values()]
         return tuple(dict.fromkeys(item for requires in every for item in requires))
+
+    def device_options(self, device: str) -> dict[str, Option]:
+        """The settings that any engine has on a device, with their defaults."""
+        devices = [backend.devices[device] for backend in self.backends.values() if device in backend.devices]
+        return {name: value for found in devices for name, value in found.options.items()}
 
     def environments(self, native: Sequence[str]) -> tuple[Environment, ...]:
         """Every environment that the sources in these frameworks have a route to, whether or not it can run here."""
@@ -244,6 +249,8 @@ def _absence(plan: Plan) -> Unavailable | None:
         if plan.device == RPC:
             reason = f"{backend.engine} does not speak TVM's RPC"
         return Unavailable(f"{backend.engine} has no device {plan.device}", cause=reason)
+    if strange := sorted(place.options.keys() - device.options.keys()):
+        return Unavailable(f"{backend.engine} has no option {strange[0]} of {plan.device}")
     if not (place.is_emulated or place.host) and (reason := above_the_processor(plan.device, this_machine())):
         return Unavailable(f"{plan.device} is above this machine", cause=reason, remedy="run it on a newer processor")
     if plan.compiler.name in device.absent:

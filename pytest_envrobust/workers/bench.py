@@ -87,15 +87,15 @@ class Bench:
             operations |= {name: getattr(self._keeping, name) for name in FAR_OPERATIONS}
         return operations[operation](**message)
 
-    def start(self, engine: str, device: str, threads: int) -> Message:
-        """Import the engine's library and reach the device."""
+    def start(self, engine: str, device: str, threads: int, options: Message) -> Message:
+        """Import the engine's library and reach the device, with its options."""
         backend = engines()[engine]
         if lacking := missing(backend.requires):
             name = lacking[0].candidates[0]
             raise Unavailable(
                 f"{name} is not installed where the worker runs", remedy=f"{sys.executable} -m pip install {name}"
             )
-        backend.start(device, threads)
+        backend.start(device, threads, options)
         self._backend = backend
         return {
             "python": sys.version.split()[0],

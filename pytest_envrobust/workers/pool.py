@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pytest_envrobust.backends.base import Backend
+from pytest_envrobust.backends.base import Backend, Option
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.environments.places import HERE, Place
 from pytest_envrobust.workers.host import InlineWorker, ProcessWorker, Worker
@@ -55,9 +55,19 @@ class Pool:
         self._group: Any = None
 
     def worker(
-        self, backend: Backend, device: str, threads: int, limit: float, *, place: Place = HERE, instance: int = 0
+        self,
+        backend: Backend,
+        device: str,
+        threads: int,
+        limit: float,
+        *,
+        place: Place = HERE,
+        options: Mapping[str, Option] | None = None,
+        instance: int = 0,
     ) -> Worker:
         """A worker at a place, in which the engine has been imported and the device reached within ``limit`` seconds.
+
+        ``options`` are the device's where they are not its defaults: in a run they are always the same at a place.
 
         Another ``instance`` is another process beside it: for what is to be timed against itself.
         """
@@ -65,9 +75,11 @@ class Pool:
         worker = self._workers.get(key)
         if worker is None or not worker.alive:
             self._make_room()
-            worker = self._start({**place.variables, **backend.variables(device, threads)}, device, threads, place)
+            asked = {**backend.devices[device].options, **(options or {})}
+            variables = {**place.variables, **backend.variables(device, threads, asked)}
+            worker = self._start(variables, device, threads, place)
             try:
-                message = {"engine": backend.engine, "device": device, "threads": threads}
+                message = {"engine": backend.engine, "device": device, "threads": threads, "options": asked}
                 what = f"import {backend.engine}"
                 answer = worker.ask("start", message, stage=Stage.IMPORT, what=what, limit=limit)
                 worker.clock_steps_ns = answer["clock_steps_ns"]

@@ -139,7 +139,16 @@ class Workshop:
     def worker(self, plan: Plan, threads: int, *, instance: int = 0) -> Worker:
         """The worker that runs the plan's engine on its device; another ``instance`` is another process."""
         limit = self.limit(Stage.IMPORT, plan)
-        return self.pool.worker(plan.backend, plan.device, threads, limit, place=plan.place, instance=instance)
+        options = self.device_options(plan)
+        return self.pool.worker(
+            plan.backend, plan.device, threads, limit, place=plan.place, options=options, instance=instance
+        )
+
+    def device_options(self, plan: Plan) -> dict[str, Option]:
+        """What is set of the plan's device: what the engine has there, as the run or the device's declaration says."""
+        known = plan.backend.devices[plan.device].options
+        asked = {**known, **self.options.get(plan.device, {}), **plan.place.options}
+        return {name: asked[name] for name in known}
 
     def limit(self, stage: Stage, plan: Plan) -> float:
         """Seconds that a stage of the plan's engine may take, where it runs."""
@@ -222,7 +231,7 @@ class Workshop:
             "emulator": list(plan.place.emulator),
             "input": encode_spec(job.input),
             "threads": job.threads,
-            "options": {**plan.compiler.options, **job.options},
+            "options": {**plan.compiler.options, **job.options, **self.device_options(plan)},
             "instruction_set": this_machine().instruction_set,
             **_made_with(plan.executes, type(backend).__module__, plan.place),
         }
@@ -268,7 +277,7 @@ class Workshop:
         """Variables for a process that reads that form: those of the engine whose process can load it."""
         if form not in frameworks():
             return {}
-        return engines()[frameworks()[form].engine].variables("cpu", 1)
+        return engines()[frameworks()[form].engine].variables("cpu", 1, {})
 
 
 def _alone(step: Step) -> AbstractContextManager[None]:

@@ -202,7 +202,7 @@ def test_arrays_belong_to_the_caller(lab: Lab, conf: Conf) -> None:
         message["source"]["payload"] = ""
     layout = lab.catalogue.frameworks[conf.framework].layout
     request = {"engine": conf.engine, "jobs": jobs, "layout": layout}
-    variables = common_variables("cpu", 1) | engines()[conf.engine].variables("cpu", 1)
+    variables = common_variables("cpu", 1) | engines()[conf.engine].variables("cpu", 1, {})
     done = subprocess.run(
         [sys.executable, "-m", "support.direct"],
         input=json.dumps(request),

@@ -80,7 +80,7 @@ def test_a_worker_needs_no_more_there_than_numpy(lab: Lab, bare: str) -> None:
     with lab.pool.temporary({}, Place("bare", python=bare)) as worker:
         assert worker.pid != os.getpid()
         answer = worker.ask("memory", {}, stage=Stage.RUN, what="read its memory", limit=60)
-        message = {"engine": "onnxruntime", "device": "cpu", "threads": 1}
+        message = {"engine": "onnxruntime", "device": "cpu", "threads": 1, "options": {}}
         with pytest.raises(Unavailable, match="onnxruntime is not installed where the worker runs") as caught:
             worker.ask("start", message, stage=Stage.IMPORT, what="import it", limit=60)
     assert answer["peak_bytes"] > 1 << 20

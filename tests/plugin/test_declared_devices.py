@@ -10,6 +10,7 @@ import pytest
 from support import sshd
 from support.interpreters import bare_python, furnished_python
 
+from pytest_envrobust.environments.availability import has_cuda_driver
 from pytest_envrobust.environments.places import emulated_models
 
 HERE, OLD, EMULATED = "onnx/ort-all/cpu", "onnx/ort-all/old", "onnx/ort-all/qemu:Haswell"
@@ -106,6 +107,13 @@ def test_scores_of_a_few_inputs_are_held_against_those_of_the_same(project, pyth
         ("old = 3", "device 'old' ([[]tool.envrobust.devices] in pyproject.toml): it is a table, whose keys are *"),
         ("old = { pyton = 'x' }", "'pyton' of device 'old' (*): it is a table, *(did you mean 'python'?)"),
         ("old = { }", "device 'old' (*): it needs one of *, and has none"),
+        ("old = { options = 3 }", "options=3 of device 'old' (*): it is a table of settings"),
+        (
+            "fast = { device = 'cuda:0', options = { tf3 = true } }",
+            "option 'tf3' of device 'fast': those of cuda:0 are *",
+        ),
+        ("fast = { options = { tf32 = true } }", "option 'tf32' of device 'fast': cpu has none"),
+        ("fast = { device = 'cuda:0', options = { tf32 = 'x' } }", "tf32=x of device 'fast': it is 1 or 0"),
     ],
 )
 def test_a_malformed_table_ends_the_run_before_it_begins(project, labels_test, table, message) -> None:
@@ -114,6 +122,27 @@ def test_a_malformed_table_ends_the_run_before_it_begins(project, labels_test, t
     result = project.collect()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{message}"])
+
+
+def test_a_gpu_with_other_settings_is_a_device_too(project, labels_test) -> None:
+    project.declare_colors()
+    project.write(
+        "pyproject.toml",
+        "[tool.envrobust.devices]\nfast = { device = 'cuda:0', options = { tf32 = true, autotune = true } }\n",
+    )
+    fast, tvm = "onnx/ort-all/fast", "onnx/tvm-o3/fast"
+    result = project.run(f"--envrobust-env={HERE},onnx/ort-all/fas[t],onnx/tvm-o3/fas[t]")
+    cells = {cell["environment"]: cell for cell in project.record()["cells"]}
+    assert cells[tvm]["reason"] == "tvm has no option autotune of cuda:0"
+    assert project.record()["run"]["devices"]["fast"] == {
+        "device": "cuda:0",
+        "options": {"tf32": True, "autotune": True},
+    }
+    if not has_cuda_driver():
+        result.assert_outcomes(passed=1, skipped=2)
+        assert cells[fast]["reason"].startswith("there is no NVIDIA GPU here")
+    line = "--envrobust-device=quick=device=cuda:0//options=tf32=1,autotune=0"
+    assert "onnx/ort-all/quick" in "\n".join(project.collect(line, "--envrobust-env=*/quick").outlines)
 
 
 def test_a_hook_that_returns_something_else(project, labels_test) -> None:

@@ -58,6 +58,8 @@ def test_a_time_limit_kills_the_worker_and_spares_the_others(project, labels_tes
         ("--envrobust-set=tvm-tuned.trial=2", "--envrobust-set tvm-tuned.trial=2: options are *tvm-tuned.trials*"),
         ("--envrobust-set=tvm-tuned.trials", "--envrobust-set tvm-tuned.trials: options are *, set by NAME=VALUE"),
         ("--envrobust-set=tvm-tuned.trials=many", "--envrobust-set tvm-tuned.trials=many: *is a number"),
+        ("--envrobust-set=inductor.fullgraph=2", "--envrobust-set inductor.fullgraph=2: it is 1 or 0"),
+        ("--envrobust-set=cuda:0.tf3=1", "--envrobust-set cuda:0.tf3=1: options are *cuda:0.tf32, cuda:0.autotune*"),
     ],
 )
 def test_malformed_options_are_usage_errors(project, labels_test, argument, message) -> None:

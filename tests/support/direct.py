@@ -16,7 +16,7 @@ from support import nets
 def main() -> None:
     request = json.loads(sys.stdin.read())
     backend = engines()[request["engine"]]
-    backend.start("cpu", 1)
+    backend.start("cpu", 1, {})
     found = {}
     for name, message in request["jobs"].items():
         message["source"]["payload"] = b""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,11 @@ class Plain(base.Backend):
     devices: Any = {  # noqa: RUF012
         "cpu": base.Device(),
         "cpu+avx2": base.Device({"LIMIT": "AVX2"}, absent={"faster": "it needs AVX-512"}),
-        "cuda:0": base.Device(),
+        "cuda:0": base.Device(options={"tf32": False}),
     }
     no_ceiling = "it has none"
 
-    def start(self, device: str, threads: int) -> None:
+    def start(self, device: str, threads: int, options: Mapping[str, base.Option]) -> None:
         raise NotImplementedError
 
     def open(self, job: base.Job) -> base.Session:
@@ -199,6 +199,20 @@ def test_a_compiler_that_cannot_honor_a_device() -> None:
     assert made.plan(Environment.parse("onnx/fast/cpu+avx2"), ["onnx"]).absent is None
 
 
+def test_settings_of_a_device_that_an_engine_has_not_make_it_unavailable() -> None:
+    """Never does it run with others."""
+    known = Place("known", device="cuda:0", options={"tf32": True})
+    strange = Place("strange", device="cuda:0", options={"tf32": True, "other": 1})
+    found = catalogue(places=[known, strange])
+    assert found.device_options("cuda:0") == {"tf32": False}
+    assert found.device_options("cpu") == {}
+    absent = found.plan(Environment.parse("onnx/fast/strange"), ["onnx"]).absent
+    assert absent is not None
+    assert absent.headline == "plain has no option other of cuda:0"
+    absent = found.plan(Environment.parse("onnx/fast/known"), ["onnx"]).absent
+    assert (absent is None) == has_cuda_driver()
+
+
 def test_cuda_needs_a_driver() -> None:
     absent = catalogue().plan(Environment.parse("onnx/fast/cuda:0"), ["onnx"]).absent
     assert (absent is None) == has_cuda_driver()
@@ -317,4 +331,4 @@ def test_an_engine_that_does_not_build_says_so() -> None:
     spec: Any = None
     with pytest.raises(AssertionError, match="plain has no compiler that builds"):
         Plain().build(base.Job(SourceRef("onnx", "file"), "fast", "cpu", spec), Path("x"))
-    assert Plain().variables("cpu+avx2", 1) == {"LIMIT": "AVX2"}
+    assert Plain().variables("cpu+avx2", 1, {}) == {"LIMIT": "AVX2"}
