@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.reports.ledger_file import read_ledger, update_ledger
+from pytest_envrobust.reports.shards import covered_by, whole_of
 from pytest_envrobust.reports.words import counted
 from pytest_envrobust.verdicts.ledger import Compared, KnownFlip, Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_envrobust.core.shard import CellName
     from pytest_envrobust.planning.catalogue import Catalogue
     from pytest_envrobust.reports.record import Record
 
@@ -38,9 +40,17 @@ def ledger_of_run(path: Path, *, is_named: bool, catalogue: Catalogue) -> Ledger
 
 
 def ledger_faults(ledger: Ledger, record: Record, today: date) -> list[str]:
-    """One line for each entry that fails the run: past its date, or matching no flip."""
+    """One line for each entry that fails the run: past its date, or matching no flip.
+
+    What matches none here is not judged where a cell that it speaks of is in another shard.
+    """
     expired = ledger.expired(today)
-    stale = [entry for entry in ledger.stale(_compared(record)) if entry not in expired]
+    elsewhere = _in_other_shards(record)
+    stale = [
+        entry
+        for entry in ledger.stale(_compared(record))
+        if entry not in expired and not any(entry.covers(*cell) for cell in elsewhere)
+    ]
     return [
         *(f"the known flip {entry} has expired on {entry.expires}: {entry.reason}" for entry in expired),
         *(f"the known flip {entry} is none: the labels agree, or it is no input of the model" for entry in stale),
@@ -61,6 +71,14 @@ def write_flips(path: Path, ledger: Ledger, record: Record, today: date) -> str:
     done += [f"{counted(len(gone), 'entry', 'entries')} removed"] if gone else []
     advice = f", each with the reason {UNEXPLAINED!r}: say why" if new else ""
     return f"{' and '.join(done)} in {path}{advice}; the next run is held against it"
+
+
+def _in_other_shards(record: Record) -> list[CellName]:
+    told = record["run"].get("shard")
+    if told is None:
+        return []
+    here = covered_by(told)
+    return [cell for cell in whole_of(told) if cell not in here]
 
 
 def _compared(record: Record) -> Iterator[Compared]:

@@ -157,6 +157,12 @@ def _updates_ledger(config: pytest.Config) -> bool:
             cause="the ledger is written by a run that sees its cells one after the other",
             remedy="run it without -n",
         )
+    if asked and config.getoption("envrobust_shard") is not None:
+        raise DeclarationError(
+            "--envrobust-update-flips in a shard",
+            cause="the ledger is written by a run that sees all cells",
+            remedy="run it without --envrobust-shard",
+        )
     return asked
 
 

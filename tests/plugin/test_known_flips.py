@@ -154,3 +154,19 @@ def test_several_processes_share_it_and_may_not_write_it(swapped) -> None:
     result = swapped.run(ORT, "-n", "2", plugins=("xdist",))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["envrobust: the known flip 0 of pair in onnx/ort-all/cpu is none: *"])
+
+
+def test_shards_share_it_and_may_not_write_it(swapped) -> None:
+    swapped.run(TORCH, UPDATE)
+    path = ledger_of(swapped)
+    path.write_text(path.read_text().replace("torch/eager/cpu", "*"))
+    result = swapped.run(TORCH, UPDATE, "--envrobust-shard=1/2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --envrobust-update-flips in a shard: *(run it without --envrobust-shard)"])
+    # in one shard no label flips: whether the entries are stale the other one knows
+    for number in (1, 2):
+        result = swapped.run(TORCH, ORT, f"--envrobust-shard={number}/2")
+        result.assert_outcomes(passed=1, deselected=1)
+        assert result.ret == pytest.ExitCode.OK
+    result = swapped.run(ORT, "--envrobust-shard=1/1")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
