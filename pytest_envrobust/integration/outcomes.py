@@ -27,7 +27,7 @@ _MALFORMED: pytest.StashKey[DeclarationError] = pytest.StashKey()
 _FLAGS = ("--envrobust", "--envrobust-strict", "--envrobust-cache-clear")
 _WRITTEN = ("--envrobust-json", "--envrobust-html", "--envrobust-markdown")
 _NOT_RERUN = ("--envrobust-cache-clear", "--envrobust-shard", *_WRITTEN)
-"""Dealt out by itself, the item would be in another shard."""
+"""What a rerun of one item leaves out; dealt out by itself, it might be in another shard."""
 
 
 def refuse(error: EnvrobustError) -> NoReturn:

@@ -31,6 +31,7 @@ class Cells:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._kinds: dict[str, Kind | None] = {}
 
     def scope(self, nodeid: str) -> str:
         """The cell that a node id is about, model and environment; the id itself where it is about none."""
@@ -39,6 +40,11 @@ class Cells:
 
     def kind(self, nodeid: str) -> Kind | None:
         """What the cell of a node id shares with others; ``None`` for a test of something else."""
+        if nodeid not in self._kinds:
+            self._kinds[nodeid] = self._kind(nodeid)
+        return self._kinds[nodeid]
+
+    def _kind(self, nodeid: str) -> Kind | None:
         found = self._pattern.search(nodeid)
         if found is None:
             return None
@@ -62,7 +68,7 @@ class Cells:
 
 
 def next_unit(
-    waiting: Mapping[str, Kind | None], mine: Iterable[Kind], others: Iterable[Kind], seconds: Mapping[str, float]
+    waiting: Mapping[str, Kind], mine: Iterable[Kind], others: Iterable[Kind], seconds: Mapping[str, float]
 ) -> str:
     """Which of the cells that wait goes to a process that has had cells of the kinds ``mine``.
 
@@ -73,13 +79,13 @@ def next_unit(
     """
     had, taken = set(mine), set(others)
     own = [scope for scope, kind in waiting.items() if kind in had]
-    free = [scope for scope, kind in waiting.items() if kind is None or kind not in taken]
-    left: defaultdict[Kind | str, float] = defaultdict(float)
+    free = [scope for scope, kind in waiting.items() if kind not in taken]
+    left: defaultdict[Kind, float] = defaultdict(float)
     for scope, kind in waiting.items():
-        left[kind or scope] += seconds.get(scope, _UNKNOWN)
+        left[kind] += seconds.get(scope, _UNKNOWN)
 
     def cost(scope: str) -> tuple[float, float]:
-        return left[waiting[scope] or scope], seconds.get(scope, _UNKNOWN)
+        return left[waiting[scope]], seconds.get(scope, _UNKNOWN)
 
     return max(own or free or list(waiting)[::-1], key=cost)
 
@@ -141,14 +147,14 @@ def _scheduler(cells: Cells, seconds: Mapping[str, float], config: pytest.Config
                 super()._reschedule(node)
 
         def _assign_work_unit(self, node: Any) -> None:
-            waiting = {scope: cells.kind(next(iter(unit))) for scope, unit in self.workqueue.items()}
-            had = {
-                each: [kind for unit in assigned.values() if (kind := cells.kind(next(iter(unit))))]
-                for each, assigned in self.assigned_work.items()
-            }
-            others = [kind for each, kinds in had.items() if each is not node for kind in kinds]
-            self.workqueue.move_to_end(next_unit(waiting, had.get(node, ()), others, seconds), last=False)
+            if waiting := _kinds(self.workqueue):  # tests of something else come after all cells, in their order
+                had = {each: _kinds(assigned).values() for each, assigned in self.assigned_work.items()}
+                others = [kind for each, kinds in had.items() if each is not node for kind in kinds]
+                self.workqueue.move_to_end(next_unit(waiting, had.get(node, ()), others, seconds), last=False)
             super()._assign_work_unit(node)
+
+    def _kinds(units: Mapping[str, Mapping[str, bool]]) -> dict[str, Kind]:
+        return {scope: kind for scope, unit in units.items() if (kind := cells.kind(next(iter(unit))))}
 
     return CellScheduling(config, log)
 
