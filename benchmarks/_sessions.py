@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.artifacts.store import Store
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.core.sources import SourceRef, input_spec
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
 from pytest_envrobust.timing.sampling import Sampler
 from pytest_envrobust.workers.pool import Pool
-from pytest_envrobust.workers.sessions import LiveSession, input_spec
+from pytest_envrobust.workers.sessions import LiveSession
 from pytest_envrobust.workers.transport import Handle, Scratch
 from pytest_envrobust.workers.workshop import Workshop
 

@@ -13,7 +13,7 @@ import numpy as np
 from _common import arguments, median, report
 from numpy.typing import NDArray
 
-from pytest_envrobust.reports.analysis import analyse
+from pytest_envrobust.history.analysis import analyse
 
 NOISE = 0.3
 """Beside logits of deviation 1: about every third label flips."""

@@ -28,14 +28,13 @@ from pytest_envrobust import EnvrobustError, ImageFolder, Model, NoRoute
 from pytest_envrobust.artifacts.store import Store
 from pytest_envrobust.conversion.routes import Route
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.core.sources import SourceRef, input_spec
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.environments.interpreters import given_interpreter
 from pytest_envrobust.models import zoo
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
 from pytest_envrobust.workers.pool import Pool
 from pytest_envrobust.workers.protocol import encode_source
-from pytest_envrobust.workers.sessions import input_spec
 from pytest_envrobust.workers.transport import Scratch
 from pytest_envrobust.workers.workshop import Workshop
 

@@ -27,12 +27,12 @@ from _sessions import SIDE, check_packages
 from numpy.typing import NDArray
 
 from pytest_envrobust import ImageFolder, Preprocess
+from pytest_envrobust.checks.labels import judge_labels
 from pytest_envrobust.comparison.adequacy import Adequacy, adequacy, effect_of
 from pytest_envrobust.comparison.labels import compare_labels, top1
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.models.faults import faulty_batches
 from pytest_envrobust.models.inputs import LoadedInputs
-from pytest_envrobust.verdicts.labels import judge_labels
 
 if TYPE_CHECKING:
     import torch

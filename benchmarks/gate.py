@@ -28,6 +28,7 @@ import numpy as np
 from _common import arguments, report
 from _sessions import Bench, bench
 
+from pytest_envrobust.checks.latency import judge_latency
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock, Timing
@@ -35,7 +36,6 @@ from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.measuring import Subject, measure_beside
 from pytest_envrobust.timing.sampling import Effort
-from pytest_envrobust.verdicts.latency import judge_latency
 from pytest_envrobust.verdicts.limits import MAX_LATENCY_RATIO, Limit
 from pytest_envrobust.workers.sessions import LiveSession
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from _common import arguments, median, report
 
-from pytest_envrobust.reports.html import write_html
-from pytest_envrobust.reports.predictions import Predictions
-from pytest_envrobust.reports.record import read_record
+from pytest_envrobust.record.document import read_record
+from pytest_envrobust.record.predictions import Predictions
+from pytest_envrobust.reports.html.page import write_html
 
 TESTS = Path(__file__).parents[1] / "tests"
 MAKE, REPORT = "make-study", "report-once"

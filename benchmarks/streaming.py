@@ -17,12 +17,12 @@ import numpy as np
 from _common import arguments, report
 from numpy.typing import NDArray
 
+from pytest_envrobust.checks.invariants import FINITE, PROBABILITIES, REPETITION, finite, probabilities, same_scores
+from pytest_envrobust.checks.labels import judge_labels
 from pytest_envrobust.comparison.adequacy import adequacy
 from pytest_envrobust.comparison.blocks import largest_difference_of
 from pytest_envrobust.comparison.fidelity import fidelity, score_errors
-from pytest_envrobust.comparison.invariants import FINITE, PROBABILITIES, REPETITION, finite, probabilities, same_scores
 from pytest_envrobust.comparison.labels import compare_labels
-from pytest_envrobust.verdicts.labels import judge_labels
 from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT, LabelLimit
 
 BLOCK = 1000

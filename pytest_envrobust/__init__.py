@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_envrobust import strategies
+    from pytest_envrobust.checks.assertions import EnvironmentMismatch, assert_labels_agree, assert_latency
     from pytest_envrobust.core.environment import Environment
     from pytest_envrobust.core.errors import (
         DeclarationError,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pytest_envrobust.models.preprocess import Preprocess
     from pytest_envrobust.models.recorded import RecordedPredictions
     from pytest_envrobust.strategies.disagreement import Disagreement, find_disagreement
-    from pytest_envrobust.verdicts.assertions import EnvironmentMismatch, assert_labels_agree, assert_latency
     from pytest_envrobust.verdicts.limits import Thresholds
 
 __all__ = [
@@ -57,7 +57,7 @@ _HOMES = {
     "Device": "environments.devices",
     "Disagreement": "strategies.disagreement",
     "Environment": "core.environment",
-    "EnvironmentMismatch": "verdicts.assertions",
+    "EnvironmentMismatch": "checks.assertions",
     "EnvrobustError": "core.errors",
     "ImageFolder": "models.inputs",
     "Model": "models.model",
@@ -68,8 +68,8 @@ _HOMES = {
     "StageFailure": "core.errors",
     "Thresholds": "verdicts.limits",
     "Unavailable": "core.errors",
-    "assert_labels_agree": "verdicts.assertions",
-    "assert_latency": "verdicts.assertions",
+    "assert_labels_agree": "checks.assertions",
+    "assert_latency": "checks.assertions",
     "find_disagreement": "strategies.disagreement",
     "strategies": "strategies",
     "zoo": "models.zoo",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 
 if TYPE_CHECKING:
-    from pytest_envrobust.reports.predictions import Joined, Predictions
-    from pytest_envrobust.reports.record import Record
+    from pytest_envrobust.record.document import Record
+    from pytest_envrobust.record.predictions import Joined, Predictions
     from pytest_envrobust.verdicts.limits import Limit
 
 _LIMITS = {
@@ -90,9 +90,9 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from pytest_envrobust.reports.predictions import Predictions
-    from pytest_envrobust.reports.record import read_record
-    from pytest_envrobust.reports.rejudging import judged_again
+    from pytest_envrobust.history.rejudge import judged_again
+    from pytest_envrobust.record.document import read_record
+    from pytest_envrobust.record.predictions import Predictions
     from pytest_envrobust.reports.terminal import terminal_lines
 
     limits = _limits(options)
@@ -106,11 +106,11 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from pytest_envrobust.reports.changes import Run, changes_between
-    from pytest_envrobust.reports.changes_views import changes_lines, changes_page
-    from pytest_envrobust.reports.files import write_text
-    from pytest_envrobust.reports.predictions import Predictions
-    from pytest_envrobust.reports.record import read_record
+    from pytest_envrobust.core.files import write_text
+    from pytest_envrobust.history.changes import Run, changes_between
+    from pytest_envrobust.record.document import read_record
+    from pytest_envrobust.record.predictions import Predictions
+    from pytest_envrobust.reports.changes import changes_lines, changes_page
 
     runs = [Run(str(path), read_record(path), Predictions.beside(path)) for path in (options.before, options.after)]
     changes = changes_between(*runs)
@@ -122,11 +122,11 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _merge(options: argparse.Namespace) -> int:
-    from pytest_envrobust.reports.changes import Run
-    from pytest_envrobust.reports.merging import is_empty, merged
-    from pytest_envrobust.reports.predictions import Joined, Predictions
-    from pytest_envrobust.reports.record import read_record
-    from pytest_envrobust.reports.shards import missing_shards, shards_named
+    from pytest_envrobust.history.changes import Run
+    from pytest_envrobust.history.merging import is_empty, merged
+    from pytest_envrobust.record.document import read_record
+    from pytest_envrobust.record.predictions import Joined, Predictions
+    from pytest_envrobust.record.shards import missing_shards, shards_named
     from pytest_envrobust.reports.terminal import terminal_lines
     from pytest_envrobust.reports.words import NOTHING_COMPARED
 
@@ -150,7 +150,7 @@ def _merge(options: argparse.Namespace) -> int:
 
 def _tell_failures(record: Record) -> bool:
     """Say which cells failed or are inconclusive, and whether any failed."""
-    from pytest_envrobust.reports.view import model_views
+    from pytest_envrobust.history.view import model_views
 
     rows = [(view.name, row) for view in model_views(record) for row in view.rows]
     for name, row in rows:
@@ -161,7 +161,7 @@ def _tell_failures(record: Record) -> bool:
 
 def _limits(options: argparse.Namespace) -> dict[str, Limit]:
     """The limits that were given. Raises `DeclarationError` for a value that cannot be one."""
-    from pytest_envrobust.reports.rejudging import ORIGIN
+    from pytest_envrobust.history.rejudge import ORIGIN
     from pytest_envrobust.verdicts.limits import parse_limit
 
     given = {name: getattr(options, name) for name in _LIMITS}
@@ -172,7 +172,7 @@ def _written(options: argparse.Namespace, record: Record, predictions: Predictio
     """Write what was asked for, and say where."""
     lines = []
     if options.html is not None:
-        from pytest_envrobust.reports.html import write_html
+        from pytest_envrobust.reports.html.page import write_html
 
         write_html(record, predictions, options.html)
         lines.append(f"report: {options.html}")
@@ -182,7 +182,7 @@ def _written(options: argparse.Namespace, record: Record, predictions: Predictio
         write_markdown(record, options.markdown)
         lines.append(f"summary: {options.markdown}")
     if options.json is not None:
-        from pytest_envrobust.reports.record import write_record
+        from pytest_envrobust.record.document import write_record
 
         write_record(record, options.json)
         predictions.write_beside(options.json)

@@ -1,10 +1,16 @@
-"""A reference to a model's definition, in a form that a worker process can load."""
+"""A reference to a model's definition, in a form that a worker process can load, and what it says of itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from pytest_envrobust.core.errors import StageFailure
+from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -35,3 +41,22 @@ class Inspection:
     digest: str
     input: TensorSpec | None = None
     classes: int | None = None
+
+
+def input_spec(batch: NDArray[Any], inspection: Inspection) -> TensorSpec:
+    """The concrete input for a source: the batch's shape and dtype, as many inputs a call as the source is made for.
+
+    Raises `StageFailure` where the source says that it takes something else.
+    """
+    declared = inspection.input
+    calls = declared.batch if declared is not None else 1
+    spec = TensorSpec((calls, *batch.shape[1:]), str(batch.dtype), declared.name if declared else "input")
+    if declared is not None and not declared.accepts(batch.shape, spec.dtype):
+        raise StageFailure(
+            "feed the model",
+            stage=Stage.LOAD,
+            status=Status.FAILED,
+            cause=f"it takes {declared} and the preprocessing gives {spec}",
+            remedy="declare the preprocessing (size, layout, dtype) that the source takes",
+        )
+    return spec

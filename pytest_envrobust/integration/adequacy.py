@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pytest_envrobust.comparison.adequacy import Adequacy, FaultEffect, adequacy, effect_of
 from pytest_envrobust.comparison.labels import top1
 from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.core.sources import input_spec
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.models.faults import INPUT_FAULTS, faulty_batches, part_of
 from pytest_envrobust.models.preprocess import Layout
-from pytest_envrobust.workers.sessions import input_spec
 
 if TYPE_CHECKING:
     from pytest_envrobust.integration.cell_run import CellRun

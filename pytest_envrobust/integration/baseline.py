@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_envrobust.checks.figures import recorded_times, was_timed
 from pytest_envrobust.environments.availability import versions
 from pytest_envrobust.environments.machine import machine_differences, this_machine, version_differences
 from pytest_envrobust.planning.catalogue import Plan
-from pytest_envrobust.reports.figures import recorded_times, was_timed
-from pytest_envrobust.reports.record import Record, read_record
+from pytest_envrobust.record.document import Record, read_record
 from pytest_envrobust.timing.evidence import LatencyFigures
 from pytest_envrobust.timing.regression import EarlierTime
 

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from numpy.typing import NDArray
 
+from pytest_envrobust.checks.assertions import CALL_ARGUMENT, insist
+from pytest_envrobust.checks.invariants import Invariant
+from pytest_envrobust.checks.labels import has_failed_for_sure, judge_labels
+from pytest_envrobust.checks.latency import judge_latency
+from pytest_envrobust.checks.scores import ScoreEvidence, judge_scores
 from pytest_envrobust.comparison.adequacy import Adequacy
 from pytest_envrobust.comparison.fidelity import score_errors
-from pytest_envrobust.comparison.invariants import Invariant
 from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
 from pytest_envrobust.comparison.tally import Ties
 from pytest_envrobust.core.axes import Axes, Point
@@ -29,9 +33,6 @@ from pytest_envrobust.strategies.perturbation import PerturbedImage
 from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
 from pytest_envrobust.timing.regression import EarlierTime
 from pytest_envrobust.timing.sampling import Effort
-from pytest_envrobust.verdicts.assertions import CALL_ARGUMENT, insist
-from pytest_envrobust.verdicts.labels import has_failed_for_sure, judge_labels
-from pytest_envrobust.verdicts.latency import judge_latency
 from pytest_envrobust.verdicts.limits import (
     BOUND,
     MAX_ABS_ERROR,
@@ -52,7 +53,6 @@ from pytest_envrobust.verdicts.limits import (
     label_limit,
     resolve,
 )
-from pytest_envrobust.verdicts.scores import ScoreEvidence, judge_scores
 from pytest_envrobust.verdicts.verdict import Verdict, closing_lines
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.adequacy import Adequacy
 from pytest_envrobust.comparison.blocks import largest_difference_of
-from pytest_envrobust.comparison.digest import output_digest
 from pytest_envrobust.core.axes import Point
+from pytest_envrobust.core.digests import output_digest
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import EnvrobustError, StageFailure, Unavailable
+from pytest_envrobust.core.sources import input_spec
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.core.timing import Timing
@@ -28,7 +29,7 @@ from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.planning.catalogue import Plan
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.sampling import Effort
-from pytest_envrobust.workers.sessions import LiveSession, Predictions, input_spec
+from pytest_envrobust.workers.sessions import LiveSession, Predictions
 from pytest_envrobust.workers.transport import Handle
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from pytest_envrobust.integration.invariants import CHECKS as INVARIANT_CHECKS
 from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
 from pytest_envrobust.integration.settings import LABELS, LATENCY, SCORES
 from pytest_envrobust.models import zoo
-from pytest_envrobust.models.detection import framework_of
+from pytest_envrobust.models.guessing import framework_of
 from pytest_envrobust.models.inputs import Arrays, Inputs, inputs_at
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.preprocess import NAMED

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.models.inputs import LoadedInputs
-from pytest_envrobust.reports.predictions import Predictions
-from pytest_envrobust.reports.record import Record, read_record
+from pytest_envrobust.record.document import Record, read_record
+from pytest_envrobust.record.predictions import Predictions
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_envrobust.checks.figures import label_limit_figures, labels_figures, scores_figures, verdict_figures
 from pytest_envrobust.comparison.labels import LabelComparison
 from pytest_envrobust.core.errors import EnvrobustError, NoRoute, StageFailure, Unavailable
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.integration.cases import Case, Fault
 from pytest_envrobust.integration.cell import Cell
-from pytest_envrobust.reports.figures import label_limit_figures, labels_figures, scores_figures, verdict_figures
 from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.ratios import smallest_visible

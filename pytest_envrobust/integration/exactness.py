@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from pytest_envrobust.checks.scores import ScoreEvidence
 from pytest_envrobust.comparison.fidelity import fidelity
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.integration.cases import Case
 from pytest_envrobust.integration.cell_run import CellRun
-from pytest_envrobust.verdicts.scores import ScoreEvidence
 
 if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory

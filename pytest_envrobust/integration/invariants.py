@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pytest_envrobust.comparison import invariants
-from pytest_envrobust.comparison.invariants import Invariant
+from pytest_envrobust.checks import invariants
+from pytest_envrobust.checks.invariants import Invariant
 from pytest_envrobust.core.errors import Unavailable
 from pytest_envrobust.integration.cell_run import CellRun
 from pytest_envrobust.integration.runner import Runner, plainly

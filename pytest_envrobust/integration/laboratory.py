@@ -17,6 +17,7 @@ from pytest_envrobust.artifacts.store import Store
 from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.core.wording import counted
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.integration.baseline import Baseline
 from pytest_envrobust.integration.cases import Case, Choice, LeftOut, reference_of
@@ -26,8 +27,7 @@ from pytest_envrobust.integration.model_run import ModelRun
 from pytest_envrobust.integration.settings import NATIVE
 from pytest_envrobust.integration.timing_settings import xdist_workers
 from pytest_envrobust.models.model import Model
-from pytest_envrobust.reports.predictions import Kept
-from pytest_envrobust.reports.words import counted
+from pytest_envrobust.record.predictions import Kept
 from pytest_envrobust.timing.evidence import TAILS
 from pytest_envrobust.timing.intervals import calls_for_quantile
 from pytest_envrobust.timing.sampling import Effort

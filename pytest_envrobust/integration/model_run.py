@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.digest import output_digest
+from pytest_envrobust.core.digests import output_digest
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.integration.earlier import EarlierReference

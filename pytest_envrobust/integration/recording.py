@@ -13,16 +13,16 @@ import pytest_envrobust
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.environments.availability import versions
 from pytest_envrobust.environments.machine import this_machine
-from pytest_envrobust.integration.known_flips import ledger_faults, write_flips
+from pytest_envrobust.history.known_flips import ledger_faults, write_flips
+from pytest_envrobust.history.merging import analysed, joined_models
 from pytest_envrobust.integration.laboratory import KEPT
-from pytest_envrobust.reports.merging import analysed, joined_models
-from pytest_envrobust.reports.record import new_record, write_record
+from pytest_envrobust.record.document import new_record, write_record
 from pytest_envrobust.reports.terminal import terminal_lines
 from pytest_envrobust.reports.words import NOTHING_COMPARED
 
 if TYPE_CHECKING:
     from pytest_envrobust.integration.laboratory import Laboratory
-    from pytest_envrobust.reports.record import Record
+    from pytest_envrobust.record.document import Record
 
 NOTHING_HERE = "nothing was compared in this shard; `envrobust merge` fails where nothing was in any"
 MODELS = "envrobust_models"
@@ -137,7 +137,7 @@ class Recorder:
             write_record(record, settings.json)
             self._laboratory.kept.gather(settings.json)
         if settings.html is not None:
-            from pytest_envrobust.reports.html import write_html
+            from pytest_envrobust.reports.html.page import write_html
 
             write_html(record, self._laboratory.kept, settings.html)
         if settings.markdown is not None:

@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from numpy.typing import NDArray
 
+from pytest_envrobust.checks.assertions import EnvironmentMismatch
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.core.timing import Timing
@@ -15,7 +16,6 @@ from pytest_envrobust.integration.cell_run import CellRun
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.strategies.perturbation import PerturbedImage
-from pytest_envrobust.verdicts.assertions import EnvironmentMismatch
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

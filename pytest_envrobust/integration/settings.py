@@ -11,19 +11,19 @@ import pytest
 
 from pytest_envrobust.artifacts.store import default_root
 from pytest_envrobust.backends.base import Option
-from pytest_envrobust.comparison.invariants import INVARIANTS
+from pytest_envrobust.checks.invariants import INVARIANTS
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.core.shard import Shard
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
 from pytest_envrobust.environments.selection import check_patterns
+from pytest_envrobust.history.known_flips import ledger_of_run
 from pytest_envrobust.integration.device_settings import read_places
-from pytest_envrobust.integration.known_flips import ledger_of_run
 from pytest_envrobust.integration.option_values import base_of, either, number, option_value
 from pytest_envrobust.integration.timing_settings import TimingSettings, read_timing_settings, xdist_workers
 from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
-from pytest_envrobust.reports.ledger_file import LEDGER
+from pytest_envrobust.record.ledger_file import LEDGER
 from pytest_envrobust.verdicts.ledger import Ledger
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Limit, parse_limit
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_envrobust.integration.outcomes import case_of
-from pytest_envrobust.reports.shards import shard_notice
+from pytest_envrobust.record.shards import shard_notice
 
 if TYPE_CHECKING:
     from pytest_envrobust.core.shard import CellName, Shard

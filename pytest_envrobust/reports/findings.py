@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pytest_envrobust.reports.view import Row
+from pytest_envrobust.history.view import Row
 from pytest_envrobust.reports.words import kinds, score
 
 SCORE_HEAD = ("abs error", "relative", "fidelity")

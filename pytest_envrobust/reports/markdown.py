@@ -8,7 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_envrobust.reports.files import write_text
+from pytest_envrobust.core.files import write_text
+from pytest_envrobust.core.wording import counted
+from pytest_envrobust.history.view import (
+    GRAVITY,
+    SENSITIVITY_HEAD,
+    ModelView,
+    Row,
+    headline,
+    model_views,
+    run_notices,
+    sensitivity_texts,
+)
 from pytest_envrobust.reports.findings import agreement_text, bound_text, flips_text, known_flip_lines
 from pytest_envrobust.reports.times import (
     Timed,
@@ -20,17 +31,6 @@ from pytest_envrobust.reports.times import (
     throughput_of,
     unavailable_points,
 )
-from pytest_envrobust.reports.view import (
-    GRAVITY,
-    SENSITIVITY_HEAD,
-    ModelView,
-    Row,
-    headline,
-    model_views,
-    run_notices,
-    sensitivity_texts,
-)
-from pytest_envrobust.reports.words import counted
 
 _SIGNS = {"failed": "❌", "inconclusive": "⚠️", "limited": "➖", "passed": "✅", "skipped": "⏭️"}
 """How a cell ended, in the order of the tables, with a sign beside the word."""

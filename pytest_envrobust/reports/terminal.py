@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pytest_envrobust.history.view import (
+    SENSITIVITY_HEAD,
+    ModelView,
+    Row,
+    headline,
+    model_views,
+    run_notices,
+    sensitivity_texts,
+)
 from pytest_envrobust.reports.findings import (
     SCORE_HEAD,
     agreement_text,
@@ -23,15 +32,6 @@ from pytest_envrobust.reports.times import (
     ratio_text,
     throughput_of,
     unavailable_points,
-)
-from pytest_envrobust.reports.view import (
-    SENSITIVITY_HEAD,
-    ModelView,
-    Row,
-    headline,
-    model_views,
-    run_notices,
-    sensitivity_texts,
 )
 
 _HEAD = (

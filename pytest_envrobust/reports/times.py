@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_envrobust.checks.figures import clock_of, was_timed
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.timing import Clock
-from pytest_envrobust.reports.figures import clock_of, was_timed
-from pytest_envrobust.reports.view import ModelView, Row
-from pytest_envrobust.reports.words import clock_name, counted, significant
+from pytest_envrobust.core.wording import clock_name, counted
+from pytest_envrobust.history.view import ModelView, Row
+from pytest_envrobust.reports.words import significant
 from pytest_envrobust.timing.control import MARGIN, ControlCheck
 from pytest_envrobust.timing.intervals import Estimate
 

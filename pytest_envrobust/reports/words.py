@@ -8,31 +8,12 @@ from collections.abc import Mapping, Sequence
 SIGNS = {"passed": "✓", "inconclusive": "?", "limited": "○", "unavailable": "–", "no-route": "–"}
 """A sign for each status that is no failure."""
 FAILURE = "✕"
-NO_LABEL = "no label (NaN)"
 NOTHING_COMPARED = "nothing was compared: no environment's labels or time were held against a reference"
 
 
 def sign(status: str) -> str:
     """The status's sign, so that color is never the only carrier."""
     return SIGNS.get(status, FAILURE)
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """``1 cell``, ``2 cells``."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
-def percent(share: float) -> str:
-    """A share as percent, to one place; what is not all is never written as 100, what is something never as 0."""
-    if share in (0.0, 1.0):
-        return f"{share:.0%}".replace("%", " %")
-    places = next((places for places in range(1, 6) if 0 < round(100 * share, places) < 100), 6)
-    return f"{100 * share:.{places}f} %"
-
-
-def clock_name(clock: str) -> str:
-    """``CPU`` for ``cpu``; other clocks are called as they are."""
-    return "CPU" if clock == "cpu" else clock
 
 
 def milliseconds(value: float) -> str:
@@ -82,18 +63,6 @@ def compact(value: float) -> str:
         return f"{mantissa}e{int(exponent)}"
     places = max(0, 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{min(places, 2)}f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.{places}f}"
-
-
-def label(number: int, class_names: Sequence[str]) -> str:
-    """A class by name and index; -1 is none."""
-    if number < 0:
-        return NO_LABEL
-    return f"{class_names[number]} ({number})" if number < len(class_names) else f"class {number}"
-
-
-def listed(parts: Sequence[str], word: str = "and") -> str:
-    """``a, b and c``."""
-    return f"{', '.join(parts[:-1])} {word} {parts[-1]}" if len(parts) > 1 else "".join(parts)
 
 
 def kinds(flips: Mapping[str, int]) -> str:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from pytest_envrobust.comparison.labels import UNDEFINED, margins, top1
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.files import written_whole
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
-from pytest_envrobust.reports.files import written_whole
 from pytest_envrobust.strategies.installed import check_hypothesis
 from pytest_envrobust.strategies.perturbation import Perturbation, PerturbedImage
 

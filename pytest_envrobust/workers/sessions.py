@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.artifacts.store import Artifact
 from pytest_envrobust.backends.base import Job
 from pytest_envrobust.core.errors import EnvrobustError, StageFailure
-from pytest_envrobust.core.sources import Inspection
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.core.timing import Timing
@@ -176,22 +174,3 @@ class LiveSession:
         answer = self._worker.ask("memory", {}, stage=Stage.RUN, what="read the worker's memory", limit=limit)
         peak: int | None = answer.get("peak_bytes")
         return peak
-
-
-def input_spec(batch: NDArray[Any], inspection: Inspection) -> TensorSpec:
-    """The concrete input for a source: the batch's shape and dtype, as many inputs a call as the source is made for.
-
-    Raises `StageFailure` where the source says that it takes something else.
-    """
-    declared = inspection.input
-    calls = declared.batch if declared is not None else 1
-    spec = TensorSpec((calls, *batch.shape[1:]), str(np.dtype(batch.dtype)), declared.name if declared else "input")
-    if declared is not None and not declared.accepts(batch.shape, spec.dtype):
-        raise StageFailure(
-            "feed the model",
-            stage=Stage.LOAD,
-            status=Status.FAILED,
-            cause=f"it takes {declared} and the preprocessing gives {spec}",
-            remedy="declare the preprocessing (size, layout, dtype) that the source takes",
-        )
-    return spec

@@ -6,7 +6,7 @@ import pytest
 from support.lab import Lab
 
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.workers.sessions import input_spec
+from pytest_envrobust.core.sources import input_spec
 
 
 @pytest.mark.parametrize("compiler", ["script", "inductor"])

@@ -21,10 +21,9 @@ from support.lab import Lab
 
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import EnvrobustError, Unavailable
-from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.core.sources import SourceRef, input_spec
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
 from pytest_envrobust.strategies import Network, Pool, models
-from pytest_envrobust.workers.sessions import input_spec
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

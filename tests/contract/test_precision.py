@@ -11,8 +11,7 @@ from support.lab import Lab
 
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import StageFailure, Unavailable
-from pytest_envrobust.core.sources import SourceRef
-from pytest_envrobust.workers.sessions import input_spec
+from pytest_envrobust.core.sources import SourceRef, input_spec
 
 FLOAT64 = ["torch/float64/cpu", "keras/float64/cpu", "onnx-to-torch/float64/cpu"]
 

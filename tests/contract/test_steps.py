@@ -10,11 +10,10 @@ from support.lab import Lab
 
 from pytest_envrobust.conversion.steps import steps
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.core.sources import SourceRef, input_spec
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.workers.protocol import encode_source, encode_spec
-from pytest_envrobust.workers.sessions import input_spec
 
 # An environment that executes what a step writes, for each form.
 EXECUTED_BY = {

@@ -15,9 +15,9 @@ from support.lab import Lab
 
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import StageFailure
-from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.core.sources import SourceRef, input_spec
 from pytest_envrobust.core.status import Stage, Status
-from pytest_envrobust.workers.sessions import LiveSession, input_spec
+from pytest_envrobust.workers.sessions import LiveSession
 
 EAGER = Environment.parse("torch/eager/cpu")
 

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from pytest_envrobust.comparison.digest import output_digest
+from pytest_envrobust.core.digests import output_digest
 
 ENVIRONMENTS = "--envrobust-env=onnx/ort-off/cpu,onnx/ort-basic/cpu,onnx/ort-all/cpu,keras/eager/cpu"
 COMMAND = "import sys; from pytest_envrobust.cli import main; sys.exit(main())"

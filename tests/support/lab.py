@@ -15,11 +15,11 @@ from pytest_envrobust.artifacts.store import Store
 from pytest_envrobust.backends.base import Job, Option
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import Unavailable
-from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.core.sources import SourceRef, input_spec
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.workers.pool import Pool
-from pytest_envrobust.workers.sessions import LiveSession, Predictions, input_spec
+from pytest_envrobust.workers.sessions import LiveSession, Predictions
 from pytest_envrobust.workers.transport import Handle, Scratch
 from pytest_envrobust.workers.workshop import Workshop
 from support import nets

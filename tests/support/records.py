@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.digest import output_digest
 from pytest_envrobust.comparison.labels import compare_labels, margins
+from pytest_envrobust.core.digests import output_digest
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.reports.analysis import analyse
-from pytest_envrobust.reports.predictions import Kept, encode_thumbnail
-from pytest_envrobust.reports.record import Record, new_record, write_record
+from pytest_envrobust.history.analysis import analyse
+from pytest_envrobust.record.document import Record, new_record, write_record
+from pytest_envrobust.record.predictions import Kept, encode_thumbnail
 
 Array = NDArray[Any]
 

@@ -16,8 +16,8 @@ from support.records import synthetic
 
 from pytest_envrobust.cli import main
 from pytest_envrobust.core.shard import Shard
-from pytest_envrobust.reports.predictions import Predictions
-from pytest_envrobust.reports.record import SCHEMA_VERSION, read_record
+from pytest_envrobust.record.document import SCHEMA_VERSION, read_record
+from pytest_envrobust.record.predictions import Predictions
 from pytest_envrobust.reports.terminal import terminal_lines
 from pytest_envrobust.verdicts.limits import LATENCY_LIMITS
 

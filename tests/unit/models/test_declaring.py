@@ -13,8 +13,7 @@ import pytest
 
 from pytest_envrobust import Arrays, DeclarationError, ImageFolder, Model, Preprocess, Source
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.models.detection import framework_of
-from pytest_envrobust.models.guessing import guessed_preprocess
+from pytest_envrobust.models.guessing import framework_of, guessed_preprocess
 
 INPUTS = Arrays(np.zeros((1, 3)))
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from support.records import synthetic
 
+from pytest_envrobust.record.document import new_record
 from pytest_envrobust.reports.markdown import escaped, markdown_lines
-from pytest_envrobust.reports.record import new_record
 
 REFERENCE = "torch/eager/cpu"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_envrobust.reports.record import new_record
+from pytest_envrobust.record.document import new_record
 from pytest_envrobust.reports.terminal import terminal_lines
 
 REFERENCE = "torch/eager/cpu"

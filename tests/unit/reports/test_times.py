@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_envrobust.history.view import ModelView, Row
 from pytest_envrobust.reports.times import (
     Condensed,
     Timed,
@@ -18,7 +19,6 @@ from pytest_envrobust.reports.times import (
     timings_of,
     unavailable_points,
 )
-from pytest_envrobust.reports.view import ModelView, Row
 
 
 def latency(**more: Any) -> dict[str, Any]:

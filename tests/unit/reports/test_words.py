@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_envrobust.core import wording
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.reports import words
 
@@ -13,7 +14,7 @@ from pytest_envrobust.reports import words
     [(0.0, "0 %"), (1.0, "100 %"), (0.985, "98.5 %"), (0.9, "90.0 %"), (0.9999, "99.99 %"), (0.00004, "0.004 %")],
 )
 def test_percent_never_rounds_to_all_or_nothing(share: float, expected: str) -> None:
-    assert words.percent(share) == expected
+    assert wording.percent(share) == expected
 
 
 @pytest.mark.parametrize(
@@ -49,23 +50,23 @@ def test_every_failure_has_one_sign_and_no_other_status_has_it() -> None:
 
 
 def test_a_label_has_its_name_and_index() -> None:
-    assert words.label(1, ["cat", "dog"]) == "dog (1)"
-    assert words.label(7, ["cat", "dog"]) == "class 7"
-    assert words.label(-1, ["cat", "dog"]) == words.NO_LABEL
+    assert wording.label(1, ["cat", "dog"]) == "dog (1)"
+    assert wording.label(7, ["cat", "dog"]) == "class 7"
+    assert wording.label(-1, ["cat", "dog"]) == wording.NO_LABEL
 
 
 def test_lists_and_counts_read_as_english() -> None:
-    assert words.listed([]) == ""
-    assert words.listed(["a"]) == "a"
-    assert words.listed(["a", "b", "c"]) == "a, b and c"
-    assert words.counted(1, "cell") == "1 cell"
-    assert words.counted(0, "cell") == "0 cells"
+    assert wording.listed([]) == ""
+    assert wording.listed(["a"]) == "a"
+    assert wording.listed(["a", "b", "c"]) == "a, b and c"
+    assert wording.counted(1, "cell") == "1 cell"
+    assert wording.counted(0, "cell") == "0 cells"
     assert words.kinds({"real": 3, "tie": 1, "undefined": 0}) == "3 real, 1 tie"
     assert words.kinds({"real": 0, "tie": 2}) == "2 ties"
 
 
 def test_clocks_are_called_as_people_write_them() -> None:
-    assert [words.clock_name(clock) for clock in ("cpu", "wall", "device", "")] == ["CPU", "wall", "device", ""]
+    assert [wording.clock_name(clock) for clock in ("cpu", "wall", "device", "")] == ["CPU", "wall", "device", ""]
 
 
 def test_a_span_of_one_value_is_that_value() -> None:

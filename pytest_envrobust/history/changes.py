@@ -1,0 +1,289 @@
+"""Two runs compared: of two machines, two commits, two sets of versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_envrobust.checks.figures import was_timed
+from pytest_envrobust.history.label_changes import LabelChanges, MatchedInputs, changed_labels, matched_inputs
+from pytest_envrobust.history.view import GRAVITY, ModelView, Row, model_views
+from pytest_envrobust.record.predictions import HasPredictions
+
+_GIB = 2**30
+_SHOWN_FEATURES = 12
+_OF_TIME = ("processor", "processor features", "cores", "governor", "threads")
+"""Where machines differ in one of these, their times are not comparable."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A record with its predictions, under the name that the comparison calls it by."""
+
+    name: str
+    record: Mapping[str, Any]
+    predictions: HasPredictions
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A fact that differs between the runs; an empty text where one of them does not have it."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class CellChange:
+    """A cell that both runs have. ``labels`` is ``None`` where it is not known what became of them."""
+
+    environment: str
+    before: Row
+    after: Row
+    labels: LabelChanges | None = None
+
+    @property
+    def status_changed(self) -> bool:
+        """Whether it ended otherwise, or its time was judged otherwise."""
+        return self.statuses[0] != self.statuses[1]
+
+    @property
+    def statuses(self) -> tuple[str, str]:
+        """How it ended, and the verdict on its time where that is another word."""
+        return _status(self.before), _status(self.after)
+
+    @property
+    def is_graver(self) -> bool:
+        """Whether the status is a graver one."""
+        return GRAVITY.index(self.after.status) < GRAVITY.index(self.before.status)
+
+    @property
+    def labels_changed(self) -> bool:
+        """Whether a label is another one; without predictions, whether the counts of flips tell so."""
+        return self.labels.count > 0 if self.labels is not None else self.flips_changed
+
+    @property
+    def flips_changed(self) -> bool:
+        """Whether other numbers of inputs, or of another kind, flipped."""
+        before, after = self.before.labels, self.after.labels
+        return bool(before and after) and before["flips"] != after["flips"]
+
+    @property
+    def bits_changed(self) -> bool:
+        """Whether the scores differ and no label does."""
+        return self.labels is not None and self.labels.bits_differ and not self.labels.count
+
+    @property
+    def labels_unknown(self) -> bool:
+        """Whether both runs had labels that could not be compared."""
+        return self.labels is None and self.before.ran and self.after.ran
+
+    def time_ratio(self, clock: str) -> float | None:
+        """Median after over median before, on a clock.
+
+        Only where both were measured in the same way, with the same batch and threads as far as the runs tell.
+        """
+        before, after = self.before.latency, self.after.latency
+        if was_timed(before) != was_timed(after) or any(_differ(before, after, axis) for axis in ("batch", "threads")):
+            return None
+        medians = [latency.get(f"{clock}_ms", {}).get("median") for latency in (before, after)]
+        return medians[1] / medians[0] if medians[0] and medians[1] else None
+
+
+@dataclass(frozen=True)
+class ModelChanges:
+    """What became of a model: cells in both runs, lost and gained ones, and what else of it differs, in words."""
+
+    name: str
+    cells: tuple[CellChange, ...] = ()
+    lost: tuple[Row, ...] = ()
+    gained: tuple[Row, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What differs between two runs. Cells that were skipped in each run that has them are left out."""
+
+    before: Run
+    after: Run
+    machine: tuple[Difference, ...]
+    versions: tuple[Difference, ...]
+    models: tuple[ModelChanges, ...]
+
+    @property
+    def not_comparable_times(self) -> tuple[str, ...]:
+        """What the machines differ in that makes times incomparable."""
+        return tuple(difference.name for difference in self.machine if difference.name in _OF_TIME)
+
+    @property
+    def labels_unknown(self) -> bool:
+        """Whether there are cells whose labels could not be compared input by input."""
+        return any(cell.labels_unknown for model in self.models for cell in model.cells)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether a cell was lost, got a graver status, or gives other labels."""
+        return any(
+            model.lost or any(cell.is_graver or cell.labels_changed for cell in model.cells) for model in self.models
+        )
+
+
+def changes_between(before: Run, after: Run) -> Changes:
+    """Compare two runs, with labels input by input where both have their predictions."""
+    return Changes(
+        before=before,
+        after=after,
+        machine=tuple(_machine(before.record["run"], after.record["run"])),
+        versions=_differences(before.record["run"].get("versions", {}), after.record["run"].get("versions", {})),
+        models=tuple(_models(before, after)),
+    )
+
+
+def _models(before: Run, after: Run) -> Iterator[ModelChanges]:
+    views = [{view.name: view for view in model_views(run.record)} for run in (before, after)]
+    entries = [{model["name"]: model for model in run.record["models"]} for run in (before, after)]
+    for name in dict.fromkeys([*views[0], *views[1]]):
+        old, new = views[0].get(name), views[1].get(name)
+        if old is None or new is None:
+            rows = tuple(row for view in (old, new) if view is not None for row in view.rows if not row.was_skipped)
+            run = before if new is None else after
+            notes = (f"only {run.name} has this model",)
+            yield ModelChanges(name, lost=rows if new is None else (), gained=rows if old is None else (), notes=notes)
+        else:
+            yield _Pair(before, after, old, new, entries[0].get(name, {}), entries[1].get(name, {})).changes()
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A model in both runs."""
+
+    before: Run
+    after: Run
+    old: ModelView
+    new: ModelView
+    old_entry: Mapping[str, Any]
+    new_entry: Mapping[str, Any]
+
+    def changes(self) -> ModelChanges:
+        inputs = matched_inputs(self.old_entry, self.new_entry)
+        old = {row.environment: row for row in self.old.rows}
+        new = {row.environment: row for row in self.new.rows}
+        both = [(row, new[row.environment]) for row in self.old.rows if row.environment in new]
+        return ModelChanges(
+            name=self.old.name,
+            cells=tuple(
+                CellChange(row.environment, row, other, self._labels(row, other, inputs))
+                for row, other in both
+                if not (row.was_skipped and other.was_skipped)
+            ),
+            lost=_only(self.old.rows, new),
+            gained=_only(self.new.rows, old),
+            notes=tuple(self._notes(inputs)),
+        )
+
+    def _labels(self, old: Row, new: Row, inputs: MatchedInputs) -> LabelChanges | None:
+        if not (old.ran and new.ran):
+            return None
+        names = self.old_entry.get("class_names", ()), self.new_entry.get("class_names", ())
+        if old.output == new.output and inputs.are_the_same and list(names[0]) == list(names[1]):
+            return LabelChanges(compared=len(inputs.rows))
+        scores = self.before.predictions.scores(old.output), self.after.predictions.scores(new.output)
+        if scores[0] is None or scores[1] is None:
+            return None
+        return changed_labels(scores[0], scores[1], inputs, names)
+
+    def _notes(self, inputs: MatchedInputs) -> Iterator[str]:
+        if self.old.reference != self.new.reference:
+            references = " -> ".join(view.reference or "none" for view in (self.old, self.new))
+            yield f"reference: {references}: agreement and ratios are with another one"
+        yield from self._source_notes()
+        if not inputs.rows and (inputs.only_before or inputs.only_after):
+            yield "inputs: none is in both runs: status and time can be compared, labels cannot"
+            return
+        if inputs.only_before or inputs.only_after:
+            yield (
+                f"inputs: {len(inputs.rows)} in both, {inputs.only_before} only in {self.before.name}, "
+                f"{inputs.only_after} only in {self.after.name}: labels are compared for those in both, "
+                "agreement is over different inputs"
+            )
+        if inputs.other_pixels:
+            yield (
+                f"inputs: {inputs.other_pixels} have the same name and other pixels (replaced, or decoded otherwise): "
+                "their labels may change for that alone"
+            )
+
+    def _source_notes(self) -> Iterator[str]:
+        sources = self.old_entry.get("sources", {}), self.new_entry.get("sources", {})
+        for framework in dict.fromkeys([*sources[0], *sources[1]]):
+            if framework not in sources[0] or framework not in sources[1]:
+                run = self.before if framework in sources[0] else self.after
+                yield f"{framework}: only {run.name} has this source"
+                continue
+            old, new = sources[0][framework], sources[1][framework]
+            if _differ(old, new, "digest"):
+                yield (
+                    f"{framework}: weights or structure differ ({old['digest'][:12]} -> {new['digest'][:12]}): labels "
+                    "and times may change for that alone; environments of one run can be compared with each other"
+                )
+            for key in ("weights", "preprocess", "label_offset"):
+                if _differ(old, new, key):
+                    said = {"preprocess": "preprocessing", "label_offset": "label offset"}.get(key, key)
+                    yield (
+                        f"{framework}: {said} {old[key]} -> {new[key]}: labels may change for that alone, "
+                        "time can be compared"
+                    )
+
+
+def _differ(old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> bool:
+    return key in old and key in new and bool(old[key] != new[key])
+
+
+def _only(rows: Iterable[Row], others: Mapping[str, Row]) -> tuple[Row, ...]:
+    return tuple(row for row in rows if row.environment not in others and not row.was_skipped)
+
+
+def _status(row: Row) -> str:
+    verdict = row.latency.get("verdict", row.status)
+    return row.status if verdict in (row.status, "passed") else f"{row.status}, time {verdict}"
+
+
+def _machine(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
+    """What differs of the machines and of how the engines were run."""
+    machines = before.get("machine", {}), after.get("machine", {})
+    facts = [
+        {
+            "architecture": machine.get("architecture"),
+            "processor": machine.get("processor"),
+            "cores": machine.get("cores"),
+            "governor": machine.get("governor") or None,
+            "memory": f"{machine['memory_bytes'] / _GIB:.1f} GiB" if "memory_bytes" in machine else None,
+            "system": machine.get("system"),
+            "python": machine.get("python"),
+            "threads": run.get("threads"),
+            "preprocessing of": run.get("preprocess_from"),
+            "labels compared with": run["reference_run"].get("path") if "reference_run" in run else None,
+        }
+        for machine, run in zip(machines, (before, after))
+    ]
+    yield from _differences(*facts)
+    features = [set(machine.get("features", ())) for machine in machines]
+    if features[0] != features[1]:
+        only = [_shortened(sorted(features[one] - features[1 - one])) for one in (0, 1)]
+        yield Difference("processor features", *only)
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN_FEATURES} more" if len(names) > _SHOWN_FEATURES else ""
+    return ", ".join(names[:_SHOWN_FEATURES]) + more
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
+    texts = [{name: str(value) for name, value in each.items() if value is not None} for each in (before, after)]
+    return tuple(
+        Difference(name, texts[0].get(name, ""), texts[1].get(name, ""))
+        for name in dict.fromkeys([*texts[0], *texts[1]])
+        if texts[0].get(name) != texts[1].get(name)
+    )

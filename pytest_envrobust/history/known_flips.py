@@ -1,0 +1,126 @@
+"""The ledger of known flips in a run: what it excuses, and what is wrong with it at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pytest_envrobust.core.wording import counted
+from pytest_envrobust.environments.selection import check_patterns
+from pytest_envrobust.record.ledger_file import read_ledger, update_ledger
+from pytest_envrobust.record.shards import covered_by, whole_of
+from pytest_envrobust.verdicts.ledger import Compared, KnownFlip, Ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_envrobust.core.shard import CellName
+    from pytest_envrobust.planning.catalogue import Catalogue
+    from pytest_envrobust.record.document import Record
+
+DAYS = 90
+"""For so long a flip counts as known that the plugin wrote into the ledger."""
+UNEXPLAINED = "not explained yet"
+
+Entry = Mapping[str, Any]
+
+
+def ledger_of_run(path: Path, *, is_named: bool, catalogue: Catalogue) -> Ledger:
+    """The run's ledger; empty where there is no file and none was named.
+
+    Raises `DeclarationError` for one that is malformed, or whose entries name environments that there cannot be.
+    """
+    if not is_named and not path.exists():
+        return Ledger()
+    ledger = read_ledger(path)
+    for number, entry in enumerate(ledger.entries, 1):
+        check_patterns([entry.environment], catalogue.everything, f"entry {number} of {path}")
+    return ledger
+
+
+def ledger_faults(ledger: Ledger, record: Record, today: date) -> list[str]:
+    """One line for each entry that fails the run: past its date, or matching no flip.
+
+    What matches none here is not judged where a cell that it speaks of is in another shard.
+    """
+    expired = ledger.expired(today)
+    elsewhere = _in_other_shards(record)
+    stale = [
+        entry
+        for entry in ledger.stale(_compared(record))
+        if entry not in expired and not any(entry.covers(*cell) for cell in elsewhere)
+    ]
+    return [
+        *(f"the known flip {entry} has expired on {entry.expires}: {entry.reason}" for entry in expired),
+        *(f"the known flip {entry} is none: the labels agree, or it is no input of the model" for entry in stale),
+    ]
+
+
+def write_flips(path: Path, ledger: Ledger, record: Record, today: date) -> str:
+    """Bring the ledger up to date with the run; what was done in words, empty where nothing was to do.
+
+    New are the flips of cells whose labels did not pass. Raises `DeclarationError` where it cannot be written.
+    """
+    expired = ledger.expired(today)
+    gone = [*expired, *(entry for entry in ledger.stale(_compared(record)) if entry not in expired)]
+    new = list(_new_flips(record, today))
+    if not update_ledger(path, new, gone):
+        return ""
+    done = [f"{counted(len(new), 'flip')} written"] if new else []
+    done += [f"{counted(len(gone), 'entry', 'entries')} removed"] if gone else []
+    advice = f", each with the reason {UNEXPLAINED!r}: say why" if new else ""
+    return f"{' and '.join(done)} in {path}{advice}; the next run is held against it"
+
+
+def _in_other_shards(record: Record) -> list[CellName]:
+    told = record["run"].get("shard")
+    if told is None:
+        return []
+    here = covered_by(told)
+    return [cell for cell in whole_of(told) if cell not in here]
+
+
+def _compared(record: Record) -> Iterator[Compared]:
+    """The cells whose labels were compared, with the inputs that they were compared on."""
+    for entry, labels, digests in _labelled(record):
+        if entry["environment"] == entry["reference"] and "reference" not in labels:
+            continue  # it cannot flip
+        names = dict(zip(_inputs(record, entry), digests))
+        flipped = {names[flip["input"]] for flip in labels["flipped"] if flip["input"] in names}
+        yield Compared(
+            entry["model"],
+            entry["environment"],
+            compared=frozenset(digests[: labels["n"]]),
+            flipped=frozenset(flipped),
+            every=frozenset(digests),
+        )
+
+
+def _new_flips(record: Record, today: date) -> Iterator[KnownFlip]:
+    """The flips that nothing excuses; NaN is no label that could be known."""
+    seen: set[tuple[str, str, str]] = set()
+    for entry, labels, digests in _labelled(record):
+        if labels.get("verdict") != "failed":
+            continue
+        names = dict(zip(_inputs(record, entry), digests))
+        for flip in labels["flipped"]:
+            digest = names.get(flip["input"], "")
+            twin = (entry["model"], entry["environment"], digest)
+            if not digest or "known" in flip or flip["kind"] == "undefined" or twin in seen:
+                continue
+            seen.add(twin)
+            yield KnownFlip(*twin, reason=UNEXPLAINED, expires=today + timedelta(days=DAYS), name=flip["input"])
+
+
+def _labelled(record: Record) -> Iterator[tuple[Entry, Entry, Sequence[str]]]:
+    """The entries with labels, these, and the digests of the model's inputs."""
+    described = {model["name"]: model for model in record["models"]}
+    for entry in record["cells"]:
+        digests = described.get(entry.get("model"), {}).get("input_digests")
+        if "labels" in entry and digests:
+            yield entry, entry["labels"], digests
+
+
+def _inputs(record: Record, entry: Entry) -> Sequence[str]:
+    return next(model["inputs"] for model in record["models"] if model["name"] == entry["model"])

@@ -1,0 +1,178 @@
+"""What a reader of merged records must know: where their parts differ in what outputs and times depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pytest_envrobust.comparison.labels import top1
+from pytest_envrobust.core.wording import counted, listed
+from pytest_envrobust.environments.machine import MEMORY_SHARE, machine_differences
+from pytest_envrobust.history.changes import Run
+from pytest_envrobust.record.shards import covered_by, whole_of
+
+_SHOWN = 6
+
+
+def shared_machine(machines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The facts that are so of all these machines; memory may differ a little."""
+    first = machines[0]
+    return {name: value for name, value in first.items() if all(_same(name, value, each) for each in machines)}
+
+
+def shared_versions(versions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What has one version wherever it is, by name. A package may be in some parts only."""
+    every = {name: value for each in versions for name, value in each.items()}
+    return {name: value for name, value in every.items() if all(each.get(name, value) == value for each in versions)}
+
+
+def merge_notices(runs: Sequence[Run]) -> Iterator[str]:
+    """One sentence each, those of parts that were merged before among them."""
+    yield from (notice for run in runs for notice in run.record["run"].get("notices", ()))
+    yield from _machines(runs)
+    yield from _versions(runs)
+    yield from _sources(runs)
+    yield from _references(runs)
+    yield from _without_predictions(runs)
+    yield from _without_result(runs)
+
+
+def _same(name: str, value: Any, other: Mapping[str, Any]) -> bool:
+    if name == "memory_bytes":
+        here = other.get(name, 0)
+        return bool(abs(value - here) <= MEMORY_SHARE * max(value, here))
+    return name in other and bool(other[name] == value)
+
+
+def _machines(runs: Sequence[Run]) -> Iterator[str]:
+    first, others = runs[0], dict[tuple[str, ...], list[str]]()
+    for run in runs[1:]:
+        now, then = (each.record["run"].get("machine", {}) for each in (run, first))
+        if machine_differences(now, then):
+            place = next((key for key in others if not machine_differences(now, _machine(runs, others[key][0]))), None)
+            others.setdefault(place or (run.name,), []).append(run.name)
+    for names in others.values():
+        words = (f"in {_named(names)}", f"in {first.name}")
+        then = first.record["run"].get("machine", {})
+        said = ", ".join(machine_differences(_machine(runs, names[0]), then, words))
+        yield (
+            f"Machines differ ({said}): outputs may differ bit for bit for that alone, and absolute times are not "
+            "comparable."
+        )
+
+
+def _machine(runs: Sequence[Run], name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = next(run.record["run"].get("machine", {}) for run in runs if run.name == name)
+    return found
+
+
+def _versions(runs: Sequence[Run]) -> Iterator[str]:
+    places: dict[str, dict[str, list[str]]] = {}
+    for run in runs:
+        told = run.record["run"]
+        for name, version in told.get("versions", {}).items():
+            places.setdefault(name, {}).setdefault(version, []).append(run.name)
+        for name, given in told.get("interpreters", {}).items():
+            version = ", ".join(f"{package} {number}" for package, number in given.get("packages", {}).items())
+            places.setdefault(f"interpreter {name}", {}).setdefault(version, []).append(run.name)
+    said = [
+        f"{name} {listed([f'{version} in {_named(where)}' for version, where in found.items()])}"
+        for name, found in places.items()
+        if len(found) > 1
+    ]
+    if said:
+        yield f"Versions differ ({'; '.join(said)}): outputs may differ bit for bit for that alone."
+
+
+def other_sources(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
+    """By model and framework, the runs in which its source has another digest than in the first that knows it."""
+    first: dict[tuple[str, str], str] = {}
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        for model in run.record["models"]:
+            for framework, source in model.get("sources", {}).items():
+                key = (model["name"], framework)
+                if "digest" in source and first.setdefault(key, source["digest"]) != source["digest"]:
+                    found.setdefault(key, []).append(run)
+    return found
+
+
+def _sources(runs: Sequence[Run]) -> Iterator[str]:
+    """Where sources with other digests passed for one model: they are code, and Python, packages or system differ."""
+    for (model, framework), others in other_sources(runs).items():
+        yield (
+            f"{model}: its {framework} source has another digest in {_names(others)}, where Python, packages or system "
+            "are others: whether its weights and code are the same is not known."
+        )
+
+
+def _references(runs: Sequence[Run]) -> Iterator[str]:
+    """Where a model's reference did not give the same scores in all parts."""
+    places: dict[tuple[str, str], dict[str, list[Run]]] = {}
+    for run in runs:
+        for cell in run.record["cells"]:
+            reference = cell.get("reference", "")
+            own = cell.get("output_digest") if cell.get("environment") == reference else None
+            if digest := cell.get("reference_digest", own):
+                holders = places.setdefault((cell["model"], reference), {}).setdefault(digest, [])
+                if run not in holders:
+                    holders.append(run)
+    for (model, reference), found in places.items():
+        (first, here), *others = found.items()
+        for digest, holders in others:
+            there = [run for run in holders if run not in here]  # a record that was merged before told its own
+            if there:
+                yield (
+                    f"{model}: the reference {reference} gave other scores in {_names(there)} than in {_names(here)}"
+                    f"{_changed(first, here[0], digest, there[0])}: each cell was held against the reference of its "
+                    "own part."
+                )
+
+
+def _changed(first: str, here: Run, digest: str, there: Run) -> str:
+    """How many labels differ between two outputs, as far as they were kept."""
+    one, other = here.predictions.scores(first), there.predictions.scores(digest)
+    if one is None or other is None or one.shape != other.shape:
+        return ""
+    return f", {int(np.count_nonzero(top1(one) != top1(other)))} of {counted(len(one), 'label')} differ"
+
+
+def _without_predictions(runs: Sequence[Run]) -> Iterator[str]:
+    lacking = []
+    for run in runs:
+        digest = next((cell["output_digest"] for cell in run.record["cells"] if "output_digest" in cell), None)
+        if digest is not None and run.predictions.scores(digest) is None:
+            lacking.append(run)
+    if lacking:
+        yield (
+            f"There are no predictions beside {_names(lacking)}: their environments are not in the analysis, and their "
+            "labels cannot be judged again. Keep each .npz beside its .json."
+        )
+
+
+def _without_result(runs: Sequence[Run]) -> Iterator[str]:
+    """Cells of the shards that are there, of which no test came to an end."""
+    told = [run.record["run"]["shard"] for run in runs if "shard" in run.record["run"]]
+    here = {cell for each in told for cell in covered_by(each)}
+    ended = {
+        (cell["model"], cell["environment"]) for run in runs for cell in run.record["cells"] if "reference" in cell
+    }
+    lacking = [
+        f"{model} in {name}" for model, name in whole_of(told[0] if told else {}) if (model, name) in here - ended
+    ]
+    if lacking:
+        said = "cell has" if len(lacking) == 1 else "cells have"
+        yield (
+            f"{len(lacking)} {said} no result, as the tests were skipped by their own code or the run ended before: "
+            f"{_named(lacking)}."
+        )
+
+
+def _names(runs: Sequence[Run]) -> str:
+    return _named([run.name for run in runs])
+
+
+def _named(names: Sequence[str]) -> str:
+    return listed(names) if len(names) <= _SHOWN else f"{', '.join(names[:_SHOWN])} and {len(names) - _SHOWN} more"

@@ -1,0 +1,419 @@
+"""What a cell's times come to, and what the message says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from pytest_envrobust.checks.latency import judge_latency
+from pytest_envrobust.core.axes import Point
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.status import Status
+from pytest_envrobust.core.timing import Clock, Timing
+from pytest_envrobust.timing.evidence import LatencyEvidence, LatencyFigures
+from pytest_envrobust.timing.intervals import Estimate
+from pytest_envrobust.timing.regression import EarlierTime
+from pytest_envrobust.verdicts.limits import LATENCY_LIMITS, Limit
+from pytest_envrobust.verdicts.verdict import Verdict
+
+TIMING = Timing.of([10_000_000 + 100_000 * i for i in range(20)], [8_000_000] * 20)
+EVEN = Estimate(0.99, 1.0, 1.01)
+NOTHING = Estimate(0.0, 1.0, math.inf)
+RATIO, REGRESSION = "max_latency_ratio", "max_latency_regression"
+
+
+def judged(
+    evidence: LatencyEvidence | LatencyFigures,
+    name: str,
+    value: float,
+    environment: str = "torch/tvm-o3/cpu",
+    clock: Clock | None = None,
+    point: Point | None = None,
+    earlier: EarlierTime | None = None,
+    confidence: float = 0.95,
+) -> Verdict:
+    return judge_latency(
+        evidence,
+        Limit(name, value, "conftest.py:12"),
+        model="signs",
+        environment=environment,
+        reference="torch/eager/cpu",
+        route=["onnx_from_torch"],
+        rerun="pytest -k tvm-o3",
+        clock=clock,
+        point=point,
+        earlier=earlier,
+        confidence=confidence,
+    )
+
+
+def on_cpu(ratio: Estimate, control: Estimate | None = None, wall: Estimate | None = None) -> LatencyEvidence:
+    """Evidence that is judged on CPU time."""
+    ratios: dict[Clock, Estimate] = {"cpu": ratio, **({"wall": wall} if wall else {})}  # type: ignore[dict-item]
+    return LatencyEvidence(TIMING, ratios, {"cpu": control} if control else {}, clock="cpu")
+
+
+# milliseconds
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "word"),
+    [
+        (11.5, Status.PASSED, "fast enough"),
+        (11.4, Status.PASSED, "fast enough"),
+        (10.4, Status.FAILED, "too slow"),
+        (11.0, Status.INCONCLUSIVE, "inconclusive"),
+        (10.5, Status.INCONCLUSIVE, "inconclusive"),
+    ],
+)
+def test_milliseconds_are_judged_on_the_medians_interval(limit: float, status: Status, word: str) -> None:
+    verdict = judged(LatencyEvidence(TIMING), "max_latency_ms", limit)  # interval 10.5 to 11.4
+    assert verdict.status is status
+    assert verdict.limit == Limit("max_latency_ms", limit, "conftest.py:12")
+    assert verdict.message.splitlines()[:2] == [
+        f"signs in torch/tvm-o3/cpu: {word}, a call takes 10.9 ms of wall time (median of 20, "
+        f"95 % interval 10.5 to 11.4 ms, limit {limit:g} ms from conftest.py:12)",
+        "  an absolute limit holds for this machine and its load alone",
+    ]
+
+
+@pytest.mark.parametrize("calls", [0, 1, 5])
+def test_too_few_calls_are_inconclusive(calls: int) -> None:
+    timing = Timing.of([1] * calls, [1] * calls)
+    verdict = judged(LatencyEvidence(timing), "max_latency_ms", 100)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert f"{calls} timed call{'' if calls == 1 else 's'}, too few for an interval" in verdict.message
+
+
+def test_milliseconds_do_not_ask_for_a_control() -> None:
+    """They are compared with nothing."""
+    evidence = LatencyEvidence(TIMING, control_fault="it crashed")
+    assert judged(evidence, "max_latency_ms", 11.5).status is Status.PASSED
+
+
+# tails
+
+
+def calls(count: int) -> LatencyEvidence:
+    """That many calls, from 1 ms on in steps of 1 ms."""
+    return LatencyEvidence(Timing.of([call * 1_000_000 for call in range(1, count + 1)], []))
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "word"),
+    [
+        (97, Status.PASSED, "fast enough"),
+        (96, Status.PASSED, "fast enough"),
+        (90, Status.INCONCLUSIVE, "inconclusive"),
+        (84, Status.INCONCLUSIVE, "inconclusive"),
+        (83.9, Status.FAILED, "too slow"),
+    ],
+)
+def test_a_tail_is_judged_on_its_own_interval(limit: float, status: Status, word: str) -> None:
+    verdict = judged(calls(100), "max_latency_p90_ms", limit)
+    assert verdict.status is status
+    assert verdict.message.splitlines()[0] == (
+        f"signs in torch/tvm-o3/cpu: {word}, 90 % of 100 calls take 90.1 ms of wall time or less "
+        f"(p90, 95 % interval 84.0 to 96.0 ms, limit {limit:g} ms from conftest.py:12)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "tail", "enough"), [("max_latency_p90_ms", "p90", 36), ("max_latency_p99_ms", "p99", 368)]
+)
+def test_too_few_calls_for_a_tail_say_how_many_it_takes(name: str, tail: str, enough: int) -> None:
+    verdict = judged(calls(enough - 1), name, 10_000)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert f"{enough - 1} timed calls, and an upper bound of {tail} needs {enough} (limit 10000 ms" in verdict.message
+    assert "--envrobust-time-budget" in verdict.message
+    assert judged(calls(enough), name, 10_000).status is Status.PASSED
+
+
+def test_no_calls_have_no_tail() -> None:
+    verdict = judged(LatencyEvidence(Timing((), ())), "max_latency_p90_ms", 10_000)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "0 timed calls" in verdict.message
+
+
+def test_a_tail_may_be_over_its_limit_before_it_has_an_upper_end() -> None:
+    verdict = judged(calls(100), "max_latency_p99_ms", 50)
+    assert verdict.status is Status.FAILED
+    assert "(p99, 95 % interval 97.0 to inf ms, limit 50 ms" in verdict.message
+
+
+# ratios
+
+
+def test_a_ratio_over_its_limit_says_all_of_it() -> None:
+    evidence = on_cpu(Estimate(1.7888, 1.83, 1.8612), Estimate(0.994, 1.004, 1.012), wall=Estimate(1.6, 1.7, 1.8))
+    verdict = judged(evidence, RATIO, 1.5)
+    assert verdict.status is Status.FAILED
+    lines = verdict.message.splitlines()
+    assert lines[:2] == [
+        "signs in torch/tvm-o3/cpu: too slow, 1.83 times the CPU time of torch/eager/cpu "
+        "(95 % interval 1.79 to 1.86, limit 1.5 from conftest.py:12)",
+        "  the smallest slowdown that this run could have told from none: 1.02 times",
+    ]
+    assert lines[2] == (
+        "  the A/A control (the reference against itself) took 1.004 times its own CPU time "
+        "(95 % interval 0.994 to 1.01), within its margin of 10.5 %"
+    )
+    assert lines[3].startswith("  judged on CPU time")
+    assert lines[3].endswith("cannot see waiting; by wall time 1.70 times (1.60 to 1.80)")
+    assert lines[4:] == ["  route: onnx_from_torch", "  to run this cell alone: pytest -k tvm-o3"]
+
+
+@pytest.mark.parametrize("control", [None, EVEN])
+@pytest.mark.parametrize(
+    ("ratio", "status"),
+    [
+        (Estimate(1.1, 1.2, 1.5), Status.PASSED),
+        (Estimate(1.5, 1.6, 1.7), Status.INCONCLUSIVE),
+        (Estimate(1.4, 1.5, 1.6), Status.INCONCLUSIVE),
+        (Estimate(1.501, 1.6, 1.7), Status.FAILED),
+        (Estimate(0.0, 9.0, math.inf), Status.INCONCLUSIVE),
+        (Estimate(0.0, math.nan, math.inf), Status.INCONCLUSIVE),
+    ],
+)
+def test_a_ratio_is_judged_on_its_interval(ratio: Estimate, status: Status, control: Estimate | None) -> None:
+    verdict = judged(on_cpu(ratio, control), RATIO, 1.5)
+    assert verdict.status is status
+    assert ("no A/A control was run" in verdict.message) is (control is None)
+    unbounded = not ratio.is_bounded
+    assert ("too few pairs of calls, or too coarse a clock" in verdict.message) is unbounded
+    assert ("the smallest slowdown" in verdict.message) is not unbounded
+
+
+def test_no_ratio_is_inconclusive() -> None:
+    verdict = judged(LatencyEvidence(TIMING, {"wall": EVEN}, clock="cpu"), RATIO, 1.5)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "no ratio of its CPU time to that of torch/eager/cpu was taken (limit 1.5 from" in verdict.message
+
+
+PASSING, FAILING = Estimate(1.4, 1.43, 1.45), Estimate(1.55, 1.58, 1.6)
+
+
+@pytest.mark.parametrize("mid", [0.9, 0.96, 1.04, 1.5, math.nan])
+@pytest.mark.parametrize("ratio", [PASSING, FAILING])
+def test_a_control_outside_its_margin_gives_no_verdict(ratio: Estimate, mid: float) -> None:
+    verdict = judged(on_cpu(ratio, Estimate(mid - 0.01, mid, mid + 0.01)), RATIO, 1.5)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.message.startswith("signs in torch/tvm-o3/cpu: inconclusive, 1.")
+    assert f"took {mid:.3f} times its own CPU time" in verdict.message
+    assert "outside its margin of 3 %" in verdict.message
+
+
+def test_a_margin_is_told_in_plain_figures() -> None:
+    """Six times the limit leaves room for a bias of one and a half times."""
+    verdict = judged(on_cpu(Estimate(8.9, 9.0, 9.1), EVEN), RATIO, 1.5)
+    assert "within its margin of 144.9 %" in verdict.message
+
+
+def test_what_is_far_over_its_limit_is_so_beside_a_poor_control() -> None:
+    poor = Estimate(1.05, 1.06, 1.07)
+    assert judged(on_cpu(FAILING, poor), RATIO, 1.5).status is Status.INCONCLUSIVE
+    assert judged(on_cpu(Estimate(4.4, 4.5, 4.6), poor), RATIO, 1.5).status is Status.FAILED
+    assert judged(on_cpu(Estimate(0.4, 0.5, 0.6), poor), RATIO, 1.5).status is Status.PASSED
+
+
+@pytest.mark.parametrize("ratio", [PASSING, FAILING, Estimate(8.9, 9.0, 9.1)])
+def test_a_control_that_could_not_run_gives_no_verdict(ratio: Estimate) -> None:
+    evidence = replace(on_cpu(ratio), control_fault="out of memory")
+    verdict = judged(evidence, RATIO, 1.5)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "  the A/A control could not run: out of memory" in verdict.message.splitlines()
+
+
+def test_each_clock_has_a_control_of_its_own() -> None:
+    """On wall time it is off, on CPU time it is not."""
+    controls: dict[Clock, Estimate] = {"cpu": EVEN, "wall": Estimate(1.2, 1.3, 1.4)}
+    evidence = LatencyEvidence(TIMING, {"cpu": FAILING, "wall": FAILING}, controls, clock="cpu")
+    assert judged(evidence, RATIO, 1.5).status is Status.FAILED
+    assert judged(evidence, RATIO, 1.5, clock="wall").status is Status.INCONCLUSIVE
+
+
+def test_waiting_that_cpu_time_cannot_see_is_told() -> None:
+    verdict = judged(on_cpu(PASSING, EVEN, wall=FAILING), RATIO, 1.5)
+    assert verdict.status is Status.PASSED
+    assert "by wall time 1.58 times (1.55 to 1.60), over the limit: does it wait for something?" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("ratio", "wall"),
+    [(PASSING, PASSING), (PASSING, Estimate(1.4, 1.5, 1.6)), (FAILING, FAILING), (PASSING, NOTHING), (PASSING, None)],
+)
+def test_there_is_no_warning_where_there_is_nothing_to_warn_of(ratio: Estimate, wall: Estimate | None) -> None:
+    verdict = judged(on_cpu(ratio, EVEN, wall=wall), RATIO, 1.5)
+    assert "wait for something" not in verdict.message
+    assert ("by wall time" in verdict.message) is (wall is not None and wall.is_bounded)
+
+
+def test_digits_never_hide_on_which_side_an_end_is() -> None:
+    verdict = judged(on_cpu(Estimate(1.5004, 1.6, 1.7)), RATIO, 1.5)
+    assert "interval 1.5004 to 1.7000," in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("clock", "status", "name", "unseen"),
+    [
+        ("cpu", Status.FAILED, "CPU time of", "cannot see waiting"),
+        ("wall", Status.PASSED, "wall time of", "CPU time cannot see a GPU"),
+        ("device", Status.INCONCLUSIVE, "device time of", "cannot see what the host adds"),
+    ],
+)
+def test_the_message_says_which_clock_and_what_it_cannot_see(
+    clock: Clock, status: Status, name: str, unseen: str
+) -> None:
+    ratios: dict[Clock, Estimate] = {"wall": PASSING, "cpu": FAILING, "device": Estimate(1.4, 1.5, 1.6)}
+    verdict = judged(LatencyEvidence(TIMING, ratios, clock=clock), RATIO, 1.5)
+    assert verdict.status is status
+    assert name in verdict.message
+    assert unseen in verdict.message
+
+
+def test_a_clock_that_was_asked_for_comes_before_the_evidences() -> None:
+    evidence = LatencyEvidence(TIMING, {"wall": PASSING, "cpu": FAILING}, clock="wall")
+    assert judged(evidence, RATIO, 1.5).status is Status.PASSED
+    assert judged(evidence, RATIO, 1.5, clock="cpu").status is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("environment", "status"), [("torch/eager/cpu+avx2", Status.FAILED), ("torch/eager/cuda:0", Status.PASSED)]
+)
+def test_figures_that_do_not_say_which_clock_are_judged_by_the_device(environment: str, status: Status) -> None:
+    figures = LatencyFigures(20, ratios={"wall": PASSING, "cpu": FAILING})
+    assert judged(figures, RATIO, 1.5, environment).status is status
+
+
+# regression
+
+
+NOW = LatencyFigures(
+    50,
+    medians={"cpu": Estimate(29.9, 30.0, 30.1), "wall": Estimate(29.9, 30.0, 30.1)},
+    ratios={"cpu": Estimate(1.495, 1.5, 1.505)},
+    controls={"cpu": EVEN},
+    clock="cpu",
+)
+THEN = LatencyFigures(
+    50,
+    medians={"cpu": Estimate(9.9, 10.0, 10.1)},
+    ratios={"cpu": Estimate(1.195, 1.2, 1.205)},
+    clock="cpu",
+)
+EARLIER = EarlierTime("old.json", THEN, same_reference=True)
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "word"),
+    [
+        (1.3, Status.PASSED, "fast enough"),
+        (1.24, Status.INCONCLUSIVE, "inconclusive"),
+        (1.1, Status.FAILED, "too slow"),
+    ],
+)
+def test_a_regression_by_the_ratios_says_all_of_it(limit: float, status: Status, word: str) -> None:
+    verdict = judged(NOW, REGRESSION, limit, earlier=EARLIER)
+    assert verdict.status is status
+    headline, visible, yardstick, control = verdict.message.splitlines()[:4]
+    assert headline == (
+        f"signs in torch/tvm-o3/cpu: {word}, 1.25 times what it took in old.json "
+        f"(95 % interval 1.21 to 1.29, limit {limit:g} from conftest.py:12)"
+    )
+    assert visible == "  the smallest slowdown that this run could have told from none: 1.03 times"
+    assert "by CPU time, as a ratio to the reference's in both runs" in yardstick
+    assert "the A/A control (the reference against itself) took 1.000 times" in control
+
+
+def test_a_regression_by_the_medians_says_what_it_does_not_know() -> None:
+    verdict = judged(replace(NOW, controls={}), REGRESSION, 1.1, earlier=replace(EARLIER, same_reference=False))
+    assert verdict.status is Status.FAILED
+    assert "3.00 times what it took in old.json" in verdict.message
+    assert "nothing tells a slower cell from a slower machine" in verdict.message
+    assert "A/A control" not in verdict.message
+
+
+def test_without_an_earlier_run_it_says_how_to_name_one() -> None:
+    verdict = judged(NOW, REGRESSION, 1.1)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "no earlier run to compare its time with (limit 1.1 from conftest.py:12)" in verdict.message
+    assert "--envrobust-baseline=RUN.json" in verdict.message
+
+
+def test_an_earlier_run_without_its_time_is_inconclusive() -> None:
+    verdict = judged(NOW, REGRESSION, 1.1, earlier=EarlierTime("old.json", LatencyFigures(0)))
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "old.json has no time of it to compare with" in verdict.message
+
+
+@pytest.mark.parametrize("limit", [1.1, 1.3])
+def test_another_machine_gives_no_verdict(limit: float) -> None:
+    earlier = replace(EARLIER, differences=("4 cores then, 2 now",))
+    verdict = judged(NOW, REGRESSION, limit, earlier=earlier)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "not the same machine as then: 4 cores then, 2 now. Save a new run" in verdict.message
+
+
+@pytest.mark.parametrize(("limit", "status"), [(1.1, Status.INCONCLUSIVE), (4.0, Status.PASSED)])
+def test_an_unchanged_reference_that_is_slower_is_the_machine(limit: float, status: Status) -> None:
+    alone = replace(NOW, ratios={}, controls={})
+    verdict = judged(alone, REGRESSION, limit, earlier=replace(EARLIER, is_reference=True))
+    assert verdict.status is status
+    assert ("it is the machine that is slower" in verdict.message) is (status is Status.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize("limit", [1.1, 1.5])
+@pytest.mark.parametrize("same_reference", [True, False])
+def test_a_regression_beside_a_failed_control_gives_no_verdict(limit: float, same_reference: bool) -> None:
+    earlier = replace(EARLIER, same_reference=same_reference)
+    off = replace(NOW, controls={"cpu": Estimate(4.9, 5.0, 5.1)})
+    verdict = judged(off, REGRESSION, limit, earlier=earlier)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "outside its margin" in verdict.message
+    verdict = judged(replace(NOW, controls={}, control_fault="it crashed"), REGRESSION, limit, earlier=earlier)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "the A/A control could not run: it crashed" in verdict.message
+
+
+def test_a_regression_by_ratios_without_a_control_says_so() -> None:
+    verdict = judged(replace(NOW, controls={}), REGRESSION, 1.1, earlier=EARLIER)
+    assert verdict.status is Status.FAILED
+    assert "no A/A control was run" in verdict.message
+
+
+# any of them
+
+
+def test_a_point_of_the_axes_is_named() -> None:
+    verdict = judged(on_cpu(PASSING), RATIO, 1.5, point=Point(8, 2))
+    assert verdict.message.startswith("signs in torch/tvm-o3/cpu at batch 8, 2 threads: fast enough")
+    assert judged(on_cpu(PASSING), RATIO, 1.5).message.startswith("signs in torch/tvm-o3/cpu: fast enough")
+
+
+@pytest.mark.parametrize(("value", "closes"), [(1.5, False), (1.42, True), (1.3, True)])
+def test_how_to_run_it_again_is_told_unless_it_passed(value: float, closes: bool) -> None:
+    message = judged(on_cpu(PASSING), RATIO, value).message
+    assert ("  to run this cell alone: pytest -k tvm-o3" in message.splitlines()) is closes
+
+
+def test_the_confidence_is_told() -> None:
+    verdict = judged(LatencyEvidence(TIMING), "max_latency_ms", 11.0, confidence=0.9)
+    assert "90 % interval 10.5 to 11.4 ms" in verdict.message
+
+
+@pytest.mark.parametrize("limit", [*LATENCY_LIMITS])
+@pytest.mark.parametrize("value", [1.3, 10.4, 11.0, 100.0])
+@pytest.mark.parametrize("timing", [TIMING, Timing.of([1], [1]), Timing.of([], [])], ids=["20 calls", "1", "0"])
+def test_figures_are_judged_as_what_was_measured_is(timing: Timing, value: float, limit: str) -> None:
+    ratios: dict[Clock, Estimate] = {"wall": EVEN, "cpu": FAILING}
+    evidence = LatencyEvidence(timing, ratios, {"cpu": EVEN}, clock="cpu")
+    figures = LatencyFigures.of(evidence)
+    assert judged(evidence, limit, value, earlier=EARLIER) == judged(figures, limit, value, earlier=EARLIER)
+    assert figures.calls == timing.calls
+
+
+def test_another_limit_is_refused() -> None:
+    with pytest.raises(DeclarationError, match=r"min_label_agreement does not limit time.*max_latency_p99_ms"):
+        judged(LatencyEvidence(TIMING), "min_label_agreement", 0.9)

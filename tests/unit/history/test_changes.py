@@ -1,0 +1,459 @@
+"""Two runs compared."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.records import Synthetic, synthetic
+
+from pytest_envrobust.core.digests import output_digest
+from pytest_envrobust.core.status import Status
+from pytest_envrobust.history.changes import CellChange, Changes, Difference, ModelChanges, Run, changes_between
+from pytest_envrobust.history.label_changes import LabelChange, LabelChanges, changed_labels, matched_inputs
+from pytest_envrobust.history.view import GRAVITY
+from pytest_envrobust.record.document import new_record
+from pytest_envrobust.reports.changes import changes_lines, changes_page
+
+REFERENCE, OTHER = "torch/eager/cpu", "torch/ort-all/cpu"
+SCORES = np.array([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [1.0, 0.9, 0.0], [0.0, 0.0, 5.0]], dtype=np.float32)
+MODEL: dict[str, Any] = {
+    "name": "signs",
+    "inputs": list("abcd"),
+    "input_digests": ["0a", "0b", "0c", "0d"],
+    "class_names": ["stop", "go", "yield"],
+    "sources": {"torch": {"digest": "11" * 32, "preprocess": "size 48", "label_offset": 0}},
+}
+MACHINE = {
+    "processor": "Example 9000",
+    "features": ["avx", "avx2"],
+    "cores": 8,
+    "memory_bytes": 2**35,
+    "python": "3.11.7",
+}
+RUN = {"started": "2026-03-14", "machine": MACHINE, "threads": 1, "versions": {"torch": "2.13.0", "onnx": "1.22.0"}}
+
+
+def flipped(*rows: int) -> NDArray[np.float32]:
+    """The scores with other labels in these rows."""
+    scores = SCORES.copy()
+    scores[list(rows)] = np.roll(scores[list(rows)], 1, axis=1)
+    return scores
+
+
+def cell(environment: str, scores: NDArray[Any] | None = SCORES, status: str = "passed", **more: Any) -> dict[str, Any]:
+    digest = {} if scores is None else {"output_digest": output_digest(scores)}
+    return {"model": "signs", "environment": environment, "reference": REFERENCE, "status": status, **digest, **more}
+
+
+def run_of(
+    *cells: dict[str, Any],
+    called: str = "a.json",
+    arrays: tuple[NDArray[Any], ...] = (),
+    about: Any = RUN,
+    **model: Any,
+) -> Run:
+    whole = Synthetic(
+        new_record(about, [{**MODEL, **model}], list(cells)), {output_digest(each): each for each in arrays}
+    )
+    return Run(called, whole.record, whole)
+
+
+def compared(before: dict[str, Any], after: dict[str, Any], *arrays: NDArray[Any], **model: Any) -> CellChange:
+    """The change of a single cell; the arrays are kept in both runs."""
+    changes = changes_between(run_of(before, arrays=arrays), run_of(after, called="b.json", arrays=arrays, **model))
+    return changes.models[0].cells[0]
+
+
+def both(before: Run, after: Run) -> ModelChanges:
+    (model,) = changes_between(before, after).models
+    return model
+
+
+def test_a_run_does_not_differ_from_itself() -> None:
+    whole = synthetic(models=2, environments=12)
+    run = Run("run.json", whole.record, whole)
+    changes = changes_between(run, run)
+    assert (changes.machine, changes.versions, changes.is_worse, changes.labels_unknown) == ((), (), False, False)
+    for model in changes.models:
+        assert (len(model.cells), model.lost, model.gained, model.notes) == (13, (), (), ())
+        assert not [each for each in model.cells if each.status_changed or each.labels_changed or each.bits_changed]
+    text = "\n".join(changes_lines(changes))
+    assert text.count("13 cells in both runs, no status, label or bit changed") == 2
+
+
+def test_changed_labels_are_named_by_input_and_class() -> None:
+    other = flipped(1, 3)
+    change = compared(cell(OTHER), cell(OTHER, other), SCORES, other)
+    assert change.labels == LabelChanges(
+        compared=4,
+        count=2,
+        first=(LabelChange("b", "go (1)", "yield (2)"), LabelChange("d", "yield (2)", "stop (0)")),
+        bits_differ=True,
+    )
+    assert change.labels_changed
+    assert not change.bits_changed
+
+
+def test_a_change_of_bits_only_is_told_from_one_of_labels() -> None:
+    other = SCORES * np.float32(1.0001)
+    change = compared(cell(OTHER), cell(OTHER, other), SCORES, other)
+    assert (change.bits_changed, change.labels_changed) == (True, False)
+
+
+def test_a_score_that_is_no_number_any_more_is_a_change() -> None:
+    broken = SCORES.copy()
+    broken[2, 0] = np.nan
+    change = compared(cell(OTHER), cell(OTHER, broken), SCORES, broken)
+    assert change.labels is not None
+    assert change.labels.first == (LabelChange("c", "stop (0)", "no label (NaN)"),)
+    assert compared(cell(OTHER, broken), cell(OTHER, broken), broken).labels == LabelChanges(compared=4)
+
+
+def test_ten_inputs_are_named_and_all_are_counted() -> None:
+    random = np.random.default_rng(0)
+    before = random.random((30, 4)).astype(np.float32)
+    names = {"inputs": [f"{number}.png" for number in range(30)]}
+    changes = changed_labels(before, np.roll(before, 1, axis=1), matched_inputs(names, names))
+    assert changes is not None
+    assert (changes.compared, changes.count, len(changes.first)) == (30, 30, 10)
+
+
+def test_inputs_are_found_by_their_pixels_in_any_order_and_under_any_name() -> None:
+    order = [2, 0, 3, 1]
+    moved = SCORES[order]
+    digests = [MODEL["input_digests"][row] for row in order]
+    change = compared(cell(OTHER), cell(OTHER, moved), SCORES, moved, input_digests=digests, inputs=list("wxyz"))
+    assert change.labels == LabelChanges(compared=4)
+
+
+def test_inputs_without_digests_are_found_by_name() -> None:
+    after = {"inputs": ["d", "new", "a"]}
+    found = matched_inputs(MODEL, after)
+    assert (found.rows, found.names) == (((0, 2), (3, 0)), ("a", "d"))
+    assert (found.only_before, found.only_after, found.other_pixels) == (2, 1, 0)
+    assert not found.are_the_same
+
+
+def test_the_same_name_with_other_pixels_is_compared_and_told() -> None:
+    digests = ["0a", "0b", "ff", "0d"]
+    found = matched_inputs(MODEL, {**MODEL, "input_digests": digests})
+    assert (len(found.rows), found.other_pixels, found.are_the_same) == (4, 1, False)
+    model = both(run_of(cell(OTHER)), run_of(cell(OTHER), input_digests=digests))
+    assert model.notes == (
+        "inputs: 1 have the same name and other pixels (replaced, or decoded otherwise): "
+        "their labels may change for that alone",
+    )
+
+
+def test_an_image_that_is_there_twice_is_matched_twice() -> None:
+    model = {"inputs": ["a", "b", "c"], "input_digests": ["0a", "0a", "0c"]}
+    assert matched_inputs(model, model).rows == ((0, 0), (1, 1), (2, 2))
+
+
+def test_labels_are_compared_for_the_inputs_that_both_have() -> None:
+    other = flipped(1, 3)[[1, 2]]
+    after = run_of(cell(OTHER, other), called="b.json", arrays=(other,), inputs=["b", "c"], input_digests=["0b", "0c"])
+    model = both(run_of(cell(OTHER), arrays=(SCORES,)), after)
+    labels = model.cells[0].labels
+    assert labels is not None
+    assert (labels.compared, labels.count, labels.first[0].input) == (2, 1, "b")
+    assert model.notes == (
+        "inputs: 2 in both, 2 only in a.json, 0 only in b.json: labels are compared for those in both, "
+        "agreement is over different inputs",
+    )
+
+
+def test_without_a_common_input_labels_are_not_compared() -> None:
+    after = run_of(cell(OTHER), arrays=(SCORES,), inputs=list("wxyz"), input_digests=["1", "2", "3", "4"])
+    model = both(run_of(cell(OTHER), arrays=(SCORES,)), after)
+    assert model.cells[0].labels_unknown
+    assert model.notes == ("inputs: none is in both runs: status and time can be compared, labels cannot",)
+
+
+def test_classes_of_other_order_are_compared_by_name() -> None:
+    moved = SCORES[:, [2, 0, 1]]
+    change = compared(cell(OTHER), cell(OTHER, moved), SCORES, moved, class_names=["yield", "stop", "go"])
+    assert change.labels is not None
+    assert change.labels.count == 0
+
+
+def test_another_number_of_classes_cannot_be_compared_by_number() -> None:
+    wide = np.pad(SCORES, ((0, 0), (1, 0)))
+    inputs = matched_inputs(MODEL, MODEL)
+    assert changed_labels(SCORES, wide, inputs) is None
+    assert changed_labels(SCORES, SCORES[:2], inputs) is None
+    by_name = changed_labels(SCORES, wide, inputs, (["stop", "go", "yield"], ["background", "stop", "go", "yield"]))
+    assert by_name is not None
+    assert by_name.count == 0
+
+
+def counted(agreement: float, **flips: int) -> dict[str, Any]:
+    return {"n": 4, "agreement": agreement, "flips": {"real": 0, "tie": 0, "undefined": 0, **flips}}
+
+
+def test_without_predictions_the_counts_tell() -> None:
+    other = flipped(1)
+    change = compared(cell(OTHER, labels=counted(1.0)), cell(OTHER, other, labels=counted(0.75, real=1)))
+    assert (change.labels, change.labels_unknown, change.labels_changed) == (None, True, True)
+    same = compared(cell(OTHER, labels=counted(1.0)), cell(OTHER, other, labels=counted(1.0)))
+    assert (same.labels_unknown, same.labels_changed) == (True, False)
+    before, after = run_of(change_cell(1.0)), run_of(change_cell(0.75, other, real=1), called="b.json")
+    text = "\n".join(changes_lines(changes_between(before, after)))
+    assert "labels  torch/ort-all/cpu: not comparable input by input, flips none -> 1 real, agreement 1.000" in text
+    assert "1 whose labels cannot be compared input by input" in text
+
+
+def change_cell(agreement: float, scores: NDArray[Any] = SCORES, **flips: int) -> dict[str, Any]:
+    return cell(OTHER, scores, labels=counted(agreement, **flips))
+
+
+def test_equal_outputs_need_no_predictions() -> None:
+    assert compared(cell(OTHER), cell(OTHER)).labels == LabelChanges(compared=4)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "graver"),
+    [("passed", "failed", True), ("failed", "crashed", True), ("crashed", "failed", False),
+     ("inconclusive", "passed", False), ("passed", "unavailable", True), ("passed", "limited", True)],
+)  # fmt: skip
+def test_a_status_can_get_graver_or_better(before: str, after: str, graver: bool) -> None:
+    change = compared(cell(OTHER, None, before, required=True), cell(OTHER, None, after, required=True))
+    assert (change.status_changed, change.is_graver) == (True, graver)
+
+
+def test_every_status_has_its_gravity() -> None:
+    assert sorted(GRAVITY) == sorted(status.value for status in Status)
+
+
+def test_another_verdict_on_time_is_a_change_of_status() -> None:
+    change = compared(
+        cell(OTHER, status="failed", latency={"verdict": "inconclusive", "from": "pairs"}),
+        cell(OTHER, status="failed", latency={"verdict": "failed", "from": "pairs"}),
+    )
+    assert change.statuses == ("failed, time inconclusive", "failed")
+    assert (change.status_changed, change.is_graver) == (True, False)
+
+
+def test_cells_are_lost_and_gained_but_not_where_they_were_only_skipped() -> None:
+    before = run_of(cell(REFERENCE), cell("torch/script/cpu"), cell("torch/tvm-o0/cpu", None, "unavailable"))
+    after = run_of(cell(REFERENCE), cell("torch/inductor/cpu"), cell("torch/tvm-o1/cpu", None, "no-route"))
+    model = both(before, after)
+    assert [row.environment for row in model.lost] == ["torch/script/cpu"]
+    assert [row.environment for row in model.gained] == ["torch/inductor/cpu"]
+    assert changes_between(before, after).is_worse
+    skipped = run_of(cell(REFERENCE), cell("torch/tvm-o0/cpu", None, "unavailable"))
+    assert len(both(skipped, skipped).cells) == 1
+
+
+def test_a_model_that_one_run_lacks_is_lost_with_its_cells() -> None:
+    faces = {**cell(OTHER), "model": "faces"}
+    before, after = run_of(cell(OTHER), faces), run_of(cell(OTHER), called="b.json")
+    lost = changes_between(before, after).models[1]
+    assert (lost.name, len(lost.lost), lost.notes) == ("faces", 1, ("only a.json has this model",))
+    gained = changes_between(after, before).models[1]
+    assert (len(gained.gained), gained.notes) == (1, ("only a.json has this model",))
+    assert not changes_between(after, before).is_worse
+
+
+def timed(wall: float, cpu: float, how: str = "pairs") -> dict[str, Any]:
+    return {"wall_ms": {"median": wall}, "cpu_ms": {"median": cpu}, "from": how}
+
+
+def test_times_are_ratios_of_medians() -> None:
+    change = compared(cell(OTHER, latency=timed(10.0, 8.0)), cell(OTHER, latency=timed(5.0, 10.0, "alone")))
+    assert (change.time_ratio("wall"), change.time_ratio("cpu")) == (0.5, 1.25)
+
+
+@pytest.mark.parametrize("latency", [timed(5.0, 10.0, "predictions"), {"from": "pairs"}, timed(0.0, 0.0)])
+def test_times_that_were_not_measured_alike_make_no_ratio(latency: dict[str, Any]) -> None:
+    change = compared(cell(OTHER, latency=latency), cell(OTHER, latency=timed(10.0, 8.0)))
+    assert (change.time_ratio("wall"), change.time_ratio("cpu")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ratio"),
+    [
+        ({"batch": 1, "threads": 1}, {"batch": 1, "threads": 1}, 0.5),
+        ({"batch": 1, "threads": 1}, {"batch": 4, "threads": 1}, None),
+        ({"batch": 1, "threads": 1}, {"batch": 1, "threads": 2}, None),
+        ({}, {"batch": 1, "threads": 1}, 0.5),
+    ],
+)
+def test_times_of_other_batches_or_threads_make_no_ratio(
+    before: dict[str, int], after: dict[str, int], ratio: float | None
+) -> None:
+    change = compared(cell(OTHER, latency=timed(2.0, 2.0) | before), cell(OTHER, latency=timed(1.0, 1.0) | after))
+    assert change.time_ratio("wall") == ratio
+
+
+def on(**about: Any) -> Run:
+    machine = {**MACHINE, **about.pop("machine", {})}
+    return run_of(cell(OTHER, latency=timed(1.0, 1.0)), called="b.json", about={**RUN, **about, "machine": machine})
+
+
+@pytest.mark.parametrize(
+    ("after", "difference", "comparable"),
+    [
+        (on(machine={"processor": "Example 9100"}), Difference("processor", "Example 9000", "Example 9100"), False),
+        (on(machine={"features": ["avx", "sve"]}), Difference("processor features", "avx2", "sve"), False),
+        (on(machine={"cores": 4}), Difference("cores", "8", "4"), False),
+        (on(threads=2), Difference("threads", "1", "2"), False),
+        (on(machine={"governor": "powersave"}), Difference("governor", "", "powersave"), False),
+        (on(machine={"python": "3.12.1"}), Difference("python", "3.11.7", "3.12.1"), True),
+        (on(machine={"memory_bytes": 2**34}), Difference("memory", "32.0 GiB", "16.0 GiB"), True),
+        (on(preprocess_from="reference"), Difference("preprocessing of", "", "reference"), True),
+        (on(reference_run={"path": "x.json"}), Difference("labels compared with", "", "x.json"), True),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_differences_of_the_machines_and_whether_times_can_be_compared(
+    after: Run, difference: Difference, comparable: bool
+) -> None:
+    before = run_of(cell(OTHER, latency=timed(1.0, 1.0)))
+    changes = changes_between(before, after)
+    assert changes.machine == (difference,)
+    assert (changes.not_comparable_times == ()) is comparable
+    text = "\n".join(changes_lines(changes))
+    assert ("times are not comparable: the runs differ in " in text) is not comparable
+    assert ("after over before (not comparable)" in text) is not comparable
+
+
+def test_a_machine_that_tells_no_governor_is_like_one_of_a_run_that_did_not_ask() -> None:
+    assert changes_between(on(), on(machine={"governor": ""})).machine == ()
+    (difference,) = changes_between(
+        on(machine={"governor": "performance"}), on(machine={"governor": "schedutil"})
+    ).machine
+    assert difference == Difference("governor", "performance", "schedutil")
+
+
+def test_many_features_are_counted() -> None:
+    changes = changes_between(on(), on(machine={"features": [f"f{number:02}" for number in range(30)]}))
+    assert changes.machine[0].after.endswith("f11 and 18 more")
+
+
+def test_versions_that_changed_came_or_went() -> None:
+    changes = changes_between(on(), on(versions={"torch": "2.14.0", "tvm": "0.27"}))
+    assert changes.versions == (
+        Difference("torch", "2.13.0", "2.14.0"),
+        Difference("onnx", "1.22.0", ""),
+        Difference("tvm", "", "0.27"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "note"),
+    [
+        (
+            {"digest": "22" * 32},
+            "torch: weights or structure differ (111111111111 -> 222222222222): labels and times may",
+        ),
+        (
+            {"preprocess": "size 96"},
+            "torch: preprocessing size 48 -> size 96: labels may change for that alone, time can",
+        ),
+        ({"label_offset": 1}, "torch: label offset 0 -> 1: labels may change for that alone"),
+    ],
+)
+def test_another_model_says_what_can_still_be_compared(source: dict[str, Any], note: str) -> None:
+    sources = {"torch": {**MODEL["sources"]["torch"], **source}}
+    (found,) = both(run_of(cell(OTHER)), run_of(cell(OTHER), sources=sources)).notes
+    assert found.startswith(note)
+
+
+def test_sources_and_references_that_differ_are_told() -> None:
+    after = run_of(cell(OTHER, reference="keras/eager/cpu"), called="b.json", sources={"keras": {}})
+    assert both(run_of(cell(OTHER)), after).notes == (
+        "reference: torch/eager/cpu -> keras/eager/cpu: agreement and ratios are with another one",
+        "torch: only a.json has this source",
+        "keras: only b.json has this source",
+    )
+
+
+def worse_run() -> Changes:
+    other, bits = flipped(1), SCORES * np.float32(1.0001)
+    arrays = (SCORES, other, bits)
+    before = run_of(
+        cell(REFERENCE, latency=timed(2.0, 2.0)), cell(OTHER, labels=counted(1.0)), cell("torch/script/cpu"),
+        cell("torch/tvm-o0/cpu"), cell("torch/tvm-o1/cpu"), arrays=arrays,
+    )  # fmt: skip
+    after = run_of(
+        cell(REFERENCE, latency=timed(3.0, 2.2)), cell(OTHER, other, labels=counted(0.75, real=1)),
+        cell("torch/script/cpu", bits), cell("torch/tvm-o1/cpu", status="failed", reason="too <slow>"),
+        called="b.json", arrays=arrays,
+    )  # fmt: skip
+    return changes_between(before, after)
+
+
+def test_the_lines_of_a_comparison() -> None:
+    assert changes_lines(worse_run()) == [
+        "a.json: 2026-03-14, Example 9000, 8 cores, 1 thread",
+        "b.json: 2026-03-14, Example 9000, 8 cores, 1 thread",
+        "",
+        "signs: 4 cells in both runs, 1 lost, 1 with a graver status, 1 with changed labels, 1 changed in bits only",
+        "  lost    torch/tvm-o0/cpu (was passed)",
+        "  graver  torch/tvm-o1/cpu: passed -> failed: too <slow>",
+        "  labels  torch/ort-all/cpu: 1 of 4 changed, agreement 1.000 (4/4) -> 0.750 (3/4)",
+        "    b: go (1) -> yield (2)",
+        "  bits    1 changed in bits only: torch/script/cpu",
+        "  time, after over before   CPU  wall",
+        "  torch/eager/cpu          1.10  1.50",
+    ]
+
+
+def test_the_page_says_the_same_and_escapes_everything() -> None:
+    page = changes_page(worse_run())
+    assert page.startswith("<!doctype html>")
+    for said in (
+        "1 of 4 changed",
+        "go (1)",
+        "yield (2)",
+        "passed → failed (graver)",
+        "too &lt;slow&gt;",
+        "1.10",
+        "1.50",
+        "torch/tvm-o0/cpu",
+        "the same, bits differ",
+        "1.000 (4/4) → 0.750 (3/4)",
+        "✕ A cell was lost",
+    ):
+        assert said in page
+    assert "<slow>" not in page
+    assert "http" not in page
+
+
+def test_the_page_escapes_names_of_all_kinds() -> None:
+    nasty = "<script>alert(1)</script>"
+    other = flipped(1)
+    model = {"inputs": [nasty, "b", "c", "d"][::-1], "input_digests": [], "class_names": [nasty] * 3, "name": nasty}
+    runs = [
+        run_of({**cell(OTHER, scores, reason=nasty, status=status), "model": nasty, "environment": f"{nasty}/a/b"},
+               arrays=(SCORES, other), called=f"{nasty}{status}", about={**RUN, "versions": {nasty: status}}, **model)
+        for scores, status in ((SCORES, "passed"), (other, "failed"))
+    ]  # fmt: skip
+    page = changes_page(changes_between(*runs))
+    assert "<script>" not in page
+    assert page.count("&lt;script&gt;") >= 10
+
+
+def test_runs_with_faulty_declarations_or_nothing_at_all_are_compared() -> None:
+    fault = {"model": "signs", "status": "failed", "reason": "no such file"}
+    empty = Run("empty.json", new_record({}, [], []), Synthetic({}))
+    faulty = Run("faulty.json", new_record({}, [], [fault]), Synthetic({}))
+    assert changes_lines(changes_between(empty, empty)) == ["empty.json: ", "empty.json: "]
+    assert "  gained  (declaration) (failed)" in changes_lines(changes_between(empty, faulty))
+    assert "signs: 1 cell in both runs, no status, label or bit changed" in changes_lines(
+        changes_between(faulty, faulty)
+    )
+    for pair in ((empty, empty), (empty, faulty), (faulty, faulty)):
+        assert "</html>" in changes_page(changes_between(*pair))
+
+
+def test_comparing_leaves_the_records_as_they_are() -> None:
+    whole = synthetic(environments=6)
+    before = copy.deepcopy(whole.record)
+    changes_between(Run("a", whole.record, whole), Run("b", whole.record, whole))
+    assert whole.record == before
