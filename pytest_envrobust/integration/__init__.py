@@ -16,12 +16,13 @@ def register(config: pytest.Config) -> None:
         parametrization,
         property_tests,
         scheduling,
+        session_hooks,
     )
-    from pytest_envrobust.integration.laboratory import Laboratory
     from pytest_envrobust.integration.recording import Recorder, WorkerRecorder
     from pytest_envrobust.integration.settings import read_settings
     from pytest_envrobust.integration.sharding import Sharding
     from pytest_envrobust.planning.catalogue import Catalogue
+    from pytest_envrobust.runs.laboratory import Laboratory
 
     catalogue = Catalogue()
     laboratory = Laboratory(config, catalogue, read_settings(config, catalogue))
@@ -31,6 +32,7 @@ def register(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     manager = config.pluginmanager
     manager.register(laboratory, "envrobust-laboratory")
+    manager.register(session_hooks.SessionHooks(laboratory), "envrobust-session")
     manager.register(parametrization.Parametrization(laboratory), "envrobust-parametrization")
     manager.register(collection.ModelCollection(laboratory), "envrobust-collection")
     manager.register(fixtures, "envrobust-fixtures")

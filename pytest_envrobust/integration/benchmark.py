@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from pytest_envrobust.core.timing import Clock
-from pytest_envrobust.integration.cases import Case
-from pytest_envrobust.integration.cell import Cell
 from pytest_envrobust.integration.parametrization import CASE_FIXTURE
+from pytest_envrobust.runs.cases import Case
+from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.summaries import ends, summary
 

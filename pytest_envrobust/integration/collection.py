@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
-from pytest_envrobust.integration.cases import Case, Fault, cases_of
-from pytest_envrobust.integration.cell import Cell
-from pytest_envrobust.integration.invariants import CHECKS as INVARIANT_CHECKS
 from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
 from pytest_envrobust.integration.settings import LABELS, LATENCY, SCORES
 from pytest_envrobust.models import zoo
@@ -19,13 +16,16 @@ from pytest_envrobust.models.guessing import framework_of
 from pytest_envrobust.models.inputs import Arrays, Inputs, inputs_at
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.preprocess import NAMED
+from pytest_envrobust.runs.cases import Case, Fault, cases_of
+from pytest_envrobust.runs.cell import Cell
+from pytest_envrobust.runs.invariants import CHECKS as INVARIANT_CHECKS
 from pytest_envrobust.verdicts.limits import SCORE_LIMITS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_envrobust.integration.laboratory import Laboratory
-    from pytest_envrobust.integration.settings import Settings
+    from pytest_envrobust.runs.laboratory import Laboratory
+    from pytest_envrobust.runs.settings import Settings
 
 _SELECTED = "envrobust_selected"
 

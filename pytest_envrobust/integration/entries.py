@@ -14,8 +14,8 @@ from pytest_envrobust.comparison.labels import LabelComparison
 from pytest_envrobust.core.errors import EnvrobustError, NoRoute, StageFailure, Unavailable
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock, Timing
-from pytest_envrobust.integration.cases import Case, Fault
-from pytest_envrobust.integration.cell import Cell
+from pytest_envrobust.runs.cases import Case, Fault
+from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.ratios import smallest_visible
@@ -24,7 +24,7 @@ from pytest_envrobust.verdicts.limits import LATENCY_LIMITS, SCORE_LIMITS, Label
 from pytest_envrobust.verdicts.verdict import Verdict, gravest
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 Entry = dict[str, Any]
 

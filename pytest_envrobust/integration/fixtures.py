@@ -9,17 +9,17 @@ import pytest
 from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
-from pytest_envrobust.integration.cases import Case, Fault
-from pytest_envrobust.integration.cell import Cell
 from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
 from pytest_envrobust.integration.parametrization import marker_arguments
-from pytest_envrobust.integration.runner import Runner
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
+from pytest_envrobust.runs.cases import Case, Fault
+from pytest_envrobust.runs.cell import Cell
+from pytest_envrobust.runs.runner import Runner
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Layer, Thresholds
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 
 @pytest.fixture(scope="session")

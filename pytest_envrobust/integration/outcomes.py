@@ -11,13 +11,13 @@ import pytest
 
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, Unavailable
 from pytest_envrobust.environments.selection import check_patterns
-from pytest_envrobust.integration.cases import Case, Fault
-from pytest_envrobust.integration.cell import Cell
 from pytest_envrobust.integration.entries import entry_of, inconclusive_reason, properties_of
 from pytest_envrobust.integration.parametrization import CASE_FIXTURE
+from pytest_envrobust.runs.cases import Case, Fault
+from pytest_envrobust.runs.cell import Cell
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 SUBJECT: pytest.StashKey[Cell | Case | Fault] = pytest.StashKey()
 """What an item is about: its cell or, where none could be made, its case or the fault in its place."""

@@ -10,11 +10,11 @@ import pytest
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.environments.selection import check_patterns
-from pytest_envrobust.integration.cases import Case, Choice, Fault, cases_of, find_models
+from pytest_envrobust.runs.cases import Case, Choice, Fault, cases_of, find_models
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 CASE_FIXTURE = "_envrobust_case"
 _MARKER_KEYS = frozenset({"models", "environments", "reference", "batch_sizes", "threads", *LIMIT_NAMES})

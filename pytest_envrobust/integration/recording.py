@@ -15,14 +15,14 @@ from pytest_envrobust.environments.availability import versions
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.history.known_flips import ledger_faults, write_flips
 from pytest_envrobust.history.merging import analysed, joined_models
-from pytest_envrobust.integration.laboratory import KEPT
 from pytest_envrobust.record.document import new_record, write_record
 from pytest_envrobust.reports.terminal import terminal_lines
 from pytest_envrobust.reports.words import NOTHING_COMPARED
+from pytest_envrobust.runs.laboratory import KEPT
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.laboratory import Laboratory
     from pytest_envrobust.record.document import Record
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 NOTHING_HERE = "nothing was compared in this shard; `envrobust merge` fails where nothing was in any"
 MODELS = "envrobust_models"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -21,9 +19,10 @@ from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.history.known_flips import ledger_of_run
 from pytest_envrobust.integration.device_settings import read_places
 from pytest_envrobust.integration.option_values import base_of, either, number, option_value
-from pytest_envrobust.integration.timing_settings import TimingSettings, read_timing_settings, xdist_workers
+from pytest_envrobust.integration.timing_settings import read_timing_settings, xdist_workers
 from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
 from pytest_envrobust.record.ledger_file import LEDGER
+from pytest_envrobust.runs.settings import NATIVE, OF_REFERENCE, Settings
 from pytest_envrobust.verdicts.ledger import Ledger
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Limit, parse_limit
 
@@ -32,44 +31,6 @@ LABELS, LATENCY, SCORES = "labels", "latency", "scores"
 CHECKS = (LABELS, LATENCY, SCORES, *INVARIANTS)
 """What can be checked of a model without test code."""
 EVERY_CHECK = "all"
-NATIVE, OF_REFERENCE = "native", "reference"
-"""Whose preprocessing a source's inputs get: its own, or that of the reference's source."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The run's settings. ``environments`` are patterns, empty where nothing was asked for."""
-
-    environments: tuple[str, ...] = ()
-    environments_origin: str = "default"
-    models: tuple[str, ...] = ()
-    inputs: Path | None = None
-    preprocess: str | None = None
-    size: tuple[int, int] | None = None
-    weights: tuple[str, ...] = ()
-    truth: str | None = None
-    preprocess_from: str = NATIVE
-    reference: Environment | None = None
-    strict: bool = False
-    stops_early: bool = False
-    checks: tuple[str, ...] = ()
-    reference_run: Path | None = None
-    ledger_path: Path = field(default_factory=lambda: Path(LEDGER))
-    ledger: Ledger = field(default_factory=Ledger)
-    updates_ledger: bool = False
-    shard: Shard | None = None
-    json: Path | None = None
-    html: Path | None = None
-    markdown: Path | None = None
-    cache_dir: Path = field(default_factory=default_root)
-    cache_clear: bool = False
-    limits: Mapping[Stage, float] = field(default_factory=dict)
-    isolated: bool = True
-    timing: TimingSettings = field(default_factory=TimingSettings)
-    options: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)
-    interpreters: Mapping[str, GivenInterpreter] = field(default_factory=dict)
-    command_line_limits: Mapping[str, Limit] = field(default_factory=dict)
-    ini_limits: Mapping[str, Limit] = field(default_factory=dict)
 
 
 def read_settings(config: pytest.Config, catalogue: Catalogue) -> Settings:

@@ -11,7 +11,7 @@ from pytest_envrobust.record.shards import shard_notice
 
 if TYPE_CHECKING:
     from pytest_envrobust.core.shard import CellName, Shard
-    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 
 class Sharding:

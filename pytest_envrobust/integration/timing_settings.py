@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -11,25 +10,10 @@ from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.integration.option_values import base_of, either, number
+from pytest_envrobust.runs.settings import TimingSettings
 from pytest_envrobust.timing.measuring import PRECISION
 
 AUTO = "auto"
-
-
-@dataclass(frozen=True)
-class TimingSettings:
-    """How times are measured.
-
-    ``threads`` are those of every engine, and ``axes`` what else a cell is timed with. ``budget`` is in seconds, for a
-    cell at a point of the axes; ``precision`` is the share that the interval's half may be; ``baseline`` is the record
-    that regressions are told from.
-    """
-
-    threads: int = 1
-    axes: Axes = field(default_factory=Axes)
-    budget: float = 3.0
-    precision: float = PRECISION
-    baseline: Path | None = None
 
 
 def read_timing_settings(config: pytest.Config) -> TimingSettings:

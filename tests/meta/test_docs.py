@@ -114,7 +114,7 @@ def test_reference_lists_the_hooks() -> None:
 
 
 def test_reference_lists_the_members_of_a_cell() -> None:
-    from pytest_envrobust.integration.cell import Cell
+    from pytest_envrobust.runs.cell import Cell
 
     listed = table("reference.md", "The cell", "###")
     names = re.findall(r"envrobust\.(\w+)", " ".join(listed))

@@ -15,7 +15,7 @@ from pytest_envrobust.timing.evidence import LatencyFigures
 from pytest_envrobust.timing.regression import EarlierTime
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.cell_run import CellRun
+    from pytest_envrobust.runs.cell_run import CellRun
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from pytest_envrobust.core.digests import output_digest
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.frameworks import frameworks
-from pytest_envrobust.integration.earlier import EarlierReference
-from pytest_envrobust.integration.memo import Memo
 from pytest_envrobust.models.guessing import guessed_preprocess
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.preprocess import Preprocess
 from pytest_envrobust.models.recorded import LoadedPredictions
 from pytest_envrobust.models.truth import Truth, truth_of
+from pytest_envrobust.runs.earlier import EarlierReference
+from pytest_envrobust.runs.memo import Memo
 from pytest_envrobust.workers.transport import Handle
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 
 class ModelRun:

@@ -18,8 +18,8 @@ from pytest_envrobust.timing.sampling import Effort, Sampler
 from pytest_envrobust.workers.sessions import LiveSession
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.cell_run import CellRun
-    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.runs.cell_run import CellRun
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 
 def time_cell(

@@ -21,19 +21,19 @@ from pytest_envrobust.core.sources import input_spec
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.core.timing import Timing
-from pytest_envrobust.integration.adequacy import adequacy_of
-from pytest_envrobust.integration.memo import Memo
-from pytest_envrobust.integration.model_run import ModelRun
-from pytest_envrobust.integration.timekeeping import time_cell
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.planning.catalogue import Plan
+from pytest_envrobust.runs.fault_seeding import adequacy_of
+from pytest_envrobust.runs.memo import Memo
+from pytest_envrobust.runs.model_run import ModelRun
+from pytest_envrobust.runs.timing import time_cell
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.sampling import Effort
 from pytest_envrobust.workers.sessions import LiveSession, Predictions
 from pytest_envrobust.workers.transport import Handle
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 
 OTHER_BATCH = 4

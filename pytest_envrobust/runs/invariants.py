@@ -10,8 +10,8 @@ import numpy as np
 from pytest_envrobust.checks import invariants
 from pytest_envrobust.checks.invariants import Invariant
 from pytest_envrobust.core.errors import Unavailable
-from pytest_envrobust.integration.cell_run import CellRun
-from pytest_envrobust.integration.runner import Runner, plainly
+from pytest_envrobust.runs.cell_run import CellRun
+from pytest_envrobust.runs.runner import Runner, hide_traceback
 
 LARGEST_BATCH = 8
 """Inputs a call where those of one call are compared with those of several."""
@@ -35,7 +35,7 @@ class InvariantAssertions(Runner):
     def _hold(self, invariant: Invariant) -> Invariant:
         """Settle the verdict on an invariant."""
 
-    @plainly
+    @hide_traceback
     def assert_repeatable(self) -> Invariant:
         """Assert that the same session gives the same scores again, bit for bit."""
         run = self._live("run again")
@@ -43,7 +43,7 @@ class InvariantAssertions(Runner):
             invariants.same_scores(invariants.REPETITION, run.predictions.scores, run.run_again(), "when run again")
         )
 
-    @plainly
+    @hide_traceback
     def assert_batch_independent(self, *, batch: int = LARGEST_BATCH, max_abs_error: float | None = None) -> Invariant:
         """Assert that inputs in batches get the labels that they get one by one.
 
@@ -54,7 +54,7 @@ class InvariantAssertions(Runner):
         how = f"in batches of {batch}"
         return self._hold(invariants.same_labels(invariants.BATCH, single, several, how, max_abs_error))
 
-    @plainly
+    @hide_traceback
     def assert_position_independent(
         self, *, batch: int = LARGEST_BATCH, max_abs_error: float | None = None
     ) -> Invariant:
@@ -65,18 +65,18 @@ class InvariantAssertions(Runner):
         how = f"one place further in batches of {batch}"
         return self._hold(invariants.same_labels(invariants.POSITION, run.scores_at(batch), moved, how, max_abs_error))
 
-    @plainly
+    @hide_traceback
     def assert_finite(self) -> Invariant:
         """Assert that no score is NaN or infinite."""
         return self._hold(invariants.finite(invariants.FINITE, self._run.predictions.scores))
 
-    @plainly
+    @hide_traceback
     def assert_probabilities(self) -> Invariant:
         """Assert that scores which claim to be probabilities are: between 0 and 1, each input's sum 1."""
         reference = self.reference.predict()
         return self._hold(invariants.probabilities(invariants.PROBABILITIES, self._run.predictions.scores, reference))
 
-    @plainly
+    @hide_traceback
     def assert_inputs_untouched(self) -> Invariant:
         """Assert that the model does not write into the inputs that it is given."""
         written = self._live("fed").predictions.evidence.get("input")

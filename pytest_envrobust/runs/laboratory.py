@@ -17,17 +17,14 @@ from pytest_envrobust.artifacts.store import Store
 from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
-from pytest_envrobust.core.wording import counted
-from pytest_envrobust.environments.machine import this_machine
-from pytest_envrobust.integration.baseline import Baseline
-from pytest_envrobust.integration.cases import Case, Choice, LeftOut, reference_of
-from pytest_envrobust.integration.cell_run import CellRun
-from pytest_envrobust.integration.earlier import EarlierRun
-from pytest_envrobust.integration.model_run import ModelRun
-from pytest_envrobust.integration.settings import NATIVE
-from pytest_envrobust.integration.timing_settings import xdist_workers
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.record.predictions import Kept
+from pytest_envrobust.runs.baseline import Baseline
+from pytest_envrobust.runs.cases import Case, Choice, LeftOut, reference_of
+from pytest_envrobust.runs.cell_run import CellRun
+from pytest_envrobust.runs.earlier import EarlierRun
+from pytest_envrobust.runs.model_run import ModelRun
+from pytest_envrobust.runs.settings import NATIVE
 from pytest_envrobust.timing.evidence import TAILS
 from pytest_envrobust.timing.intervals import calls_for_quantile
 from pytest_envrobust.timing.sampling import Effort
@@ -41,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_envrobust.core.shard import CellName
-    from pytest_envrobust.integration.settings import Settings
     from pytest_envrobust.planning.catalogue import Catalogue
+    from pytest_envrobust.runs.settings import Settings
     from pytest_envrobust.verdicts.limits import Limit
 
 KEPT = "envrobust_kept"
@@ -260,21 +257,6 @@ class Laboratory:
                 Store(self.settings.cache_dir).clear()
             except EnvrobustError as error:
                 raise pytest.UsageError(str(error)) from None
-
-    def pytest_report_header(self) -> list[str]:
-        """What is compared with what, and where converted files are kept."""
-        settings = self.settings
-        asked = ", ".join(settings.environments) or "each engine's default level on the CPU"
-        lines = [f"envrobust: environments {asked} ({settings.environments_origin}); cache {settings.cache_dir}"]
-        threads = max(settings.timing.threads, *settings.timing.axes.threads, 1)
-        workers, cores = xdist_workers(self.config), this_machine().cores
-        if threads * workers > cores:
-            each = f" in each of {workers} processes" if workers > 1 else ""
-            lines.append(
-                f"envrobust: {counted(threads, 'thread')}{each} on {counted(cores, 'core')}: times will suffer; "
-                "--envrobust-threads=auto shares them out"
-            )
-        return lines
 
     def pytest_report_collectionfinish(self) -> str:
         """What was left out, in one line."""

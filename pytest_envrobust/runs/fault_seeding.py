@@ -19,8 +19,8 @@ from pytest_envrobust.models.faults import INPUT_FAULTS, faulty_batches, part_of
 from pytest_envrobust.models.preprocess import Layout
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.cell_run import CellRun
-    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.runs.cell_run import CellRun
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 FIRST_INPUTS = 64
 """On so many inputs, spread evenly over all, a fault is tried first."""

@@ -22,14 +22,13 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure, Unavailable
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.timing import Timing
-from pytest_envrobust.integration.cases import Case
-from pytest_envrobust.integration.cell_run import CellRun
-from pytest_envrobust.integration.earlier import EarlierReference
-from pytest_envrobust.integration.exactness import fidelity_of
-from pytest_envrobust.integration.invariants import InvariantAssertions
-from pytest_envrobust.integration.runner import Runner, plainly
 from pytest_envrobust.models.inputs import LoadedInputs
-from pytest_envrobust.strategies.perturbation import PerturbedImage
+from pytest_envrobust.runs.cases import Case
+from pytest_envrobust.runs.cell_run import CellRun
+from pytest_envrobust.runs.double_precision import fidelity_of
+from pytest_envrobust.runs.earlier import EarlierReference
+from pytest_envrobust.runs.invariants import InvariantAssertions
+from pytest_envrobust.runs.runner import HasInputs, Runner, hide_traceback
 from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
 from pytest_envrobust.timing.regression import EarlierTime
 from pytest_envrobust.timing.sampling import Effort
@@ -56,7 +55,7 @@ from pytest_envrobust.verdicts.limits import (
 from pytest_envrobust.verdicts.verdict import Verdict, closing_lines
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 FIRST_LOOK = 32
 """Inputs after which a comparison that may stop early looks at its labels for the first time, then at twice as many."""
@@ -115,21 +114,21 @@ class Cell(InvariantAssertions):
         """The steps from the source to the engine: source, conversions, compiler."""
         return self.case.way
 
-    @plainly
-    def predict(self, inputs: LoadedInputs | PerturbedImage | NDArray[Any] | None = None) -> NDArray[Any]:
+    @hide_traceback
+    def predict(self, inputs: LoadedInputs | HasInputs | NDArray[Any] | None = None) -> NDArray[Any]:
         """Scores, shape (N, classes), in the model's class order, as plain numpy; see `Runner.predict`."""
         scores = super().predict(inputs)
         self.used = True
         return scores
 
-    @plainly
+    @hide_traceback
     def call(self) -> Timing:
         """Run one input once and return the time it took in the worker."""
         timing = super().call()
         self.used = True
         return timing
 
-    @plainly
+    @hide_traceback
     def assert_labels_agree(
         self,
         *,
@@ -168,7 +167,7 @@ class Cell(InvariantAssertions):
         self._settle([verdict])
         return self.comparison
 
-    @plainly
+    @hide_traceback
     def assert_scores_agree(
         self,
         *,
@@ -198,7 +197,7 @@ class Cell(InvariantAssertions):
         self._settle([judge_scores(self.scores, limit, **self._subject) for limit in limits])
         return self.scores
 
-    @plainly
+    @hide_traceback
     def assert_latency(
         self,
         *,
@@ -234,7 +233,7 @@ class Cell(InvariantAssertions):
         self._settle([verdict for limit in limits for verdict in self._judged(limit)])
         return self.latency
 
-    @plainly
+    @hide_traceback
     def measure_latency(self, *, calls: int = 0) -> LatencyEvidence:
         """Measure the time of a call as `assert_latency` does, and hold it against no limit.
 

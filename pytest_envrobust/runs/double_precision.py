@@ -12,11 +12,11 @@ from pytest_envrobust.checks.scores import ScoreEvidence
 from pytest_envrobust.comparison.fidelity import fidelity
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import EnvrobustError
-from pytest_envrobust.integration.cases import Case
-from pytest_envrobust.integration.cell_run import CellRun
+from pytest_envrobust.runs.cases import Case
+from pytest_envrobust.runs.cell_run import CellRun
 
 if TYPE_CHECKING:
-    from pytest_envrobust.integration.laboratory import Laboratory
+    from pytest_envrobust.runs.laboratory import Laboratory
 
 FLOAT64 = "float64"
 """The compiler that runs a source in double precision."""
