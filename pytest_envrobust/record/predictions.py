@@ -44,13 +44,13 @@ def predictions_path(record_path: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Kept:
+class PredictionStore:
     """What a run keeps while it goes on, one file an array. Several processes may use one folder at once."""
 
     folder: Path
 
     @classmethod
-    def beside(cls, record_path: Path) -> Kept:
+    def beside(cls, record_path: Path) -> PredictionStore:
         """The folder for the run whose record will be at ``record_path``."""
         return cls(record_path.with_name(f".{record_path.stem}.predictions"))
 

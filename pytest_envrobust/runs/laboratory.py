@@ -18,7 +18,7 @@ from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.models.model import Model
-from pytest_envrobust.record.predictions import Kept
+from pytest_envrobust.record.predictions import PredictionStore
 from pytest_envrobust.runs.baseline import Baseline
 from pytest_envrobust.runs.cases import Case, Choice, LeftOut, reference_of
 from pytest_envrobust.runs.cell_run import CellRun
@@ -130,10 +130,10 @@ class Laboratory:
         return reference if reference in model.native else framework
 
     @cached_property
-    def kept(self) -> Kept:
+    def kept(self) -> PredictionStore:
         """Where all processes of the run keep predictions and thumbnails."""
         shared = getattr(self.config, "workerinput", {}).get(KEPT)
-        return Kept(Path(shared or tempfile.mkdtemp(prefix="envrobust-")))
+        return PredictionStore(Path(shared or tempfile.mkdtemp(prefix="envrobust-")))
 
     def is_first_with(self, task: str) -> bool:
         """Whether this is the first process of the run that asks for a task, which one of them is to do."""

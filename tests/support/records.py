@@ -20,7 +20,7 @@ from pytest_envrobust.core.digests import output_digest
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.history.analysis import analyse
 from pytest_envrobust.record.document import Record, new_record, write_record
-from pytest_envrobust.record.predictions import Kept, encode_thumbnail
+from pytest_envrobust.record.predictions import PredictionStore, encode_thumbnail
 
 Array = NDArray[Any]
 
@@ -65,7 +65,7 @@ class Synthetic:
         """Write ``name.json`` and ``name.npz``; the record's path."""
         path = folder / f"{name}.json"
         write_record(self.record, path)
-        kept = Kept.beside(path)
+        kept = PredictionStore.beside(path)
         for digest, array in self.arrays.items():
             kept.keep(digest, array)
         for digest, content in self.thumbnails.items():

@@ -15,7 +15,13 @@ from PIL import Image
 from support.records import synthetic
 
 from pytest_envrobust.core.errors import DeclarationError
-from pytest_envrobust.record.predictions import HasPredictions, Kept, Predictions, encode_thumbnail, predictions_path
+from pytest_envrobust.record.predictions import (
+    HasPredictions,
+    Predictions,
+    PredictionStore,
+    encode_thumbnail,
+    predictions_path,
+)
 
 SCORES = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -25,7 +31,7 @@ def image(height: int = 300, width: int = 200, channels: int = 3) -> NDArray[np.
 
 
 def keep_both(folder: Path) -> None:
-    kept = Kept(folder)
+    kept = PredictionStore(folder)
     for number in range(20):
         kept.keep(f"{number:02x}", SCORES + number)
         kept.keep_thumbnail(f"{number:02x}", image(8, 8))
@@ -36,7 +42,7 @@ def opened(content: bytes) -> Image.Image:
 
 
 def test_kept_scores_come_back_mapped_and_read_only(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "new")
+    kept = PredictionStore(tmp_path / "new")
     kept.keep("aa", SCORES)
     found = kept.scores("aa")
     assert isinstance(found, np.memmap)
@@ -47,7 +53,7 @@ def test_kept_scores_come_back_mapped_and_read_only(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_under_a_digest_is_kept_once(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
+    kept = PredictionStore(tmp_path)
     kept.keep("aa", SCORES)
     kept.keep_thumbnail("aa", image())
     before = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
@@ -60,7 +66,7 @@ def test_several_processes_keep_the_same_arrays_at_once(tmp_path: Path) -> None:
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
         for done in [pool.submit(keep_both, tmp_path) for _ in range(3)]:
             done.result()
-    kept = Kept(tmp_path)
+    kept = PredictionStore(tmp_path)
     for number in range(20):
         assert np.array_equal(kept.scores(f"{number:02x}"), SCORES + number)
     assert len(list(tmp_path.iterdir())) == 40
@@ -68,13 +74,13 @@ def test_several_processes_keep_the_same_arrays_at_once(tmp_path: Path) -> None:
 
 def test_an_array_that_cannot_be_kept_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
-        Kept(tmp_path).keep("aa", np.array([[object()]]))
+        PredictionStore(tmp_path).keep("aa", np.array([[object()]]))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_gathered_predictions_are_read_beside_the_record_without_pickles(tmp_path: Path) -> None:
     record_path = tmp_path / "run.json"
-    kept = Kept.beside(record_path)
+    kept = PredictionStore.beside(record_path)
     kept.keep("aa", SCORES)
     kept.keep("bb", SCORES.astype(np.float64) + 1)
     kept.keep_thumbnail("cc", image())
@@ -98,30 +104,30 @@ def test_gathered_predictions_are_read_beside_the_record_without_pickles(tmp_pat
 def test_gathering_again_replaces_the_file(tmp_path: Path) -> None:
     record_path = tmp_path / "run.json"
     predictions_path(record_path).write_text("half of an older file")
-    kept = Kept(tmp_path / "kept")
+    kept = PredictionStore(tmp_path / "kept")
     kept.keep("aa", SCORES)
     kept.gather(record_path)
     assert Predictions.beside(record_path).names == {"aa"}
 
 
 def test_nothing_kept_makes_no_file(tmp_path: Path) -> None:
-    kept = Kept.beside(tmp_path / "run.json")
+    kept = PredictionStore.beside(tmp_path / "run.json")
     kept.gather(tmp_path / "run.json")
     kept.remove()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_an_earlier_run_left_beside_the_record_is_removed_where_nothing_was_kept(tmp_path: Path) -> None:
-    earlier = Kept(tmp_path / "kept")
+    earlier = PredictionStore(tmp_path / "kept")
     earlier.keep("aa", SCORES)
     earlier.gather(tmp_path / "run.json")
-    Kept(tmp_path / "empty").gather(tmp_path / "run.json")
+    PredictionStore(tmp_path / "empty").gather(tmp_path / "run.json")
     assert Predictions.beside(tmp_path / "run.json").names == frozenset()
     assert not predictions_path(tmp_path / "run.json").exists()
 
 
 def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "kept")
+    kept = PredictionStore(tmp_path / "kept")
     kept.keep("aa", SCORES)
     (tmp_path / "file").touch()
     with pytest.raises(DeclarationError, match=r"predictions .*run\.npz' cannot be written"):

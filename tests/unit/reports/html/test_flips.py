@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.history.view import model_views
-from pytest_envrobust.record.predictions import HasPredictions, Kept, Predictions
+from pytest_envrobust.record.predictions import HasPredictions, Predictions, PredictionStore
 from pytest_envrobust.reports.html.flips import MOST, OPEN, Flips, flips_of
 
 NOTHING = Predictions(Path("none.npz"))
@@ -65,7 +65,7 @@ def test_truth_and_names_come_from_the_model() -> None:
 def test_a_picture_is_that_of_the_input_digest(tmp_path: Path) -> None:
     (tmp_path / "thumbnail-d1.jpg").write_bytes(b"a jpeg")
     model = {"inputs": ["w", "x"], "input_digests": ["d0", "d1"]}
-    cards = found({"a/b/c": [flip("w", 1), flip("x", 1), flip("unknown", 1)]}, model, Kept(tmp_path)).cards
+    cards = found({"a/b/c": [flip("w", 1), flip("x", 1), flip("unknown", 1)]}, model, PredictionStore(tmp_path)).cards
     pictures = {card.input: card.picture for card in cards}
     assert pictures["x"] == "data:image/jpeg;base64," + base64.b64encode(b"a jpeg").decode()
     assert pictures["w"] == pictures["unknown"] == ""
