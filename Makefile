@@ -52,8 +52,8 @@ check: install
 IN_A_WORKER = \
 	pytest_envrobust/core pytest_envrobust/frameworks pytest_envrobust/backends pytest_envrobust/conversion \
 	pytest_envrobust/environments/availability.py pytest_envrobust/environments/machine.py \
-	pytest_envrobust/environments/places.py pytest_envrobust/workers/entry.py pytest_envrobust/workers/bench.py \
-	pytest_envrobust/workers/keeping.py pytest_envrobust/workers/feed.py pytest_envrobust/workers/stopwatch.py \
+	pytest_envrobust/environments/places.py pytest_envrobust/workers/entry.py pytest_envrobust/workers/request_handler.py \
+	pytest_envrobust/workers/remote_file_cache.py pytest_envrobust/workers/feed.py pytest_envrobust/workers/stopwatch.py \
 	pytest_envrobust/workers/transport.py pytest_envrobust/workers/protocol.py
 
 clean:

@@ -19,9 +19,9 @@ from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
 from pytest_envrobust.timing.sampling import Sampler
 from pytest_envrobust.workers.pool import Pool
+from pytest_envrobust.workers.session_builder import SessionBuilder
 from pytest_envrobust.workers.sessions import LiveSession
 from pytest_envrobust.workers.transport import Handle, Scratch
-from pytest_envrobust.workers.workshop import Workshop
 
 SIDE = 224
 NETWORKS = {"torch": "lite0:network", "keras": "lite0_keras:network"}
@@ -38,21 +38,21 @@ def noise_images(count: int) -> NDArray[np.float32]:
 
 
 class Bench:
-    """A workshop with an empty store, and inputs that its workers can map."""
+    """A session builder with an empty store, and inputs that its workers can map."""
 
     def __init__(self, folder: Path, images: NDArray[np.float32]) -> None:
         self.images, self.scratch = images, Scratch()
         self._handles: dict[str, Handle] = {}
         self._pool = Pool(self.scratch)
-        self._workshop = Workshop(Store(folder), self._pool)
+        self._builder = SessionBuilder(Store(folder), self._pool)
 
     def session(self, environment: str, batch: int = 1) -> LiveSession:
         """The network in that environment, made for ``batch`` inputs a call."""
         plan = plan_for(environment)
         framework = plan.environment.source_framework
         source = SourceRef(framework, "factory", target=NETWORKS[framework])
-        spec = input_spec(self.inputs(framework), self._workshop.inspect(source)).with_batch(batch)
-        return self._workshop.open(plan, source, spec)
+        spec = input_spec(self.inputs(framework), self._builder.inspect(source)).with_batch(batch)
+        return self._builder.open(plan, source, spec)
 
     def inputs(self, framework: str) -> NDArray[np.float32]:
         """The images in the framework's layout."""

@@ -35,8 +35,8 @@ from pytest_envrobust.models import zoo
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
 from pytest_envrobust.workers.pool import Pool
 from pytest_envrobust.workers.protocol import encode_source
+from pytest_envrobust.workers.session_builder import SessionBuilder
 from pytest_envrobust.workers.transport import Scratch
-from pytest_envrobust.workers.workshop import Workshop
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "conversions.md"
 BEGIN, END = "<!-- generated: conversions -->", "<!-- end: conversions -->"
@@ -73,14 +73,14 @@ class Row:
 
 
 class Trial:
-    """One model, its sources in every framework, and a workshop with an empty store."""
+    """One model, its sources in every framework, and a session builder with an empty store."""
 
     def __init__(self, name: str, catalogue: Catalogue, folder: Path) -> None:
         self.catalogue = catalogue
         self._scratch = Scratch()
         self._pool = Pool(self._scratch)
         self.model = model = self._with_files(name, folder)
-        self._shop = Workshop(Store(folder / "store"), self._pool, limits=LIMITS)
+        self._builder = SessionBuilder(Store(folder / "store"), self._pool, limits=LIMITS)
         self._seconds: dict[str, float] = {}
         self._expected: dict[str, NDArray[Any]] = {}
         self._inputs = model.input_set.load()
@@ -140,13 +140,13 @@ class Trial:
     def _opened(self, plan: Plan, source: str) -> Any:
         """The plan's session, its steps made one by one so that each one's time is known."""
         reference = self._sources[source]
-        spec = input_spec(self._batch(source), self._shop.inspect(reference))
+        spec = input_spec(self._batch(source), self._builder.inspect(reference))
         steps = plan.route.steps
         for count in range(1, len(steps) + 1):
             start = time.perf_counter()
-            part = self._shop.open(replace(plan, route=Route(source, steps[:count])), reference, spec)
+            part = self._builder.open(replace(plan, route=Route(source, steps[:count])), reference, spec)
             self._seconds.setdefault(part.artifacts[-1].key, time.perf_counter() - start)
-        return self._shop.open(plan, reference, spec)
+        return self._builder.open(plan, reference, spec)
 
     def _reference(self, source: str) -> NDArray[Any]:
         if source not in self._expected:

@@ -47,7 +47,7 @@ class Compiler:
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceSupport:
     """How an engine reaches a device: process environment variables that must stand before its library loads.
 
     ``absent`` names compilers of the engine that cannot honor the device, each with the reason. ``options`` are the
@@ -124,7 +124,7 @@ class Backend(ABC):
     engine: ClassVar[str]
     requires: ClassVar[tuple[Requirement, ...]]
     compilers: ClassVar[tuple[Compiler, ...]]
-    devices: ClassVar[Mapping[str, Device]]
+    devices: ClassVar[Mapping[str, DeviceSupport]]
     """The devices it can run on, by name. One that is not here is unavailable, with `no_ceiling` as the reason."""
     no_ceiling: ClassVar[str] = ""
     """Why the engine has no instruction-set ceiling, where it has none."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
-from pytest_envrobust.backends.base import Compiler, Device, Job, Option, Session, checked_options
+from pytest_envrobust.backends.base import Compiler, DeviceSupport, Job, Option, Session, checked_options
 from pytest_envrobust.core.requirements import LITERT, Requirement
 from pytest_envrobust.frameworks import tflite
 from pytest_envrobust.frameworks.base import single_output
@@ -62,7 +62,7 @@ class Backend(base.Backend):
         Compiler("litert-noxnnpack", "LiteRT's own optimized kernels, no delegate", ("tflite",)),
         Compiler("litert-ref", "LiteRT's reference kernels: plain loops, slow", ("tflite",)),
     )
-    devices: ClassVar[Mapping[str, Device]] = {"cpu": Device()}
+    devices: ClassVar[Mapping[str, DeviceSupport]] = {"cpu": DeviceSupport()}
     no_ceiling: ClassVar[str] = (
         "LiteRT chooses its kernels by the processor's own features and has no setting that caps them"
     )

@@ -54,11 +54,11 @@ class Backend(base.Backend):
         _compiler("ort-extended", "ONNX Runtime, extended graph optimizations: fused nodes"),
         _compiler("ort-all", "ONNX Runtime, all graph optimizations: memory layouts too", default=True),
     )
-    devices: ClassVar[Mapping[str, base.Device]] = {
-        "cpu": base.Device(),
-        "cuda:0": base.Device(options=base.CUDA_OPTIONS),
-        "directml": base.Device(),
-        "coreml": base.Device(),
+    devices: ClassVar[Mapping[str, base.DeviceSupport]] = {
+        "cpu": base.DeviceSupport(),
+        "cuda:0": base.DeviceSupport(options=base.CUDA_OPTIONS),
+        "directml": base.DeviceSupport(),
+        "coreml": base.DeviceSupport(),
     }
     no_ceiling = "onnxruntime chooses its kernels by the processor and has no setting that limits them"
 

@@ -24,8 +24,8 @@ PRECISIONS = {"openvino": "f32", "openvino-bf16": "bf16"}
 TELEMETRY = "openvino_telemetry"
 
 
-def _ceiling(level: str) -> base.Device:
-    return base.Device(
+def _ceiling(level: str) -> base.DeviceSupport:
+    return base.DeviceSupport(
         variables={"ONEDNN_MAX_CPU_ISA": level, "OV_CPU_MAX_ISA": level},
         absent={"openvino-bf16": f"{level} has no bfloat16 instructions: OpenVINO would run float32"},
     )
@@ -41,7 +41,7 @@ class Backend(base.Backend):
         base.Compiler("openvino-bf16", "OpenVINO, bfloat16", forms=("openvino",), compiles_on_open=True),
     )
     devices = {  # noqa: RUF012 - the contract declares it
-        "cpu": base.Device(),
+        "cpu": base.DeviceSupport(),
         "cpu+sse41": _ceiling("SSE41"),
         "cpu+avx2": _ceiling("AVX2"),
         "cpu+avx512": _ceiling("AVX512_CORE"),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
-from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, Device, Job, Option, Session, checked_options
+from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, DeviceSupport, Job, Option, Session, checked_options
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
 from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
 from pytest_envrobust.core.tensors import TensorSpec
@@ -54,16 +54,16 @@ class Backend(base.Backend):
             requires=(KERAS,),
         ),
     )
-    devices: ClassVar[Mapping[str, Device]] = {
-        "cpu": Device(),
-        "cpu+sse41": Device(
+    devices: ClassVar[Mapping[str, DeviceSupport]] = {
+        "cpu": DeviceSupport(),
+        "cpu+sse41": DeviceSupport(
             {"ONEDNN_MAX_CPU_ISA": "SSE41"},
             # XLA takes `SSE4_1` without a word and then generates AVX code.
             absent={"xla": "XLA has no instruction-set ceiling below SSE4.2"},
         ),
-        "cpu+avx2": Device({"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}),
-        "cpu+avx512": Device({"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "XLA_FLAGS": "--xla_cpu_max_isa=AVX512"}),
-        "cuda:0": Device(options=CUDA_OPTIONS),
+        "cpu+avx2": DeviceSupport({"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}),
+        "cpu+avx512": DeviceSupport({"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "XLA_FLAGS": "--xla_cpu_max_isa=AVX512"}),
+        "cuda:0": DeviceSupport(options=CUDA_OPTIONS),
     }
 
     def variables(self, device: str, threads: int, options: Mapping[str, Option]) -> dict[str, str]:

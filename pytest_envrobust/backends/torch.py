@@ -33,7 +33,7 @@ from pytest_envrobust.backends._torch_evidence import (
     profiled,
     widest_registers,
 )
-from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, Device, Job, Option, checked_options
+from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, DeviceSupport, Job, Option, checked_options
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.tensors import TensorSpec
@@ -82,9 +82,9 @@ class Backend(base.Backend):
             named_only=True,
         ),
     )
-    devices: ClassVar[Mapping[str, Device]] = {
-        "cpu": Device(),
-        "cpu+sse41": Device(
+    devices: ClassVar[Mapping[str, DeviceSupport]] = {
+        "cpu": DeviceSupport(),
+        "cpu+sse41": DeviceSupport(
             variables={
                 "ATEN_CPU_CAPABILITY": "default",
                 "ONEDNN_MAX_CPU_ISA": "SSE41",
@@ -93,7 +93,7 @@ class Backend(base.Backend):
                 "TORCHINDUCTOR_CPP_MARCH": "x86-64",
             }
         ),
-        "cpu+avx2": Device(
+        "cpu+avx2": DeviceSupport(
             variables={
                 "ATEN_CPU_CAPABILITY": "avx2",
                 "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -102,7 +102,7 @@ class Backend(base.Backend):
                 "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3",
             }
         ),
-        "cpu+avx512": Device(
+        "cpu+avx512": DeviceSupport(
             variables={
                 "ATEN_CPU_CAPABILITY": "avx512",
                 "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
@@ -111,8 +111,8 @@ class Backend(base.Backend):
                 "TORCHINDUCTOR_CPP_MARCH": "x86-64-v4",
             }
         ),
-        "cuda:0": Device(options=CUDA_OPTIONS),
-        "mps": Device(
+        "cuda:0": DeviceSupport(options=CUDA_OPTIONS),
+        "mps": DeviceSupport(
             absent={
                 **dict.fromkeys(("inductor", "aotinductor"), "inductor's code for Metal has not been tried"),
                 "float64": "Metal has no double precision",

@@ -83,12 +83,12 @@ class Backend(base.Backend):
         ),
     )
     devices = {  # noqa: RUF012 - the contract declares it
-        "cpu": base.Device(),
-        "cpu+sse41": base.Device(absent=_NO_TUNING),
-        "cpu+avx2": base.Device(absent=_NO_TUNING),
-        "cpu+avx512": base.Device(absent=_NO_TUNING),
-        "cuda:0": base.Device(absent={**_NO_TUNING, **_ONE_LEVEL}),
-        RPC: base.Device(absent={"tvm-tuned": "tuning over RPC is not supported"}),
+        "cpu": base.DeviceSupport(),
+        "cpu+sse41": base.DeviceSupport(absent=_NO_TUNING),
+        "cpu+avx2": base.DeviceSupport(absent=_NO_TUNING),
+        "cpu+avx512": base.DeviceSupport(absent=_NO_TUNING),
+        "cuda:0": base.DeviceSupport(absent={**_NO_TUNING, **_ONE_LEVEL}),
+        RPC: base.DeviceSupport(absent={"tvm-tuned": "tuning over RPC is not supported"}),
     }
     artifact = "model.so"
 

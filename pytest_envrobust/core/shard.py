@@ -1,4 +1,4 @@
-"""Shards: the cells of a run dealt out to the jobs of a CI matrix, from their names alone."""
+"""Shards: the cells of a run partitioned among the jobs of a CI matrix, from their names alone."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ class Shard:
         return self.number == 1
 
     def share(self, cells: Iterable[CellName]) -> frozenset[CellName]:
-        """The cells of this shard, from all that there are; see `dealt`."""
+        """The cells of this shard, from all that there are; see `partition`."""
         return shares(cells, [self.number], self.of)
 
 
 def shares(cells: Iterable[CellName], numbers: Iterable[int], of: int) -> frozenset[CellName]:
-    """The cells of these shards of ``of``, from all that there are; see `dealt`."""
-    hands = dealt(cells, of)
-    return frozenset(cell for number in numbers if number <= len(hands) for cell in hands[number - 1])
+    """The cells of these shards of ``of``, from all that there are; see `partition`."""
+    parts = partition(cells, of)
+    return frozenset(cell for number in numbers if number <= len(parts) for cell in parts[number - 1])
 
 
-def dealt(cells: Iterable[CellName], of: int) -> list[list[CellName]]:
+def partition(cells: Iterable[CellName], of: int) -> list[list[CellName]]:
     """The cells of each shard; of more shards than there are cells, those that got one.
 
     Every cell is in one shard, and two shards differ by one cell at most. It depends on the names alone, in whatever
@@ -68,16 +68,16 @@ def dealt(cells: Iterable[CellName], of: int) -> list[list[CellName]]:
     and so are those of one model: they cost about the same, and a job with all that is slow would keep the others
     waiting.
     """
-    every = sorted(set(cells), key=_kin)
-    hands = [_Hand() for _ in range(min(of, len(every)))]
+    every = sorted(set(cells), key=_sort_key)
+    parts = [_Part() for _ in range(min(of, len(every)))]
     for cell in every:
         kind = _engine(cell), cell[0]
-        min(hands, key=partial(_Hand.rank, kind=kind)).take(cell, kind)
-    return [hand.cells for hand in hands]
+        min(parts, key=partial(_Part.rank, kind=kind)).take(cell, kind)
+    return [part.cells for part in parts]
 
 
-class _Hand:
-    """What one shard has got so far."""
+class _Part:
+    """The cells of one shard so far."""
 
     def __init__(self) -> None:
         self.cells: list[CellName] = []
@@ -95,8 +95,8 @@ class _Hand:
         self._models.update(kind[1:])
 
 
-def _kin(cell: CellName) -> tuple[str, ...]:
-    """What makes the cells of one engine neighbors."""
+def _sort_key(cell: CellName) -> tuple[str, ...]:
+    """The order in which cells are given to shards: those of one engine are neighbors."""
     model, name = cell
     environment = Environment.parse(name)
     return environment.compiler, environment.framework, environment.device, model

@@ -29,7 +29,7 @@ from pytest_envrobust.runs.model_run import ModelRun
 from pytest_envrobust.runs.timing import time_cell
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.sampling import Effort
-from pytest_envrobust.workers.sessions import LiveSession, Predictions
+from pytest_envrobust.workers.sessions import LiveSession, SessionOutput
 from pytest_envrobust.workers.transport import Handle
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class CellRun:
         return self._memo("session", self._open)
 
     @property
-    def predictions(self) -> Predictions:
+    def predictions(self) -> SessionOutput:
         """Scores in the model's class order, (N, classes), for the model's own inputs; times; evidence."""
         return self._memo("predictions", self._predict)
 
@@ -89,7 +89,7 @@ class CellRun:
     @property
     def evidence(self) -> Mapping[str, str] | None:
         """What proves that it ran as asked; ``None`` where nothing has run."""
-        parts: list[Predictions] = self._memo.done("parts") or []
+        parts: list[SessionOutput] = self._memo.done("parts") or []
         if self.has_predictions:
             return self.predictions.evidence
         return parts[-1].evidence if parts else None
@@ -124,7 +124,7 @@ class CellRun:
         nothing_ran = self._memo.done("parts") is None
         if self.has_predictions or self.is_recorded or (nothing_ran and count >= len(self.model_run.inputs)):
             return self.predictions.scores[:count]
-        parts: list[Predictions] = self._memo("parts", list)
+        parts: list[SessionOutput] = self._memo("parts", list)
         done = sum(len(part.scores) for part in parts)
         if count > done:
             batch = self.model_run.batch(self.environment.source_framework)
@@ -273,21 +273,21 @@ class CellRun:
         framework = self.environment.source_framework
         return input_spec(self.model_run.batch(framework), self.model_run.inspection(framework))
 
-    def _predict(self) -> Predictions:
+    def _predict(self) -> SessionOutput:
         _ = self.model_run.truth  # one that cannot be read is told at once
         return self._kept(self._recorded() if self.is_recorded else self._ordered(self.session.run(self.handle)))
 
-    def _kept(self, found: Predictions) -> Predictions:
+    def _kept(self, found: SessionOutput) -> SessionOutput:
         """The predictions, of which large ones stay in the file that they are kept in, mapped."""
         return replace(found, scores=self._laboratory.kept.keep(output_digest(found.scores), found.scores))
 
-    def _ordered(self, found: Predictions) -> Predictions:
+    def _ordered(self, found: SessionOutput) -> SessionOutput:
         return replace(found, scores=self.in_class_order(found.scores))
 
-    def _recorded(self) -> Predictions:
+    def _recorded(self) -> SessionOutput:
         path, loaded = self.model_run.recorded(self.environment.framework)
         scores = loaded.for_inputs(self.model_run.inputs.names, path)
-        return Predictions(scores, Timing.of([], []), {"recorded": path})
+        return SessionOutput(scores, Timing.of([], []), {"recorded": path})
 
     def in_class_order(self, scores: NDArray[Any]) -> NDArray[Any]:
         """The scores without the leading classes that the source has and the model has not."""
@@ -334,9 +334,9 @@ def _nothing_runs(environment: Environment) -> Unavailable:
     )
 
 
-def _joined(parts: Sequence[Predictions]) -> Predictions:
+def _joined(parts: Sequence[SessionOutput]) -> SessionOutput:
     scores = np.concatenate([part.scores for part in parts])
-    return Predictions(scores, Timing.joined([part.timing for part in parts]), parts[-1].evidence)
+    return SessionOutput(scores, Timing.joined([part.timing for part in parts]), parts[-1].evidence)
 
 
 def _takes_another(environment: Environment, point: Point, cause: str) -> Unavailable:

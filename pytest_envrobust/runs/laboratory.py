@@ -31,8 +31,8 @@ from pytest_envrobust.timing.sampling import Effort
 from pytest_envrobust.verdicts.limits import TAIL_LIMITS
 from pytest_envrobust.workers.locks import machine_lock
 from pytest_envrobust.workers.pool import Pool
+from pytest_envrobust.workers.session_builder import SessionBuilder
 from pytest_envrobust.workers.transport import Scratch
-from pytest_envrobust.workers.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ class Laboratory:
         self.left_out = LeftOut()
         self.whole: Sequence[CellName] | None = None
         self.started = time.time()
-        self._workshop: Workshop | None = None
+        self._workshop: SessionBuilder | None = None
         self._pool: Pool | None = None
         self._scratch: Scratch | None = None
         self._models: dict[str, ModelRun] = {}
@@ -180,14 +180,14 @@ class Laboratory:
         return self._scratch
 
     @property
-    def workshop(self) -> Workshop:
+    def workshop(self) -> SessionBuilder:
         """Store and workers. Raises `DeclarationError` where the store's directory cannot be written."""
         if self._workshop is None:
             settings = self.settings
             store = Store(settings.cache_dir)
             environ = {"TORCHINDUCTOR_CACHE_DIR": str(store.engine_cache("inductor"))}
             self._pool = Pool(self.scratch, isolated=settings.isolated, environ=environ)
-            self._workshop = Workshop(
+            self._workshop = SessionBuilder(
                 store,
                 self._pool,
                 threads=settings.timing.threads,

@@ -1,5 +1,5 @@
 """Workers: isolated processes that import a framework, and the host's side of talking to them.
 
-``host`` and ``pool`` start, bound and end them; ``entry`` and ``bench`` are what runs inside; ``workshop`` brings a
-cell through its stages, to one of the ``sessions``.
+``host``, ``remote`` and ``pool`` start, bound and end them; ``entry`` and ``request_handler`` are what runs inside;
+``session_builder`` brings a cell through its stages, to one of the ``sessions``.
 """

@@ -1,4 +1,4 @@
-"""What runs inside a worker process: read a request, do it on the bench, answer; until the channel closes."""
+"""What runs inside a worker process: read a request, have it handled, answer; until the channel closes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pytest_envrobust.workers.bench import Bench
-from pytest_envrobust.workers.keeping import Keeping
 from pytest_envrobust.workers.protocol import encode_error
+from pytest_envrobust.workers.remote_file_cache import RemoteFileCache
+from pytest_envrobust.workers.request_handler import RequestHandler
 
 _KEPT_BYTES = 1 << 30
 
@@ -25,7 +25,7 @@ def serve(channel: Any, scratch: str, log: str, parent: int, tied: bool) -> None
     ``parent`` is the host's process; ``tied`` says that its main thread started this process.
     """
     _settle(log, parent, tied)
-    _answer(channel, Bench(Path(scratch)))
+    _answer(channel, RequestHandler(Path(scratch)))
 
 
 def serve_far(channel: Any, home: str) -> None:
@@ -33,12 +33,12 @@ def serve_far(channel: Any, home: str) -> None:
 
     Files that are sent are kept below ``home``.
     """
-    keeping = Keeping(Path(home))
-    _settle(str(keeping.scratch / "log"), os.getppid(), tied=True)
+    file_cache = RemoteFileCache(Path(home))
+    _settle(str(file_cache.scratch / "log"), os.getppid(), tied=True)
     try:
-        _answer(channel, Bench(keeping.scratch, keeping))
+        _answer(channel, RequestHandler(file_cache.scratch, file_cache))
     finally:
-        keeping.close()
+        file_cache.close()
 
 
 def _settle(log: str, parent: int, tied: bool) -> None:
@@ -55,11 +55,11 @@ def _settle(log: str, parent: int, tied: bool) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
-def _answer(channel: Any, bench: Bench) -> None:
+def _answer(channel: Any, handler: RequestHandler) -> None:
     channel.send({"pid": os.getpid()})
     for request in channel:
         try:
-            answer = {"answer": bench.handle(request["operation"], request["message"])}
+            answer = {"answer": handler.handle(request["operation"], request["message"])}
         except BaseException as error:
             answer = {"error": encode_error(error)}
         channel.send(answer)

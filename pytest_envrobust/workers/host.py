@@ -124,10 +124,10 @@ class ProcessWorker:
         if self.pid:
             kill_tree(self.pid)
             _kill_group(self.pid)
-        self._let_go()
+        self._disconnect()
 
-    def _let_go(self) -> None:
-        """Forget the connection."""
+    def _disconnect(self) -> None:
+        """Close the connection and forget it."""
         try:
             self._gateway.exit()
             self._gateway.join(timeout=2)
@@ -179,20 +179,20 @@ class InlineWorker:
     """The operations done in this very process, for a debugger: nothing is isolated, no time limit holds."""
 
     def __init__(self, scratch: Path) -> None:
-        from pytest_envrobust.workers.bench import Bench
+        from pytest_envrobust.workers.request_handler import RequestHandler
 
         self.alive = True
         self.clock_steps_ns: Mapping[str, int] = {}
         self.facts: Mapping[str, Any] = {}
         self.pid = os.getpid()
-        self._bench = Bench(scratch)
+        self._handler = RequestHandler(scratch)
 
     def ask(self, operation: str, message: Message, *, stage: Stage, what: str, limit: float) -> Message:
         """Do the operation here and now; ``limit`` does not apply."""
         from pytest_envrobust.workers.protocol import encode_error
 
         try:
-            return self._bench.handle(operation, message)
+            return self._handler.handle(operation, message)
         except Exception as error:
             raise decode_error(encode_error(error), stage, what) from error
 

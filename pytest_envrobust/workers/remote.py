@@ -151,7 +151,7 @@ class RemoteWorker(ProcessWorker):
         popen = getattr(getattr(self._gateway, "_io", None), "popen", None)
         if popen is not None:
             popen.kill()
-        self._let_go()
+        self._disconnect()
 
     def _translated(self, message: Message) -> Message:
         """The message with the far side's paths in the place of ours."""
@@ -163,13 +163,13 @@ class RemoteWorker(ProcessWorker):
         if "inputs" in found:
             found["inputs"] = self._inputs(found["inputs"])
         if "target" in found:
-            found["target"] = self._quick("room", {"name": Path(found["target"]).name})["path"]
+            found["target"] = self._transfer("new_target", {"name": Path(found["target"]).name})["path"]
         return found
 
     def _inputs(self, handle: transport.Handle) -> transport.Handle:
         """Inputs that last are kept there; others, of one request, travel in it."""
         if handle.get("lasting"):
-            return {**handle, "path": self._shipped(handle["path"])}
+            return {**handle, "path": self._uploaded(handle["path"])}
         known = {key: value for key, value in handle.items() if key != "path"}
         return {**known, "bytes": Path(handle["path"]).read_bytes()}
 
@@ -177,9 +177,9 @@ class RemoteWorker(ProcessWorker):
         places = {key: source[key] for key in ("target", "state") if source.get(key)}
         if source["kind"] != "file":
             places.pop("target", None)
-        return {**source, **{key: self._shipped(path) for key, path in places.items() if Path(path).exists()}}
+        return {**source, **{key: self._uploaded(path) for key, path in places.items() if Path(path).exists()}}
 
-    def _shipped(self, path: str) -> str:
+    def _uploaded(self, path: str) -> str:
         """Where the file or folder lies there, with all that lies beside an artifact."""
         if path not in self._sent:
             local = Path(path)
@@ -187,29 +187,29 @@ class RemoteWorker(ProcessWorker):
             whole = local.is_dir() or local.parent.name == "files"
             names = file_digests(root) if whole else {local.name: file_digest(local)}
             digest = hashlib.sha256(repr(sorted(names.items())).encode()).hexdigest()
-            answer = self._quick("keeps", {"digest": digest})
-            if not answer["kept"]:
+            answer = self._transfer("find_files", {"digest": digest})
+            if not answer["cached"]:
                 for name in names:
                     self._send(root / name, digest, name)
-                self._quick("keep", {"digest": digest})
+                self._transfer("commit", {"digest": digest})
             self._sent[path] = answer["path"] if local.is_dir() else f"{answer['path']}/{local.name}"
         return self._sent[path]
 
     def _send(self, file: Path, digest: str, name: str) -> None:
         for piece in _pieces(file):
-            self._quick("receive", {"digest": digest, "name": name, "content": piece})
+            self._transfer("append", {"digest": digest, "name": name, "content": piece})
 
     def _fetch(self, there: str, target: Path, stage: Stage, what: str) -> None:
         """Bring what was built there, and what lies beside it, to where it was to be written."""
-        for name, size in self._quick("written", {"path": there})["files"].items():
+        for name, size in self._transfer("list_files", {"path": there})["files"].items():
             file = target.parent / name
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("wb") as stream:
                 while stream.tell() < size:
                     asked = {"path": there, "name": name, "first": stream.tell(), "count": _PIECE}
-                    stream.write(self._quick("read", asked)["content"])
+                    stream.write(self._transfer("read", asked)["content"])
 
-    def _quick(self, operation: str, message: Message) -> Message:
+    def _transfer(self, operation: str, message: Message) -> Message:
         what = f"send files to {self._place.host}"
         return super().ask(operation, message, stage=Stage.LOAD, what=what, limit=_STEP_SECONDS)
 

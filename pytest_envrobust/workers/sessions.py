@@ -20,11 +20,11 @@ from pytest_envrobust.workers.host import Worker
 from pytest_envrobust.workers.protocol import Message, decode_spec, encode_job
 
 if TYPE_CHECKING:
-    from pytest_envrobust.workers.workshop import Workshop
+    from pytest_envrobust.workers.session_builder import SessionBuilder
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class SessionOutput:
     """Scores, shape (N, classes), as the engine gave them; the time of each call; what proves that it ran as asked."""
 
     scores: NDArray[Any]
@@ -35,8 +35,10 @@ class Predictions:
 class LiveSession:
     """A model loaded by its engine in a worker; opened again where the worker was closed in between."""
 
-    def __init__(self, workshop: Workshop, plan: Plan, job: Job, artifacts: tuple[Artifact, ...], name: str) -> None:
-        self._workshop, self._job, self._name = workshop, job, name
+    def __init__(
+        self, builder: SessionBuilder, plan: Plan, job: Job, artifacts: tuple[Artifact, ...], name: str
+    ) -> None:
+        self._builder, self._job, self._name = builder, job, name
         self._worker: Worker | None = None
         self._failure: EnvrobustError | None = None
         self._proven = False
@@ -51,16 +53,16 @@ class LiveSession:
         """Key of the last artifact on the way, if there is one."""
         return self.artifacts[-1].key if self.artifacts else None
 
-    def run(self, inputs: transport.Handle) -> Predictions:
+    def run(self, inputs: transport.Handle) -> SessionOutput:
         """Run all inputs, as many a call as the session takes."""
         answer = self._ask("run", {"inputs": inputs}, f"run {self.plan.environment.id}")
         scores = transport.take(answer["scores"])
         if not self._proven:
             for artifact in self.artifacts:
-                self._workshop.store.prove(artifact)
+                self._builder.store.prove(artifact)
             self._proven = True
         self.peak_bytes = self._memory()
-        return Predictions(scores, self._timing(answer), answer["evidence"])
+        return SessionOutput(scores, self._timing(answer), answer["evidence"])
 
     def sample(self, inputs: transport.Handle, first: int, calls: int, batch: int | None = None) -> Timing:
         """Time ``calls`` single calls of ``batch`` successive inputs each, from the ``first``-th such batch on.
@@ -97,29 +99,29 @@ class LiveSession:
 
     def pin(self) -> None:
         """Keep the worker open until the end of the run."""
-        self._workshop.pool.pin(self._opened())
+        self._builder.pool.pin(self._opened())
 
     def with_threads(self, threads: int) -> LiveSession:
         """Another session of the same, in a worker with another thread count."""
         job = replace(self._job, threads=threads)
-        return LiveSession(self._workshop, self.plan, job, self.artifacts, f"{self._name}-threads{threads}")
+        return LiveSession(self._builder, self.plan, job, self.artifacts, f"{self._name}-threads{threads}")
 
     def again(self, instance: int = 1) -> LiveSession:
         """Another session of the same, in a worker process of its own."""
-        session = LiveSession(self._workshop, self.plan, self._job, self.artifacts, f"{self._name}-{instance}")
+        session = LiveSession(self._builder, self.plan, self._job, self.artifacts, f"{self._name}-{instance}")
         session._instance = instance
         return session
 
     def close(self) -> None:
         """Close the session in its worker, where that is still there."""
         if self._worker is not None and self._worker.alive:
-            limit = self._workshop.limit(Stage.LOAD, self.plan)
+            limit = self._builder.limit(Stage.LOAD, self.plan)
             self._worker.ask("close", {"session": self._name}, stage=Stage.LOAD, what="close a session", limit=limit)
         self._worker = None
 
     def _ask(self, operation: str, message: Message, what: str) -> Message:
         worker = self._opened()
-        limit = self._workshop.limit(Stage.RUN, self.plan)
+        limit = self._builder.limit(Stage.RUN, self.plan)
         return worker.ask(operation, {"session": self._name, **message}, stage=Stage.RUN, what=what, limit=limit)
 
     def _opened(self) -> Worker:
@@ -134,18 +136,18 @@ class LiveSession:
 
     def _open(self) -> Worker:
         if self._worker is None or not self._worker.alive:
-            worker = self._workshop.worker(self.plan, self._job.threads, instance=self._instance)
+            worker = self._builder.worker(self.plan, self._job.threads, instance=self._instance)
             compiles = self.plan.compiler.compiles_on_open
             stage = Stage.COMPILE if compiles else Stage.LOAD
             verb = "compile" if compiles else "load"
             if compiles:
-                self._workshop.say(f"compile {self.plan.environment.id}")
+                self._builder.say(f"compile {self.plan.environment.id}")
             answer = worker.ask(
                 "open",
                 {"session": self._name, "job": encode_job(self._job)},
                 stage=stage,
                 what=f"{verb} {self.plan.environment.id}",
-                limit=self._workshop.limit(stage, self.plan),
+                limit=self._builder.limit(stage, self.plan),
             )
             self._takes = decode_spec(answer["input"])
             self._check(self._takes)
@@ -170,7 +172,7 @@ class LiveSession:
 
     def _memory(self) -> int | None:
         assert self._worker is not None
-        limit = self._workshop.limit(Stage.RUN, self.plan)
+        limit = self._builder.limit(Stage.RUN, self.plan)
         answer = self._worker.ask("memory", {}, stage=Stage.RUN, what="read the worker's memory", limit=limit)
         peak: int | None = answer.get("peak_bytes")
         return peak

@@ -134,7 +134,7 @@ def test_thread_count_is_honored(lab: Lab, conf: Conf) -> None:
     if conf.threads is not None:
         assert second.evidence[conf.threads] == "2"
     else:
-        workers = [lab.workshop.worker(one.plan, threads) for threads in (1, 2)]
+        workers = [lab.builder.worker(one.plan, threads) for threads in (1, 2)]
         alone, both = (psutil.Process(worker.pid).num_threads() for worker in workers)
         assert both > alone
     one.close()
@@ -170,9 +170,9 @@ def test_two_sessions_in_one_worker_do_not_disturb_each_other(lab: Lab, conf: Co
     "environment", [environment for conf in CONFS.values() for environment in cells(conf)], ids=lambda each: each.id
 )
 def test_an_unknown_option_is_named(lab: Lab, environment: Environment) -> None:
-    workshop = lab.shop(options={environment.compiler: {"no-such-option": 1}})
+    builder = lab.new_builder(options={environment.compiler: {"no-such-option": 1}})
     with pytest.raises(StageFailure, match=f"unknown option 'no-such-option' for {environment.compiler}") as caught:
-        lab.open(environment, workshop=workshop).run(lab.put(lab.images(environment.framework)))
+        lab.open(environment, builder=builder).run(lab.put(lab.images(environment.framework)))
     assert caught.value.status is Status.FAILED
     assert caught.value.stage in (Stage.COMPILE, Stage.LOAD)
     assert caught.value.detail == ""
@@ -293,14 +293,14 @@ def test_an_engine_without_a_ceiling_says_why(lab: Lab, framework: str, compiler
 @pytest.mark.parametrize("framework", ["torch", "keras"])
 def test_input_of_another_shape_is_refused(lab: Lab, framework: str) -> None:
     source = lab.source(framework)
-    inspection = lab.workshop.inspect(source)
+    inspection = lab.builder.inspect(source)
     wrong = lab.images(framework).transpose(0, 2, 3, 1)
     if inspection.input is not None:
         with pytest.raises(StageFailure, match="the preprocessing gives"):
             input_spec(wrong, inspection)
     else:
         plan = lab.catalogue.plan(Environment(framework, "eager", "cpu"), [framework])
-        session = lab.workshop.open(plan, source, input_spec(wrong, inspection))
+        session = lab.builder.open(plan, source, input_spec(wrong, inspection))
         with pytest.raises(StageFailure, match="channels"):
             session.run(lab.put(wrong))
 

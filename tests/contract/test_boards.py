@@ -136,7 +136,7 @@ def test_a_cross_compiler_that_is_not_there_is_named(lab: Lab) -> None:
     with pytest.raises(Unavailable) as caught:
         place = device.place(Path(), "the test", ["cpu"])
         plan = Catalogue(places={"nobody": place}).plan(Environment("onnx", "tvm-o2", "nobody"), ["onnx"])
-        lab.workshop.open(plan, lab.source("onnx"), lab.job(lab.open("onnx/ort-all/cpu")).input)
+        lab.builder.open(plan, lab.source("onnx"), lab.job(lab.open("onnx/ort-all/cpu")).input)
     assert "a-compiler-that-is-not-there is not there" in caught.value.cause
 
 

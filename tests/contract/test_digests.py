@@ -13,11 +13,11 @@ from pytest_envrobust.core.sources import input_spec
 def test_a_compiled_torch_module_keeps_its_digest(lab: Lab, compiler: str) -> None:
     pytest.importorskip("torch")
     source, images = lab.source("torch"), lab.images("torch")
-    before = lab.workshop.inspect(source)
+    before = lab.builder.inspect(source)
     plan = lab.catalogue.plan(Environment("torch", compiler, "cpu"), ("torch",))
     if plan.absent is not None:
         pytest.skip(str(plan.absent))
-    session = lab.workshop.open(plan, source, input_spec(images, before))
+    session = lab.builder.open(plan, source, input_spec(images, before))
     session.load()
-    assert lab.shop().inspect(source).digest == before.digest
+    assert lab.new_builder().inspect(source).digest == before.digest
     session.close()

@@ -106,8 +106,8 @@ class Results:
             network.save(path)
         source = SourceRef("onnx", "file", target=str(path))
         batch = network.inputs(INPUTS)
-        spec = input_spec(batch, self.lab.workshop.inspect(source))
-        session = self.lab.workshop.open(self.plan(environment), source, spec)
+        spec = input_spec(batch, self.lab.builder.inspect(source))
+        session = self.lab.builder.open(self.plan(environment), source, spec)
         try:
             return session.run(self.lab.put(batch)).scores
         finally:

@@ -151,7 +151,7 @@ def test_what_is_missing_there_is_named_with_the_remedy(
 ) -> None:  # type: ignore[no-untyped-def]
     python = make(tmp_path / "venv")
     there = place(config, python)
-    session = lab.workshop.open(
+    session = lab.builder.open(
         Catalogue(places={"far": there}).plan(Environment.parse("onnx/ort-all/far"), ["onnx"]),
         lab.source("onnx"),
         lab.job(lab.open("onnx/ort-all/cpu")).input,

@@ -30,7 +30,7 @@ def scores(lab: Lab, environment: str, source: SourceRef) -> NDArray[np.float64]
     if plan.absent is not None:
         pytest.skip(str(plan.absent))
     images = lab.images(framework)
-    session = lab.workshop.open(plan, source, input_spec(images, lab.workshop.inspect(source)))
+    session = lab.builder.open(plan, source, input_spec(images, lab.builder.inspect(source)))
     found = lab.run(session, images)
     session.close()
     return found
@@ -74,19 +74,19 @@ def test_rounded_weights_are_another_source(lab: Lab, framework: str) -> None:
     reference = {"torch": "torch/eager/cpu", "keras": "keras/eager/cpu", "onnx": "onnx/ort-off/cpu"}[framework]
     source = lab.source(framework)
     plain = scores(lab, reference, source)
-    digest = lab.workshop.inspect(source).digest
-    coarse = lab.workshop.rounded(source)
-    assert lab.workshop.inspect(coarse).digest != digest
+    digest = lab.builder.inspect(source).digest
+    coarse = lab.builder.rounded(source)
+    assert lab.builder.inspect(coarse).digest != digest
     rounded = scores(lab, reference, coarse)
     assert 0 < np.abs(rounded - plain).max() < 1
-    assert lab.shop().inspect(source).digest == digest
+    assert lab.new_builder().inspect(source).digest == digest
     np.testing.assert_array_equal(scores(lab, reference, source), plain)
 
 
 def test_rounded_weights_are_the_same_in_every_process(lab: Lab) -> None:
     """A conversion, in a process of its own, gets them too."""
     needs("torch", "onnxruntime", "onnxscript")
-    coarse = lab.workshop.rounded(lab.source("torch"))
+    coarse = lab.builder.rounded(lab.source("torch"))
     eager = scores(lab, "torch/eager/cpu", coarse)
     np.testing.assert_allclose(scores(lab, "torch/ort-all/cpu", coarse), eager, atol=1e-4)
 
@@ -94,7 +94,7 @@ def test_rounded_weights_are_the_same_in_every_process(lab: Lab) -> None:
 @pytest.mark.parametrize("framework", ["tflite", "tensorflow"])
 def test_a_source_that_is_not_taken_apart_is_not_rounded(lab: Lab, framework: str) -> None:
     with pytest.raises(Unavailable, match=f"{framework} weights cannot be rounded"):
-        lab.workshop.rounded(lab.source(framework))
+        lab.builder.rounded(lab.source(framework))
 
 
 def test_a_model_that_writes_into_its_input_is_told(lab: Lab) -> None:
@@ -104,7 +104,7 @@ def test_a_model_that_writes_into_its_input_is_told(lab: Lab) -> None:
     found = {}
     for name in ("torch_net", "torch_in_place"):
         source = SourceRef("torch", "factory", target=f"support.nets:{name}")
-        session = lab.workshop.open(plan, source, input_spec(images, lab.workshop.inspect(source)))
+        session = lab.builder.open(plan, source, input_spec(images, lab.builder.inspect(source)))
         found[name] = [lab.predict(session, images) for _ in range(2)]
         session.close()
     assert "input" not in found["torch_net"][0].evidence

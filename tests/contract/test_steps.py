@@ -54,7 +54,7 @@ def test_converted_labels_are_the_sources(lab: Lab, name: str) -> None:
 def test_an_exported_program_loads_as_a_torch_source(lab: Lab, tmp_path: Path) -> None:
     """No engine loads this form; another interpreter does, which has torch and not the model's code."""
     batch = lab.images("torch")
-    spec = input_spec(batch, lab.workshop.inspect(lab.source("torch")))
+    spec = input_spec(batch, lab.builder.inspect(lab.source("torch")))
     target = tmp_path / steps()["pt2_from_torch"].file
     message = {
         "step": "pt2_from_torch",

@@ -45,7 +45,7 @@ def test_a_truncated_file(
     path = tmp_path / f"short{complete.suffix}"
     path.write_bytes(content[: int(len(content) * kept)])
     with pytest.raises(StageFailure) as caught:
-        lab.shop().inspect(SourceRef(framework, "file", target=str(path)))
+        lab.new_builder().inspect(SourceRef(framework, "file", target=str(path)))
     failure = caught.value
     assert (failure.stage, failure.status) == (Stage.LOAD, Status.FAILED)
     assert path.name in failure.headline
@@ -56,7 +56,7 @@ def test_a_truncated_file(
 
 @pytest.mark.parametrize("framework", ["onnx", "tflite", "keras", "torch"])
 def test_a_whole_file_is_read(lab: Lab, framework: str, request: pytest.FixtureRequest) -> None:
-    inspection = lab.shop().inspect(SourceRef(framework, "file", target=str(whole(lab, framework, request))))
+    inspection = lab.new_builder().inspect(SourceRef(framework, "file", target=str(whole(lab, framework, request))))
     assert inspection.input is not None
     assert inspection.input.dtype == "float32"
     assert len(inspection.digest) == 64
@@ -68,7 +68,7 @@ def test_a_saved_model_without_its_weights(lab: Lab, tmp_path: Path) -> None:
     for file in (folder / "variables").iterdir():
         file.write_bytes(file.read_bytes()[:10])
     with pytest.raises(StageFailure) as caught:
-        lab.shop().inspect(SourceRef("tensorflow", "file", target=str(folder)))
+        lab.new_builder().inspect(SourceRef("tensorflow", "file", target=str(folder)))
     assert caught.value.status is Status.FAILED
     assert str(folder) in caught.value.headline
 
@@ -79,7 +79,7 @@ def test_a_file_of_something_else(lab: Lab, framework: str, tmp_path: Path) -> N
     path = tmp_path / f"prose{suffix}"
     path.write_text("It was a dark and stormy night. " * 50)
     with pytest.raises(StageFailure) as caught:
-        lab.shop().inspect(SourceRef(framework, "file", target=str(path)))
+        lab.new_builder().inspect(SourceRef(framework, "file", target=str(path)))
     assert caught.value.status is Status.FAILED
     assert path.name in caught.value.headline
 
@@ -87,4 +87,4 @@ def test_a_file_of_something_else(lab: Lab, framework: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("framework", ["onnx", "tflite", "tensorflow"])
 def test_a_factory_where_a_file_is_needed(lab: Lab, framework: str) -> None:
     with pytest.raises(StageFailure, match=r"support\.nets:torch_net"):
-        lab.shop().inspect(SourceRef(framework, "factory", target="support.nets:torch_net"))
+        lab.new_builder().inspect(SourceRef(framework, "factory", target="support.nets:torch_net"))

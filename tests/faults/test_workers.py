@@ -28,7 +28,7 @@ def factory(name: str) -> SourceRef:
 
 def torch_pid(lab: Lab) -> int:
     plan = lab.catalogue.plan(EAGER, ["torch"])
-    return lab.workshop.worker(plan, 1).pid
+    return lab.builder.worker(plan, 1).pid
 
 
 def gone(pid: int) -> bool:
@@ -41,7 +41,7 @@ def gone(pid: int) -> bool:
 
 
 def assert_healthy(lab: Lab) -> None:
-    session = lab.open(EAGER, workshop=lab.shop())
+    session = lab.open(EAGER, builder=lab.new_builder())
     np.testing.assert_allclose(lab.run(session, lab.images("torch")), lab.expected("torch"), atol=1e-6)
     session.close()
 
@@ -62,7 +62,7 @@ def _reference(lab: Lab) -> None:
 def test_a_worker_that_dies_while_loading(lab: Lab, name: str, cause: str, tail: str) -> None:
     before = torch_pid(lab)
     with pytest.raises(StageFailure) as caught:
-        lab.shop().inspect(factory(name))
+        lab.new_builder().inspect(factory(name))
     failure = caught.value
     assert (failure.stage, failure.status) == (Stage.LOAD, Status.CRASHED)
     assert failure.cause == cause
@@ -87,7 +87,7 @@ def test_a_worker_that_dies_while_loading(lab: Lab, name: str, cause: str, tail:
 def test_a_factory_that_raises_leaves_its_worker_alive(lab: Lab, name: str, status: Status, cause: str) -> None:
     before = torch_pid(lab)
     with pytest.raises(StageFailure) as caught:
-        lab.shop().inspect(factory(name))
+        lab.new_builder().inspect(factory(name))
     failure = caught.value
     assert (failure.stage, failure.status) == (Stage.LOAD, status)
     assert cause in failure.cause
@@ -101,7 +101,7 @@ def test_a_factory_that_raises_leaves_its_worker_alive(lab: Lab, name: str, stat
 def test_a_worker_that_hangs_while_loading(lab: Lab, name: str, tail: str) -> None:
     before = torch_pid(lab)
     with pytest.raises(StageFailure) as caught:
-        lab.shop(limits={Stage.LOAD: 1.5}).inspect(factory(name))
+        lab.new_builder(limits={Stage.LOAD: 1.5}).inspect(factory(name))
     failure = caught.value
     assert (failure.stage, failure.status) == (Stage.LOAD, Status.TIMED_OUT)
     assert failure.cause == "no answer within 1.5 s, so its worker was killed"
@@ -116,16 +116,16 @@ def test_children_of_a_worker_end_with_it(lab: Lab, name: str) -> None:
     lab.notes.unlink(missing_ok=True)
     torch_pid(lab)
     with pytest.raises(StageFailure):
-        lab.shop(limits={Stage.LOAD: 3.0}).inspect(factory(name))
+        lab.new_builder(limits={Stage.LOAD: 3.0}).inspect(factory(name))
     assert gone(int(lab.notes.read_text()))
     assert_healthy(lab)
 
 
 def opened(lab: Lab, name: str, limit: float = 60.0) -> LiveSession:
-    workshop = lab.shop(limits={Stage.RUN: limit})
+    builder = lab.new_builder(limits={Stage.RUN: limit})
     source = factory(name)
-    spec = input_spec(lab.images("torch"), workshop.inspect(source))
-    return workshop.open(lab.catalogue.plan(EAGER, ["torch"]), source, spec)
+    spec = input_spec(lab.images("torch"), builder.inspect(source))
+    return builder.open(lab.catalogue.plan(EAGER, ["torch"]), source, spec)
 
 
 def trigger(lab: Lab) -> np.ndarray:
@@ -193,20 +193,20 @@ def test_another_engines_worker_is_not_touched(lab: Lab) -> None:
     session = lab.open("onnx/ort-all/cpu")
     batch = lab.put(lab.images("onnx"))
     plain = session.run(batch).scores
-    pid = lab.workshop.worker(session.plan, 1).pid
+    pid = lab.builder.worker(session.plan, 1).pid
     with pytest.raises(StageFailure):
-        lab.shop().inspect(factory("aborts"))
+        lab.new_builder().inspect(factory("aborts"))
     np.testing.assert_array_equal(session.run(batch).scores, plain)
-    assert lab.workshop.worker(session.plan, 1).pid == pid
+    assert lab.builder.worker(session.plan, 1).pid == pid
     session.close()
 
 
 def test_a_failure_is_remembered_for_all_cells_that_need_it(lab: Lab) -> None:
-    workshop = lab.shop()
+    builder = lab.new_builder()
     failures = []
     for _ in range(2):
         with pytest.raises(StageFailure) as caught:
-            workshop.inspect(factory("raises"))
+            builder.inspect(factory("raises"))
         failures.append(caught.value)
     assert failures[0] is failures[1]
 
@@ -222,11 +222,11 @@ def test_a_failure_is_remembered_for_all_cells_that_need_it(lab: Lab) -> None:
 )
 @pytest.mark.parametrize("environment", ["torch/eager/cpu", "torch/ort-all/cpu"])
 def test_other_outputs_than_scores_are_one_clear_error(lab: Lab, name: str, message: str, environment: str) -> None:
-    workshop, source = lab.shop(), factory(name)
-    spec = input_spec(lab.images("torch"), workshop.inspect(source))
+    builder, source = lab.new_builder(), factory(name)
+    spec = input_spec(lab.images("torch"), builder.inspect(source))
     plan = lab.catalogue.plan(Environment.parse(environment), ["torch"])
     with pytest.raises(StageFailure) as caught:
-        workshop.open(plan, source, spec).run(lab.put(lab.images("torch")))
+        builder.open(plan, source, spec).run(lab.put(lab.images("torch")))
     assert message in caught.value.headline
     assert caught.value.status is Status.FAILED
     assert caught.value.detail == ""
@@ -260,7 +260,7 @@ def test_nothing_is_left_alive_after_closing(own_lab: Lab) -> None:
     session = own_lab.open("onnx/ort-all/cpu")
     own_lab.run(session, own_lab.images("onnx"))
     with pytest.raises(StageFailure):
-        own_lab.shop().inspect(factory("aborts"))
+        own_lab.new_builder().inspect(factory("aborts"))
     started = {child.pid for child in psutil.Process().children(recursive=True)} - mine
     assert started
     own_lab.close()

@@ -39,7 +39,14 @@ def unions(source: str) -> Iterator[int]:
 
 def test_the_list_is_read() -> None:
     names = {path.name for path in in_a_worker()}
-    assert {"entry.py", "bench.py", "protocol.py", "onnxruntime.py", "onnx_from_torch.py", "sources.py"} <= names
+    assert {
+        "entry.py",
+        "request_handler.py",
+        "protocol.py",
+        "onnxruntime.py",
+        "onnx_from_torch.py",
+        "sources.py",
+    } <= names
 
 
 @pytest.mark.parametrize("path", in_a_worker(), ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -1,4 +1,4 @@
-"""One run's cells dealt out to the jobs of a CI matrix, and their records put together again."""
+"""One run's cells partitioned among the jobs of a CI matrix, and their records put together again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One store, one pool of workers and one workshop for a test session, and the nets as sources of every framework."""
+"""One store, one pool and one session builder for a test session, and the nets as sources of every framework."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pytest_envrobust.core.sources import SourceRef, input_spec
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.workers.pool import Pool
-from pytest_envrobust.workers.sessions import LiveSession, Predictions
+from pytest_envrobust.workers.session_builder import SessionBuilder
+from pytest_envrobust.workers.sessions import LiveSession, SessionOutput
 from pytest_envrobust.workers.transport import Handle, Scratch
-from pytest_envrobust.workers.workshop import Workshop
 from support import nets
 
 
@@ -34,19 +34,19 @@ class Lab:
         self.notes = folder / "notes"
         self.pool = Pool(self.scratch, environ={"SUPPORT_NOTES": str(self.notes)})
         self.store = Store(folder / "store")
-        self.workshop = Workshop(self.store, self.pool)
+        self.builder = SessionBuilder(self.store, self.pool)
         self.catalogue = Catalogue()
         self._expected: dict[str, NDArray[np.float32]] = {}
 
-    def shop(
+    def new_builder(
         self,
         *,
         limits: Mapping[Stage, float] | None = None,
         options: Mapping[str, Mapping[str, Option]] | None = None,
         store: Store | None = None,
-    ) -> Workshop:
-        """Another workshop on the same workers."""
-        return Workshop(store or self.store, self.pool, limits=limits or {}, options=options)
+    ) -> SessionBuilder:
+        """Another session builder on the same workers."""
+        return SessionBuilder(store or self.store, self.pool, limits=limits or {}, options=options)
 
     def source(self, framework: str) -> SourceRef:
         """The net in that framework, the files made by the steps that users' cells go through."""
@@ -66,16 +66,16 @@ class Lab:
         *,
         source: SourceRef | None = None,
         catalogue: Catalogue | None = None,
-        workshop: Workshop | None = None,
+        builder: SessionBuilder | None = None,
     ) -> LiveSession:
         """A session of the net in that environment; where that is absent here, the test is skipped."""
         parsed = Environment.parse(environment) if isinstance(environment, str) else environment
         framework = parsed.source_framework
         plan = (catalogue or self.catalogue).plan(parsed, [framework])
-        shop, native = workshop or self.workshop, source or self.source(framework)
+        chosen, native = builder or self.builder, source or self.source(framework)
         try:
-            spec = input_spec(self.images(framework), shop.inspect(native))
-            return shop.open(plan, native, spec)
+            spec = input_spec(self.images(framework), chosen.inspect(native))
+            return chosen.open(plan, native, spec)
         except Unavailable as absent:
             pytest.skip(absent.headline)
 
@@ -83,7 +83,7 @@ class Lab:
         """Scores of a batch; where the environment turns out to be absent here, the test is skipped."""
         return self.predict(session, batch).scores
 
-    def predict(self, session: LiveSession, batch: NDArray[np.float32]) -> Predictions:
+    def predict(self, session: LiveSession, batch: NDArray[np.float32]) -> SessionOutput:
         """As `run`, with times and evidence."""
         try:
             return session.run(self.put(batch))
@@ -111,7 +111,7 @@ class Lab:
         elif made:
             source = SourceRef(plan.route.target, "file", target=str(made[-1].path))
         framework = plan.environment.source_framework
-        spec = input_spec(self.images(framework), self.workshop.inspect(native))
+        spec = input_spec(self.images(framework), self.builder.inspect(native))
         return Job(source, plan.compiler.name, plan.environment.device, spec)
 
     @cached_property

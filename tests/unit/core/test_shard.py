@@ -1,4 +1,4 @@
-"""The cells of a run, dealt out."""
+"""The cells of a run, partitioned into shards."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_it_depends_on_the_names_alone() -> None:
 
 @pytest.mark.parametrize("of", [2, 3, 4, 5, 8])
 def test_engines_and_models_are_spread(of: int) -> None:
-    """The numbers divide each other: dealt round, a shard would get one environment of all models, or one model."""
+    """The numbers divide each other: given out in turn, a shard got one environment of all models, or one model."""
     for kind in (lambda cell: engine_of(Environment.parse(cell[1]).compiler), lambda cell: cell[0]):
         for name, count in Counter(map(kind, CELLS)).items():
             for number in range(1, of + 1):

@@ -37,9 +37,9 @@ class Plain(base.Backend):
         base.Compiler("tuned", "", ("onnx",), named_only=True),
     )
     devices: Any = {  # noqa: RUF012
-        "cpu": base.Device(),
-        "cpu+avx2": base.Device({"LIMIT": "AVX2"}, absent={"faster": "it needs AVX-512"}),
-        "cuda:0": base.Device(options={"tf32": False}),
+        "cpu": base.DeviceSupport(),
+        "cpu+avx2": base.DeviceSupport({"LIMIT": "AVX2"}, absent={"faster": "it needs AVX-512"}),
+        "cuda:0": base.DeviceSupport(options={"tf32": False}),
     }
     no_ceiling = "it has none"
 
@@ -54,7 +54,7 @@ class Lacking(Plain):
     engine = "lacking"
     requires = (GONE,)
     compilers = (base.Compiler("other", "", ("onnx",), requires=(ALSO_GONE,)),)
-    devices: Any = {"cpu": base.Device()}  # noqa: RUF012
+    devices: Any = {"cpu": base.DeviceSupport()}  # noqa: RUF012
 
 
 OFFERED = [device for device in DEVICES if device.startswith("cpu") or device in Plain.devices]

@@ -10,8 +10,8 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.environments.places import Place
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.workers.pool import Pool
+from pytest_envrobust.workers.session_builder import SessionBuilder
 from pytest_envrobust.workers.transport import Scratch
-from pytest_envrobust.workers.workshop import Workshop
 
 
 @pytest.mark.parametrize(
@@ -27,5 +27,5 @@ def test_which_settings_of_a_device_hold(tmp_path: Path, environment: str, optio
     place = Place("slow", device="cuda:0", options={"tf32": False})
     plan = Catalogue(places={"slow": place}).plan(Environment.parse(environment), ["torch"])
     given: Any = {"cuda:0": {"tf32": True}, "tvm-tuned": {"trials": 3}}
-    workshop = Workshop(Store(tmp_path), Pool(Scratch()), options=given)
-    assert workshop.device_options(plan) == options
+    builder = SessionBuilder(Store(tmp_path), Pool(Scratch()), options=given)
+    assert builder.device_options(plan) == options

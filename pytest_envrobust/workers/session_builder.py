@@ -50,7 +50,7 @@ ROUNDED = "int8"
 """The variant of a source whose weights are rounded to that."""
 
 
-class Workshop:
+class SessionBuilder:
     """Prepares sessions, each thing once in a run: a failed conversion fails all cells that need it, at once."""
 
     def __init__(

@@ -26,7 +26,6 @@ from pytest_envrobust.environments.machine import facts_of_this_machine
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.workers import stopwatch, transport
 from pytest_envrobust.workers.feed import Feed
-from pytest_envrobust.workers.keeping import FAR_OPERATIONS, Keeping
 from pytest_envrobust.workers.protocol import (
     Message,
     decode_job,
@@ -35,6 +34,7 @@ from pytest_envrobust.workers.protocol import (
     encode_inspection,
     encode_spec,
 )
+from pytest_envrobust.workers.remote_file_cache import REMOTE_OPERATIONS, RemoteFileCache
 
 
 @dataclass
@@ -58,11 +58,11 @@ class _Open:
         return call
 
 
-class Bench:
+class RequestHandler:
     """State of a worker: its engine, its open sessions and the inputs it has mapped."""
 
-    def __init__(self, scratch: Path, keeping: Keeping | None = None) -> None:
-        self._scratch, self._keeping = scratch, keeping
+    def __init__(self, scratch: Path, file_cache: RemoteFileCache | None = None) -> None:
+        self._scratch, self._file_cache = scratch, file_cache
         self._backend: Backend | None = None
         self._sessions: dict[str, _Open] = {}
         self._inputs: dict[str, NDArray[Any]] = {}
@@ -83,8 +83,8 @@ class Bench:
             "close": self.close,
             "memory": self.memory,
         }
-        if self._keeping is not None:
-            operations |= {name: getattr(self._keeping, name) for name in FAR_OPERATIONS}
+        if self._file_cache is not None:
+            operations |= {name: getattr(self._file_cache, name) for name in REMOTE_OPERATIONS}
         return operations[operation](**message)
 
     def start(self, engine: str, device: str, threads: int, options: Message) -> Message:
@@ -100,8 +100,8 @@ class Bench:
         return {
             "python": sys.version.split()[0],
             "clock_steps_ns": stopwatch.clock_steps(),
-            "machine": facts_of_this_machine() if self._keeping else {},
-            "versions": versions((*backend.requires, NUMPY)) if self._keeping else {},
+            "machine": facts_of_this_machine() if self._file_cache else {},
+            "versions": versions((*backend.requires, NUMPY)) if self._file_cache else {},
         }
 
     def inspect(self, source: Message, state: str) -> Message:
@@ -172,7 +172,7 @@ class Bench:
         if opened.evidence is None:  # it may profile a call, and stays the same while the session is open
             opened.evidence = opened.session.evidence() | opened.feed.evidence()
         return {
-            "scores": transport.pack(scores, None if self._keeping else self._scratch),
+            "scores": transport.pack(scores, None if self._file_cache else self._scratch),
             "evidence": opened.evidence,
             **_times(calls, opened),
         }
