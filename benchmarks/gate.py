@@ -34,7 +34,7 @@ from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.intervals import Estimate
-from pytest_envrobust.timing.measuring import Subject, measure_beside
+from pytest_envrobust.timing.measuring import Timed, measure_beside
 from pytest_envrobust.timing.sampling import Effort
 from pytest_envrobust.verdicts.limits import MAX_LATENCY_RATIO, Limit
 from pytest_envrobust.workers.sessions import LiveSession
@@ -150,7 +150,7 @@ def measured(made: Bench, sessions: Sequence[LiveSession], budget: float) -> Tri
     samplers = [made.sampler(session) for session in sessions]
     try:
         evidence = measure_beside(
-            Subject(Environment.parse(ENVIRONMENT), cpu_step_ns=sessions[0].clock_steps_ns["cpu"]),
+            Timed(Environment.parse(ENVIRONMENT), cpu_step_ns=sessions[0].clock_steps_ns["cpu"]),
             samplers[0],
             samplers[1],
             samplers[2],

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from pytest_envrobust.planning.catalogue import Catalogue
+    from pytest_envrobust.runs.registry import Registry
+    from pytest_envrobust.runs.settings import Settings
 
 
 def register(config: pytest.Config) -> None:
     """Read the settings and register the rest of the plugin."""
-    from pytest_envrobust.core.errors import EnvrobustError
     from pytest_envrobust.integration import (
         benchmark,
         collection,
@@ -15,36 +21,71 @@ def register(config: pytest.Config) -> None:
         outcomes,
         parametrization,
         property_tests,
+        recording,
         scheduling,
         session_hooks,
+        sharding,
+        xdist,
     )
-    from pytest_envrobust.integration.recording import Recorder, WorkerRecorder
-    from pytest_envrobust.integration.settings import read_settings
-    from pytest_envrobust.integration.sharding import Sharding
-    from pytest_envrobust.planning.catalogue import Catalogue
-    from pytest_envrobust.runs.laboratory import Laboratory
+    from pytest_envrobust.integration.collected import Collected
+    from pytest_envrobust.integration.declarations import Declarations
+    from pytest_envrobust.integration.settings import read_catalogue, read_settings
 
-    catalogue = Catalogue()
-    laboratory = Laboratory(config, catalogue, read_settings(config, catalogue))
-    try:
-        _ = laboratory.earlier, laboratory.baseline  # one that cannot be read ends this run before it begins
-    except EnvrobustError as error:
-        raise pytest.UsageError(str(error)) from None
+    catalogue = read_catalogue(config)
+    settings = read_settings(config, catalogue)
+    registry = _registry(config, catalogue, settings)
+    context, collected = registry.context, Collected(settings.shard)
+    config.stash[fixtures.REGISTRY] = registry
     manager = config.pluginmanager
-    manager.register(laboratory, "envrobust-laboratory")
-    manager.register(session_hooks.SessionHooks(laboratory), "envrobust-session")
-    manager.register(parametrization.Parametrization(laboratory), "envrobust-parametrization")
-    manager.register(collection.ModelCollection(laboratory), "envrobust-collection")
+    manager.register(session_hooks.SessionHooks(config, context, collected), "envrobust-session")
+    manager.register(
+        parametrization.Parametrization(context, Declarations(config), collected), "envrobust-parametrization"
+    )
+    manager.register(collection.ModelCollection(config, registry, collected), "envrobust-collection")
     manager.register(fixtures, "envrobust-fixtures")
     manager.register(benchmark.fixtures_for(config), "envrobust-benchmark")
     manager.register(property_tests.PropertyTests(), "envrobust-property-tests")
-    manager.register(outcomes.Outcomes(laboratory), "envrobust-outcomes")
-    if laboratory.settings.shard is not None:
-        manager.register(Sharding(laboratory, laboratory.settings.shard), "envrobust-sharding")
-    in_xdist_worker = hasattr(config, "workerinput")
-    if manager.has_plugin("xdist") and not in_xdist_worker:
+    manager.register(outcomes.Outcomes(registry), "envrobust-outcomes")
+    if settings.shard is not None:
+        manager.register(sharding.Sharding(collected, settings.shard), "envrobust-sharding")
+    if xdist.is_worker(config):
+        manager.register(xdist.WorkerHooks(registry, collected), "envrobust-worker")
+        return
+    recorder = recording.Recorder(config, registry, collected)
+    manager.register(recorder, "envrobust-recorder")
+    if manager.has_plugin("xdist"):
         cells = scheduling.Cells(catalogue)
         durations = scheduling.Durations(config, cells)
         manager.register(durations, "envrobust-durations")
         manager.register(scheduling.Scheduling(cells, durations), "envrobust-scheduling")
-    manager.register((WorkerRecorder if in_xdist_worker else Recorder)(laboratory), "envrobust-recorder")
+        manager.register(xdist.ControllerHooks(context.predictions.folder, recorder.learn), "envrobust-controller")
+
+
+def _registry(config: pytest.Config, catalogue: Catalogue, settings: Settings) -> Registry:
+    """The run's models and cells. Raises `pytest.UsageError` where a run that they are held against cannot be read."""
+    import tempfile
+    from pathlib import Path
+
+    from pytest_envrobust.core.errors import EnvrobustError
+    from pytest_envrobust.integration.session_hooks import TerminalProgress
+    from pytest_envrobust.integration.xdist import is_worker, shared_folder
+    from pytest_envrobust.record.predictions import PredictionStore
+    from pytest_envrobust.runs.baseline import Baseline
+    from pytest_envrobust.runs.context import RunContext
+    from pytest_envrobust.runs.earlier import EarlierRun
+    from pytest_envrobust.runs.registry import Registry
+
+    try:
+        earlier = None if settings.reference_run is None else EarlierRun.read(settings.reference_run)
+        baseline = None if settings.timing.baseline is None else Baseline.read(settings.timing.baseline)
+    except EnvrobustError as error:
+        raise pytest.UsageError(str(error)) from None
+    context = RunContext(
+        settings,
+        catalogue,
+        PredictionStore(shared_folder(config) or Path(tempfile.mkdtemp(prefix="envrobust-"))),
+        say=TerminalProgress(config).say,
+        is_one_of_several=is_worker(config),
+        earlier=earlier,
+    )
+    return Registry(context, baseline)

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.integration.collected import Collected
 from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
 from pytest_envrobust.integration.settings import LABELS, LATENCY, SCORES
+from pytest_envrobust.integration.xdist import is_worker
 from pytest_envrobust.models import zoo
 from pytest_envrobust.models.guessing import framework_of
 from pytest_envrobust.models.inputs import Arrays, Inputs, inputs_at
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.preprocess import NAMED
-from pytest_envrobust.runs.cases import Case, Fault, cases_of
+from pytest_envrobust.runs.cases import Case, Fault, cases_of, choice_of
 from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.runs.invariants import CHECKS as INVARIANT_CHECKS
+from pytest_envrobust.runs.registry import Registry
+from pytest_envrobust.runs.settings import Settings
 from pytest_envrobust.verdicts.limits import SCORE_LIMITS
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pytest_envrobust.runs.laboratory import Laboratory
-    from pytest_envrobust.runs.settings import Settings
 
 _SELECTED = "envrobust_selected"
 
@@ -33,15 +31,15 @@ _SELECTED = "envrobust_selected"
 class ModelCollection:
     """Collects an item for each check of each case of the models on the command line."""
 
-    def __init__(self, laboratory: Laboratory) -> None:
-        self._laboratory = laboratory
-        config = laboratory.config
-        self._models = zoo.expanded(laboratory.settings.models)
+    def __init__(self, config: pytest.Config, registry: Registry, collected: Collected) -> None:
+        self._registry, self._collected = registry, collected
+        settings = registry.context.settings
+        self._models = zoo.expanded(settings.models)
         try:
-            _check_zoo(self._models, laboratory.settings)
+            _check_zoo(self._models, settings)
         except DeclarationError as error:
             raise pytest.UsageError(str(error)) from None
-        if self._models and not hasattr(config, "workerinput"):
+        if self._models and not is_worker(config):
             _set_selected_apart(config, self._models)
 
     @pytest.hookimpl(wrapper=True)
@@ -56,15 +54,17 @@ class ModelCollection:
 
     def _collectors(self, session: pytest.Session) -> Iterator[ModelCollector]:
         for name in self._models:
-            yield ModelCollector.from_parent(session, name=name, nodeid=name, laboratory=self._laboratory)
+            yield ModelCollector.from_parent(
+                session, name=name, nodeid=name, registry=self._registry, collected=self._collected
+            )
 
 
 class ModelCollector(pytest.Collector):
     """A model of the command line."""
 
-    def __init__(self, *, laboratory: Laboratory, **kwargs: object) -> None:
+    def __init__(self, *, registry: Registry, collected: Collected, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
-        self._laboratory = laboratory
+        self._registry, self._collected = registry, collected
 
     def collect(self) -> list[CheckItem]:
         """The checks of one environment stand together, so that its worker is used while it is there.
@@ -85,23 +85,23 @@ class ModelCollector(pytest.Collector):
             label = case.environment.id if isinstance(case, Case) else "declaration"
             for check in self._checks if isinstance(case, Case) else (LABELS,):
                 yield CheckItem.from_parent(
-                    self, name=f"{check}[{label}]", case=case, check=check, laboratory=self._laboratory
+                    self, name=f"{check}[{label}]", case=case, check=check, registry=self._registry
                 )
 
     @property
     def _checks(self) -> tuple[str, ...]:
         """What was asked for or, where nobody asked, labels and time, and scores where a limit is set on them."""
-        settings = self._laboratory.settings
+        settings = self._registry.context.settings
         limited = {**settings.command_line_limits, **settings.ini_limits}
         return settings.checks or (LABELS, LATENCY, *([SCORES] if limited.keys() & set(SCORE_LIMITS) else []))
 
     def _cases(self) -> list[Case | Fault]:
+        context = self._registry.context
         try:
-            model = declared_model(self.name, self._laboratory)
+            model = declared_model(self.name, context.settings, Path(self.config.invocation_params.dir))
         except EnvrobustError as error:
             return [Fault(self.name, error)]
-        laboratory = self._laboratory
-        return cases_of(model, laboratory.catalogue, laboratory.choice, laboratory.left_out)
+        return cases_of(model, context.catalogue, choice_of(context.settings), self._collected.left_out)
 
 
 _CHECKED: Mapping[str, Callable[[Cell], object]] = {
@@ -115,10 +115,10 @@ _CHECKED: Mapping[str, Callable[[Cell], object]] = {
 class CheckItem(pytest.Item):
     """One check of a model in one environment."""
 
-    def __init__(self, *, case: Case | Fault, check: str, laboratory: Laboratory, **kwargs: object) -> None:
+    def __init__(self, *, case: Case | Fault, check: str, registry: Registry, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
         self.case, self.check = case, check
-        self._laboratory = laboratory
+        self._registry = registry
         self.stash[SUBJECT] = case
 
     def setup(self) -> None:
@@ -131,8 +131,8 @@ class CheckItem(pytest.Item):
     def runtest(self) -> None:
         """Make the check, against the limits of the command line and the ini file."""
         assert isinstance(self.case, Case)
-        laboratory = self._laboratory
-        cell = Cell(self.case, laboratory, layers=laboratory.outer_limits, rerun=rerun_command(self))
+        limits = self._registry.context.settings.outer_limits
+        cell = Cell(self.case, self._registry, layers=limits, rerun=rerun_command(self))
         self.stash[SUBJECT] = cell
         _CHECKED[self.check](cell)
 
@@ -153,15 +153,15 @@ class CheckItem(pytest.Item):
         return self.path, 0, f"{model}: {self.name}"
 
 
-def declared_model(text: str, laboratory: Laboratory) -> Model:
-    """The model that a command line declares. Raises `DeclarationError`."""
-    inputs = _inputs(laboratory)
+def declared_model(text: str, settings: Settings, base: Path) -> Model:
+    """The model that a command line declares, its paths relative to ``base``. Raises `DeclarationError`."""
+    inputs = _inputs(settings)
     if text.startswith(zoo.PREFIX):
-        model = zoo.named(text, inputs, zoo.parsed_weights(laboratory.settings.weights))
+        model = zoo.named(text, inputs, zoo.parsed_weights(settings.weights))
     else:
         framework, target = framework_of(text)
         model = Model(text, sources={framework: target}, inputs=inputs)
-    return model.resolved(laboratory.config.invocation_params.dir)
+    return model.resolved(base)
 
 
 def _check_zoo(models: tuple[str, ...], settings: Settings) -> None:
@@ -187,8 +187,7 @@ def _check_zoo(models: tuple[str, ...], settings: Settings) -> None:
         )
 
 
-def _inputs(laboratory: Laboratory) -> Inputs:
-    settings = laboratory.settings
+def _inputs(settings: Settings) -> Inputs:
     assert settings.inputs is not None
     inputs = inputs_at(settings.inputs, truth=settings.truth)
     if settings.preprocess is None or settings.size is None or isinstance(inputs, Arrays):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -16,15 +16,13 @@ from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.runs.cases import Case, Fault
 from pytest_envrobust.runs.cell import Cell
+from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.ratios import smallest_visible
 from pytest_envrobust.timing.summaries import ends, samples, summary
 from pytest_envrobust.verdicts.limits import LATENCY_LIMITS, SCORE_LIMITS, LabelLimit
 from pytest_envrobust.verdicts.verdict import Verdict, gravest
-
-if TYPE_CHECKING:
-    from pytest_envrobust.runs.laboratory import Laboratory
 
 Entry = dict[str, Any]
 
@@ -40,7 +38,7 @@ def entry_of(
     subject: Cell | Case | Fault,
     report: pytest.TestReport,
     error: BaseException | None,
-    laboratory: Laboratory,
+    registry: Registry,
 ) -> Entry | None:
     """The entry for an item that has come to its end; ``None`` for one that the user's own code skipped."""
     status = _status(report, error, subject)
@@ -65,7 +63,7 @@ def entry_of(
         "route": list(case.way) or None,
     }
     if isinstance(subject, Cell):
-        entry |= _measured(subject, laboratory)
+        entry |= _measured(subject, registry)
     return _without_gaps(entry)
 
 
@@ -114,9 +112,9 @@ def _reason(
     return None
 
 
-def _measured(cell: Cell, laboratory: Laboratory) -> Entry:
+def _measured(cell: Cell, registry: Registry) -> Entry:
     """What the item compared and measured, and what the cell's run knows by now."""
-    run = laboratory.cell_run(cell.model, cell.environment)
+    run = registry.cell_run(cell.model, cell.environment)
     found: Entry = {"compared": cell.used}
     if cell.comparison is not None:
         found["labels"] = _labels(cell.comparison, cell)
@@ -128,7 +126,7 @@ def _measured(cell: Cell, laboratory: Laboratory) -> Entry:
         found["latency"] = _latency(cell)
     with_this_runs = cell.scores is not None or (cell.comparison is not None and cell.label_reference is None)
     if with_this_runs and not cell.is_reference:
-        found["reference_digest"] = laboratory.reference_run(cell.case).digest
+        found["reference_digest"] = registry.reference(cell.case).run.digest
     if run.evidence is not None:
         found["engine_evidence"] = dict(run.evidence)
     if run.has_predictions:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from pytest_envrobust.core.axes import Axes
@@ -15,11 +13,12 @@ from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.runs.cases import Case, Fault
 from pytest_envrobust.runs.cell import Cell
+from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.runner import Runner
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Layer, Thresholds
 
-if TYPE_CHECKING:
-    from pytest_envrobust.runs.laboratory import Laboratory
+REGISTRY = pytest.StashKey[Registry]()
+"""Under it the configuration has the models and cells of its run."""
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +36,7 @@ def envrobust_thresholds() -> Thresholds:
 @pytest.fixture
 def envrobust(request: pytest.FixtureRequest, _envrobust_case: Case | Fault, envrobust_thresholds: Thresholds) -> Cell:
     """The cell under test: one model in one environment, to predict with and to assert on."""
-    laboratory = laboratory_of(request.config)
+    registry = request.config.stash[REGISTRY]
     case = _envrobust_case
     request.node.stash[SUBJECT] = case
     if isinstance(case, Fault):
@@ -48,12 +47,12 @@ def envrobust(request: pytest.FixtureRequest, _envrobust_case: Case | Fault, env
         layers: list[Layer] = [
             marker_limits(request.node),
             _checked_thresholds(envrobust_thresholds),
-            *laboratory.outer_limits,
+            *registry.context.settings.outer_limits,
         ]
         axes = marker_axes(request.node)
     except EnvrobustError as error:
         refuse(error)
-    cell = Cell(case, laboratory, layers=layers, axes=axes, rerun=rerun_command(request.node))
+    cell = Cell(case, registry, layers=layers, axes=axes, rerun=rerun_command(request.node))
     request.node.stash[SUBJECT] = cell
     return cell
 
@@ -80,13 +79,6 @@ def envrobust_reference(envrobust: Cell) -> Runner:
 def envrobust_inputs(envrobust: Cell) -> LoadedInputs:
     """The model's inputs; every environment's ``predict`` prepares them for its own source."""
     return envrobust.inputs
-
-
-def laboratory_of(config: pytest.Config) -> Laboratory:
-    """The run's laboratory."""
-    laboratory: Laboratory | None = config.pluginmanager.get_plugin("envrobust-laboratory")
-    assert laboratory is not None
-    return laboratory
 
 
 def _checked_thresholds(given: object) -> Thresholds:

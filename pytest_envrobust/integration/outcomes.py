@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -15,9 +15,7 @@ from pytest_envrobust.integration.entries import entry_of, inconclusive_reason, 
 from pytest_envrobust.integration.parametrization import CASE_FIXTURE
 from pytest_envrobust.runs.cases import Case, Fault
 from pytest_envrobust.runs.cell import Cell
-
-if TYPE_CHECKING:
-    from pytest_envrobust.runs.laboratory import Laboratory
+from pytest_envrobust.runs.registry import Registry
 
 SUBJECT: pytest.StashKey[Cell | Case | Fault] = pytest.StashKey()
 """What an item is about: its cell or, where none could be made, its case or the fault in its place."""
@@ -63,8 +61,8 @@ def rerun_command(item: pytest.Item) -> str:
 class Outcomes:
     """Hooks around each item that is about a cell."""
 
-    def __init__(self, laboratory: Laboratory) -> None:
-        self._laboratory = laboratory
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -114,7 +112,7 @@ class Outcomes:
             report.outcome = "skipped"
             report.longrepr = (path, (line or 0) + 1, reason)
         error = _error_of(call)
-        entry = entry_of(item.nodeid, subject, report, error, self._laboratory)
+        entry = entry_of(item.nodeid, subject, report, error, self._registry)
         if entry is not None:
             report.envrobust = entry  # type: ignore[attr-defined]
             item.user_properties.extend(properties_of(entry))
@@ -141,7 +139,7 @@ class Outcomes:
                 "the envrobust_limitation marker cannot be read",
                 cause="it needs an environment's glob and a reason=, and may have raises=",
             )
-        check_patterns([pattern], self._laboratory.catalogue.everything, "envrobust_limitation")
+        check_patterns([pattern], self._registry.context.catalogue.everything, "envrobust_limitation")
         if not fnmatchcase(case.environment.id, pattern):
             return None
         return pytest.mark.xfail(reason=reason, raises=marker.kwargs.get("raises"), strict=True)

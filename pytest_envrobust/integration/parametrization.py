@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.environments.selection import check_patterns
-from pytest_envrobust.runs.cases import Case, Choice, Fault, cases_of, find_models
+from pytest_envrobust.integration.collected import Collected
+from pytest_envrobust.integration.declarations import Declarations
+from pytest_envrobust.planning.catalogue import Catalogue
+from pytest_envrobust.runs.cases import Case, Choice, Fault, cases_of, choice_of, find_models
+from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES
 
-if TYPE_CHECKING:
-    from pytest_envrobust.runs.laboratory import Laboratory
-
 CASE_FIXTURE = "_envrobust_case"
+"""The fixture that all fixtures of a cell ask for."""
 _MARKER_KEYS = frozenset({"models", "environments", "reference", "batch_sizes", "threads", *LIMIT_NAMES})
 
 
 class Parametrization:
     """Parametrizes tests that use one of the fixtures."""
 
-    def __init__(self, laboratory: Laboratory) -> None:
-        self._laboratory = laboratory
+    def __init__(self, context: RunContext, declarations: Declarations, collected: Collected) -> None:
+        self._context, self._declarations, self._collected = context, declarations, collected
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One item a case. What cannot be used becomes one failing item: nobody else's result is lost."""
@@ -38,22 +40,22 @@ class Parametrization:
         metafunc.parametrize(CASE_FIXTURE, cases, ids=[case.id for case in cases], indirect=True, scope="session")
 
     def _cases(self, metafunc: pytest.Metafunc) -> Sequence[Case | Fault]:
-        laboratory = self._laboratory
+        catalogue = self._context.catalogue
         marker = marker_arguments(metafunc.definition)
-        declared = laboratory.declared(metafunc.definition)
+        declared = self._declarations.for_test(metafunc.definition)
         if not declared and not marker.get("models"):
             raise DeclarationError(
                 "no model is declared for this test", remedy="declare one in a conftest: pytest_envrobust_models"
             )
-        base = laboratory.choice
-        reference = _reference(marker, laboratory) or base.reference
+        base = choice_of(self._context.settings)
+        reference = _reference(marker, catalogue) or base.reference
         choice = Choice(base.patterns, _listed(marker, "environments"), base.narrowing, reference)
         found: list[Case | Fault] = []
         for model in find_models(_listed(marker, "models"), declared):
             if isinstance(model, Fault):
                 found.append(model)
             else:
-                found += cases_of(model, laboratory.catalogue, choice, laboratory.left_out)
+                found += cases_of(model, catalogue, choice, self._collected.left_out)
         return found
 
 
@@ -82,11 +84,11 @@ def _listed(marker: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return listed
 
 
-def _reference(marker: Mapping[str, Any], laboratory: Laboratory) -> Environment | None:
+def _reference(marker: Mapping[str, Any], catalogue: Catalogue) -> Environment | None:
     if "reference" not in marker:
         return None
     name = marker["reference"]
     if not isinstance(name, str):
         raise DeclarationError(f"the envrobust marker's reference={name!r}", cause="it is an environment's name")
-    check_patterns([name], laboratory.catalogue.everything, "marker")
+    check_patterns([name], catalogue.everything, "marker")
     return Environment.parse(name)

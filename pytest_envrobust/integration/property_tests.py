@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from pytest_envrobust.integration.parametrization import CASE_FIXTURE
+
 _SETTINGS = "_hypothesis_internal_use_settings"
 """Where Hypothesis and its own pytest plugin look for a test's settings."""
-OF_A_CELL = "_envrobust_case"
-"""The fixture that all fixtures of a cell ask for."""
 
 
 class PropertyTests:
@@ -26,6 +26,6 @@ class PropertyTests:
 
         for item in items:
             test: Any = getattr(item, "obj", None)
-            if OF_A_CELL in getattr(item, "fixturenames", ()) and is_hypothesis_test(test):
+            if CASE_FIXTURE in getattr(item, "fixturenames", ()) and is_hypothesis_test(test):
                 function = getattr(test, "__func__", test)
                 setattr(function, _SETTINGS, fitted(getattr(function, _SETTINGS)))

@@ -15,31 +15,28 @@ from pytest_envrobust.environments.availability import versions
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.history.known_flips import ledger_faults, write_flips
 from pytest_envrobust.history.merging import analysed, joined_models
+from pytest_envrobust.integration.collected import Collected
+from pytest_envrobust.integration.xdist import Findings
 from pytest_envrobust.record.document import new_record, write_record
 from pytest_envrobust.reports.terminal import terminal_lines
 from pytest_envrobust.reports.words import NOTHING_COMPARED
-from pytest_envrobust.runs.laboratory import KEPT
+from pytest_envrobust.runs.registry import Registry
 
 if TYPE_CHECKING:
     from pytest_envrobust.record.document import Record
-    from pytest_envrobust.runs.laboratory import Laboratory
 
 NOTHING_HERE = "nothing was compared in this shard; `envrobust merge` fails where nothing was in any"
-MODELS = "envrobust_models"
-DEVICES = "envrobust_devices"
-"""Keys under which an xdist worker sends what it knows of the models and of the devices."""
-WHOLE = "envrobust_whole"
-"""Key under which it sends the cells of all shards, where it runs those of one."""
 
 
 class Recorder:
     """Lives in the process that reports: the only one, or xdist's controller."""
 
-    def __init__(self, laboratory: Laboratory) -> None:
-        self._laboratory = laboratory
+    def __init__(self, config: pytest.Config, registry: Registry, collected: Collected) -> None:
+        self._config, self._registry, self._collected = config, registry, collected
+        self._context = registry.context
         self._entries: list[dict[str, Any]] = []
         self._models: dict[str, dict[str, Any]] = {}
-        self._devices_there: dict[str, dict[str, Any]] = {}
+        self._devices: dict[str, dict[str, Any]] = {}
         self._record: Record | None = None
         self._troubles: list[str] = []
         self._remarks: list[str] = []
@@ -50,25 +47,19 @@ class Recorder:
         if entry is not None:
             self._entries.append(entry)
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
-        """Tell an xdist worker where the run keeps its predictions."""
-        node.workerinput[KEPT] = str(self._laboratory.kept.folder)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        """Take what an xdist worker knows of models, devices and the run's cells."""
-        output = getattr(node, "workeroutput", {})
-        self._learn(output.get(MODELS, []))
-        for name, told in output.get(DEVICES, {}).items():
-            self._devices_there[name] = {**self._devices_there.get(name, {}), **told}
-        if output.get(WHOLE) is not None:
-            self._laboratory.whole = output[WHOLE]
+    def learn(self, found: Findings) -> None:
+        """Put together what the processes of a run know: each has loaded some of a model's sources only."""
+        known = [*self._models.values(), *found.models]
+        self._models = {model["name"]: model for model in joined_models(known)}
+        for name, told in found.devices.items():
+            self._devices[name] = {**self._devices.get(name, {}), **told}
+        if found.whole is not None:
+            self._collected.whole = found.whole
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the record and the reports; a run in which nothing was compared fails, one shard of it does not."""
-        self._learn(self._laboratory.described_models())
+        self.learn(Findings.of(self._registry, self._collected))
         self._record = self._made()
         try:
             self._write(self._record)
@@ -85,12 +76,12 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Draw the table, and say what is wrong with the run."""
-        is_shard = self._laboratory.settings.shard is not None and not terminalreporter.config.getoption("collectonly")
+        is_shard = self._context.settings.shard is not None and not terminalreporter.config.getoption("collectonly")
         if self._record is not None and (self._entries or is_shard):
             terminalreporter.section("envrobust")
             for line in terminal_lines(self._record):
                 terminalreporter.write_line(line)
-        settings = self._laboratory.settings
+        settings = self._context.settings
         for name, path in (("record", settings.json), ("report", settings.html), ("summary", settings.markdown)):
             if path is not None:
                 terminalreporter.write_line(f"{name}: {path}")
@@ -101,7 +92,7 @@ class Recorder:
 
     def _ledger_lines(self, record: Record) -> list[str]:
         """What is wrong with the ledger of known flips, or what was written into it."""
-        settings, today = self._laboratory.settings, date.today()
+        settings, today = self._context.settings, date.today()
         if not settings.updates_ledger:
             return ledger_faults(settings.ledger, record, today)
         try:
@@ -110,10 +101,6 @@ class Recorder:
             return [str(error)]
         return [written] if written else []
 
-    def _learn(self, models: list[dict[str, Any]]) -> None:
-        """Put together what several processes know of a model: each has loaded some of its sources only."""
-        self._models = {model["name"]: model for model in joined_models([*self._models.values(), *models])}
-
     def _say_if_empty(self, exitstatus: int) -> None:
         """A run in which nothing was compared fails, where cells were there or the user asked for it by the flag."""
         usual = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.TESTS_FAILED)
@@ -121,80 +108,61 @@ class Recorder:
             return
         if self._is_partial:
             self._remarks.append(NOTHING_HERE)
-        elif self._laboratory.config.getoption("envrobust") is True or self._entries:
+        elif self._config.getoption("envrobust") is True or self._entries:
             self._troubles.append(NOTHING_COMPARED)
 
     @property
     def _is_partial(self) -> bool:
         """Whether this is one of several shards of a run that has cells."""
-        shard, whole = self._laboratory.settings.shard, self._laboratory.whole
+        shard, whole = self._collected.shard, self._collected.whole
         return shard is not None and not shard.is_whole and bool(whole)
 
     def _write(self, record: Record) -> None:
         """Whatever the user asked for. Raises `DeclarationError` where a place cannot be written."""
-        settings = self._laboratory.settings
+        settings = self._context.settings
         if settings.json is not None:
             write_record(record, settings.json)
-            self._laboratory.kept.gather(settings.json)
+            self._context.predictions.gather(settings.json)
         if settings.html is not None:
             from pytest_envrobust.reports.html.page import write_html
 
-            write_html(record, self._laboratory.kept, settings.html)
+            write_html(record, self._context.predictions, settings.html)
         if settings.markdown is not None:
             from pytest_envrobust.reports.markdown import write_markdown
 
             write_markdown(record, settings.markdown)
 
     def _made(self) -> Record:
-        laboratory = self._laboratory
+        context, settings = self._context, self._context.settings
         machine = asdict(this_machine())
         run = {
-            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(laboratory.started)),
-            "seconds": round(time.time() - laboratory.started, 3),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(context.started)),
+            "seconds": round(time.time() - context.started, 3),
             "machine": machine,
             "versions": {
                 "pytest_envrobust": _own_version(),
                 "pytest": pytest.__version__,
-                **versions(laboratory.catalogue.requirements),
+                **versions(context.catalogue.requirements),
             },
-            "command": ["pytest", *laboratory.config.invocation_params.args],
-            "threads": laboratory.settings.timing.threads,
-            "preprocess_from": laboratory.settings.preprocess_from,
-            "left_out": laboratory.left_out.line(),
+            "command": ["pytest", *self._config.invocation_params.args],
+            "threads": settings.timing.threads,
+            "preprocess_from": settings.preprocess_from,
+            "left_out": self._collected.left_out.line(),
         }
-        if laboratory.settings.interpreters:
+        if context.catalogue.interpreters:
             run["interpreters"] = {
                 name: {"python": given.python, "version": given.version, "packages": dict(given.packages)}
-                for name, given in laboratory.settings.interpreters.items()
+                for name, given in context.catalogue.interpreters.items()
             }
-        if (shard := laboratory.described_shard()) is not None:
+        if (shard := self._collected.described_shard()) is not None:
             run["shard"] = shard
-        if used := self._devices():
-            run["devices"] = used
-        if laboratory.earlier is not None:
-            run["reference_run"] = laboratory.earlier.described()
-        models = [analysed(model, self._entries, laboratory.kept.scores) for model in self._models.values()]
-        return new_record(run, models, self._entries)
-
-    def _devices(self) -> dict[str, Any]:
-        """What the record says of the devices that have a place of their own and were tested."""
         tested = {entry.get("device") for entry in self._entries}
-        known = self._laboratory.described_devices()
-        return {name: {**known[name], **self._devices_there.get(name, {})} for name in known if name in tested}
-
-
-class WorkerRecorder:
-    """Lives in an xdist worker: sends what it knows to the controller."""
-
-    def __init__(self, laboratory: Laboratory) -> None:
-        self._laboratory = laboratory
-
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hand over what this worker knows of models, devices and the run's cells."""
-        output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
-        output[MODELS] = self._laboratory.described_models()
-        output[DEVICES] = self._laboratory.described_devices()
-        output[WHOLE] = self._laboratory.whole
+        if used := {name: told for name, told in self._devices.items() if name in tested}:
+            run["devices"] = used
+        if context.earlier is not None:
+            run["reference_run"] = context.earlier.described()
+        models = [analysed(model, self._entries, context.predictions.scores) for model in self._models.values()]
+        return new_record(run, models, self._entries)
 
 
 def _own_version() -> str:

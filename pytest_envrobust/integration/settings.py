@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -10,19 +12,22 @@ import pytest
 from pytest_envrobust.artifacts.store import default_root
 from pytest_envrobust.backends.base import Option
 from pytest_envrobust.checks.invariants import INVARIANTS
+from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.core.shard import Shard
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
+from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.history.known_flips import ledger_of_run
 from pytest_envrobust.integration.device_settings import read_places
 from pytest_envrobust.integration.option_values import base_of, either, number, option_value
-from pytest_envrobust.integration.timing_settings import read_timing_settings, xdist_workers
+from pytest_envrobust.integration.xdist import process_count
 from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
 from pytest_envrobust.record.ledger_file import LEDGER
-from pytest_envrobust.runs.settings import NATIVE, OF_REFERENCE, Settings
+from pytest_envrobust.runs.settings import NATIVE, OF_REFERENCE, Settings, TimingSettings
+from pytest_envrobust.timing.measuring import PRECISION
 from pytest_envrobust.verdicts.ledger import Ledger
 from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Limit, parse_limit
 
@@ -31,24 +36,36 @@ LABELS, LATENCY, SCORES = "labels", "latency", "scores"
 CHECKS = (LABELS, LATENCY, SCORES, *INVARIANTS)
 """What can be checked of a model without test code."""
 EVERY_CHECK = "all"
+AUTO = "auto"
+"""As many threads as this process's share of the cores."""
+
+
+def read_catalogue(config: pytest.Config) -> Catalogue:
+    """The catalogue with the interpreters and the devices that were declared.
+
+    Raises `pytest.UsageError` for the first that is malformed.
+    """
+    with _usage_errors():
+        places = read_places(config, Catalogue())
+        return Catalogue(interpreters=_interpreters(config), places=places)
 
 
 def read_settings(config: pytest.Config, catalogue: Catalogue) -> Settings:
-    """All settings; the catalogue learns which interpreters and which declared devices there are.
+    """All settings. Raises `pytest.UsageError` for the first that is malformed, naming the option or ini key."""
+    with _usage_errors():
+        return _read(config, catalogue)
 
-    Raises `pytest.UsageError` for the first that is malformed, naming the option or ini key.
-    """
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
     try:
-        settings = _read(config, catalogue)
+        yield
     except EnvrobustError as error:
         raise pytest.UsageError(str(error)) from None
-    catalogue.interpreters = settings.interpreters
-    return settings
 
 
 def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
     here = Path(config.invocation_params.dir)
-    catalogue.places = read_places(config, catalogue)
     patterns, origin = _environments(config, catalogue)
     reference, reference_origin = either(config, "reference")
     preprocess_from, preprocess_origin = either(config, "preprocess_from")
@@ -87,9 +104,8 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         cache_clear=bool(config.getoption("envrobust_cache_clear")),
         limits=_stage_limits(config),
         isolated=config.getoption("envrobust_isolation") == "process",
-        timing=read_timing_settings(config),
+        timing=_timing(config),
         options=_options(config, catalogue),
-        interpreters=_interpreters(config),
         command_line_limits=_limits(config, COMMAND_LINE),
         ini_limits=_limits(config, INI),
     )
@@ -112,7 +128,7 @@ def _ledger(config: pytest.Config, catalogue: Catalogue) -> Ledger:
 
 def _updates_ledger(config: pytest.Config) -> bool:
     asked = bool(config.getoption("envrobust_update_flips"))
-    if asked and xdist_workers(config) > 1:
+    if asked and process_count(config) > 1:
         raise DeclarationError(
             "--envrobust-update-flips with several processes",
             cause="the ledger is written by a run that sees its cells one after the other",
@@ -250,3 +266,32 @@ def _limits(config: pytest.Config, origin: str) -> dict[str, Limit]:
         if text is not None and text != "":
             found[name] = parse_limit(str(text), name, origin)
     return found
+
+
+def _timing(config: pytest.Config) -> TimingSettings:
+    """Read them. Raises `DeclarationError` for the first that is malformed, naming the option or ini key."""
+    budget, budget_origin = either(config, "time_budget")
+    precision, precision_origin = either(config, "precision")
+    baseline, baseline_origin = either(config, "baseline")
+    threads = _counts(config, "threads")
+    return TimingSettings(
+        threads=threads[0] if threads else 1,
+        axes=Axes(_counts(config, "batch_sizes"), threads[1:] and threads),
+        budget=number("time budget", budget, budget_origin, TimingSettings.budget),
+        precision=number("precision", precision, precision_origin, PRECISION),
+        baseline=None if baseline is None else base_of(config, baseline_origin) / Path(baseline).expanduser(),
+    )
+
+
+def _counts(config: pytest.Config, name: str) -> tuple[int, ...]:
+    """Whole numbers, separated by commas; for threads also ``auto``: this process's share of the cores."""
+    text, origin = either(config, name)
+    if text is None:
+        return ()
+    if name == "threads" and text.strip() == AUTO:
+        return (max(1, this_machine().cores // process_count(config)),)
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        kind = "whole numbers above 0, separated by commas" + (f", or {AUTO}" if name == "threads" else "")
+        raise DeclarationError(f"{name.replace('_', ' ')} {text!r} ({origin})", cause=f"they are {kind}")
+    return tuple(dict.fromkeys(int(part) for part in parts))

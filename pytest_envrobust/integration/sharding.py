@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_envrobust.integration.collected import Collected
 from pytest_envrobust.integration.outcomes import case_of
 from pytest_envrobust.record.shards import shard_notice
 
 if TYPE_CHECKING:
     from pytest_envrobust.core.shard import CellName, Shard
-    from pytest_envrobust.runs.laboratory import Laboratory
 
 
 class Sharding:
     """Deals the collected cells out. Each xdist worker does so by itself, and comes to the same."""
 
-    def __init__(self, laboratory: Laboratory, shard: Shard) -> None:
-        self._laboratory, self._shard = laboratory, shard
+    def __init__(self, collected: Collected, shard: Shard) -> None:
+        self._collected, self._shard = collected, shard
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,14 +30,14 @@ class Sharding:
         whole = tuple(dict.fromkeys(name for name in names if name is not None))
         mine = self._shard.share(whole)
         kept = [name in mine if name is not None else self._shard.is_first for name in names]
-        self._laboratory.whole = whole
+        self._collected.whole = whole
         if others := [item for item, keeps in zip(items, kept) if not keeps]:
             config.hook.pytest_deselected(items=others)
             items[:] = [item for item, keeps in zip(items, kept) if keeps]
 
     def pytest_report_collectionfinish(self) -> str:
         """How many cells of how many this run has."""
-        told = self._laboratory.described_shard()
+        told = self._collected.described_shard()
         return "" if told is None else f"envrobust: {shard_notice(told)}"
 
 

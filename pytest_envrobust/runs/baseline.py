@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_envrobust.checks.figures import recorded_times, was_timed
 from pytest_envrobust.environments.availability import versions
 from pytest_envrobust.environments.machine import machine_differences, this_machine, version_differences
 from pytest_envrobust.planning.catalogue import Plan
 from pytest_envrobust.record.document import Record, read_record
+from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.timing.evidence import LatencyFigures
 from pytest_envrobust.timing.regression import EarlierTime
-
-if TYPE_CHECKING:
-    from pytest_envrobust.runs.cell_run import CellRun
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, NoRou
 from pytest_envrobust.environments.selection import check_patterns, select
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
+from pytest_envrobust.runs.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,12 @@ class Choice:
     marker: tuple[str, ...] = ()
     narrowing: bool = False
     reference: Environment | None = None
+
+
+def choice_of(settings: Settings) -> Choice:
+    """What the command line or the ini file asks for."""
+    narrowing = settings.environments_origin.startswith("--")
+    return Choice(settings.environments, narrowing=narrowing, reference=settings.reference)
 
 
 def cases_of(model: Model, catalogue: Catalogue, choice: Choice, left_out: LeftOut) -> list[Case | Fault]:

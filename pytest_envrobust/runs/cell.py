@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from numpy.typing import NDArray
 
@@ -28,7 +28,10 @@ from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.double_precision import fidelity_of
 from pytest_envrobust.runs.earlier import EarlierReference
 from pytest_envrobust.runs.invariants import InvariantAssertions
+from pytest_envrobust.runs.reference import Reference
+from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.runner import HasInputs, Runner, hide_traceback
+from pytest_envrobust.runs.timing import TimingTask, effort_for
 from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
 from pytest_envrobust.timing.regression import EarlierTime
 from pytest_envrobust.timing.sampling import Effort
@@ -54,9 +57,6 @@ from pytest_envrobust.verdicts.limits import (
 )
 from pytest_envrobust.verdicts.verdict import Verdict, closing_lines
 
-if TYPE_CHECKING:
-    from pytest_envrobust.runs.laboratory import Laboratory
-
 FIRST_LOOK = 32
 """Inputs after which a comparison that may stop early looks at its labels for the first time, then at twice as many."""
 KEPT_THUMBNAILS = 60
@@ -79,13 +79,13 @@ class Cell(InvariantAssertions):
     def __init__(
         self,
         case: Case,
-        laboratory: Laboratory,
+        registry: Registry,
         *,
         layers: Sequence[Layer] = (),
         axes: Axes | None = None,
         rerun: str = "",
     ) -> None:
-        super().__init__(laboratory.cell_run(case.model, case.environment))
+        super().__init__(registry.cell_run(case.model, case.environment))
         self.case = case
         self.verdicts: list[Verdict] = []
         self.comparison: LabelComparison | None = None
@@ -96,8 +96,9 @@ class Cell(InvariantAssertions):
         self.latency: LatencyEvidence | None = None
         self.points: list[TimedPoint] = []
         self.used = False
-        self._axes = laboratory.axes(case.model).behind(axes or Axes())
-        self._laboratory, self._layers, self._rerun = laboratory, layers, rerun
+        self._settings = registry.context.settings
+        self._axes = self._settings.timing.axes.behind(case.model.axes).behind(axes or Axes())
+        self._registry, self._layers, self._rerun = registry, layers, rerun
 
     @property
     def reference(self) -> Runner:
@@ -146,11 +147,11 @@ class Cell(InvariantAssertions):
         limit = self._label_limit(min_agreement, bound, ties)
         self.known = self._run.known_flips
         earlier = self._earlier
-        self.comparison = (
-            self._compared(limit)
-            if earlier is None
-            else self._compare_with(earlier.scores[: self._run.count], earlier.noise)
-        )
+        if earlier is None:
+            self.comparison, self.noise = self._compared(limit)
+        else:
+            self.noise = earlier.noise
+            self.comparison = self._compare_with(earlier.scores[: self._run.count], self.noise)
         self.used = self.used or earlier is not None or not self.is_reference
         subject = self._subject if earlier is None else {**self._subject, "reference": earlier.name}
         self._keep_thumbnails(self.comparison)
@@ -160,7 +161,7 @@ class Cell(InvariantAssertions):
             class_names=self._run.model_run.class_names,
             known=self.known,
             adequacy=self._adequacy,
-            strict=self._laboratory.settings.strict and not self.is_reference,
+            strict=self._settings.strict and not self.is_reference,
             total=self._run.count,
             **subject,
         )
@@ -192,7 +193,7 @@ class Cell(InvariantAssertions):
         self._check_classes(actual, expected)
         self.scores = ScoreEvidence(score_errors(actual, expected))
         if any(limit.name == MAX_FIDELITY_RATIO for limit in limits):
-            self.scores = fidelity_of(self.scores, self._laboratory, self.case, actual, expected)
+            self.scores = fidelity_of(self.scores, self._registry, self.case, actual, expected)
         self.used = self.used or not self.is_reference
         self._settle([judge_scores(self.scores, limit, **self._subject) for limit in limits])
         return self.scores
@@ -226,7 +227,7 @@ class Cell(InvariantAssertions):
         }
         limits = [limit for name, value in asked.items() if (limit := self._limit(name, value)) is not None]
         axes = self._axes.behind(Axes.of(batch_sizes, threads, CALL_ARGUMENT))
-        effort = self._laboratory.effort(limits)
+        effort = effort_for(limits, self._settings.timing.budget)
         self.latency = self._timed(self._run.base_point, effort)
         self.points = self._timed_points(axes, effort)
         self.used = True
@@ -239,7 +240,7 @@ class Cell(InvariantAssertions):
 
         At least ``calls`` calls, as far as the time budget goes. Raises `StageFailure`.
         """
-        self.latency = self._timed(self._run.base_point, Effort(self._laboratory.settings.timing.budget, calls=calls))
+        self.latency = self._timed(self._run.base_point, Effort(self._settings.timing.budget, calls=calls))
         self.used = True
         return self.latency
 
@@ -264,8 +265,12 @@ class Cell(InvariantAssertions):
         }
 
     @property
+    def _reference(self) -> Reference:
+        return self._registry.reference(self.case)
+
+    @property
     def _reference_run(self) -> CellRun:
-        return self._laboratory.reference_run(self.case)
+        return self._reference.run
 
     def _limit(self, name: str, argument: float | None) -> Limit | None:
         call: Mapping[str, float] = {} if argument is None else {name: argument}
@@ -291,34 +296,36 @@ class Cell(InvariantAssertions):
         """What the inputs can tell; not asked of the reference itself, nor where an earlier run stands for it."""
         if self.is_reference or self._earlier is not None:
             return None
-        return self._reference_run.adequacy
+        return self._reference.adequacy
 
-    def _compared(self, limit: LabelLimit) -> LabelComparison:
-        """The comparison with the reference: of all inputs or, where that may stop early, of as many as decide."""
+    def _compared(self, limit: LabelLimit) -> tuple[LabelComparison, float | None]:
+        """The comparison with the reference, and the noise that its flips were held against.
+
+        Of all inputs or, where that may stop early, of as many as decide.
+        """
         total = count = self._run.count
         expected = self._expected(self._reference_run)[:total]
-        if self._laboratory.settings.stops_early and not self.is_reference:
+        if self._settings.stops_early and not self.is_reference:
             batch = self._run.base_point.batch
             count = min(total, -(-FIRST_LOOK // batch) * batch)
         while True:
-            comparison = self._classed(self._run.first_scores(count), expected[:count])
+            comparison, noise = self._classed(self._run.first_scores(count), expected[:count])
             if count >= total or has_failed_for_sure(comparison, limit, total, self.known):
-                return comparison
+                return comparison, noise
             count = min(total, 2 * count)
 
-    def _classed(self, actual: NDArray[Any], expected: NDArray[Any]) -> LabelComparison:
-        """The comparison, its flips held against the reference's own noise where there are any."""
+    def _classed(self, actual: NDArray[Any], expected: NDArray[Any]) -> tuple[LabelComparison, float | None]:
+        """The comparison, its flips held against the reference's own noise where there are any; and that noise."""
         comparison = self._compare_with(expected, actual=actual)
-        if comparison.real and not self.is_reference and (noise := self._reference_run.noise()) is not None:
-            comparison = self._compare_with(expected, noise, actual=actual)
-        return comparison
+        if comparison.real and not self.is_reference and (noise := self._reference.noise) is not None:
+            return self._compare_with(expected, noise, actual=actual), noise
+        return comparison, None
 
     def _compare_with(
         self, expected: NDArray[Any], noise: float | None = None, actual: NDArray[Any] | None = None
     ) -> LabelComparison:
         actual = self._run.scores if actual is None else actual
         self._check_classes(actual, expected)
-        self.noise = noise
         return compare_labels(actual, expected, inputs=self.inputs.names[: len(actual)], noise=noise)
 
     def _check_classes(self, actual: NDArray[Any], expected: NDArray[Any]) -> None:
@@ -335,7 +342,7 @@ class Cell(InvariantAssertions):
         inputs = self.inputs
         if inputs.images is not None:
             for flip in comparison.flips[:KEPT_THUMBNAILS]:
-                self._laboratory.kept.keep_thumbnail(inputs.digests[flip.index], inputs.images[flip.index])
+                self._registry.context.predictions.keep_thumbnail(inputs.digests[flip.index], inputs.images[flip.index])
 
     def _expected(self, reference: CellRun) -> NDArray[Any]:
         subject = f"the reference {reference.environment.id}"
@@ -366,9 +373,9 @@ class Cell(InvariantAssertions):
         reference = self._reference_run
         # against an emulator's time, that of a real processor says nothing
         if self.is_reference or reference.is_recorded or self._run.is_emulated != reference.is_emulated:
-            return self._run.timed(None, point, effort)
+            return self._registry.timer.time(TimingTask(self._run, None, point, effort))
         self._expected(reference)
-        return self._run.timed(reference, point, effort)
+        return self._registry.timer.time(TimingTask(self._run, reference, point, effort))
 
     def _judged(self, limit: Limit) -> Iterator[Verdict]:
         if limit.name in TO_REFERENCE and self.is_reference:
@@ -382,15 +389,15 @@ class Cell(InvariantAssertions):
 
     @property
     def _earlier_time(self) -> EarlierTime | None:
-        baseline = self._laboratory.baseline
+        baseline = self._registry.baseline
         if baseline is None:
             return None
-        return baseline.time_of(self._run, self._reference_run, self._laboratory.settings.timing.threads)
+        return baseline.time_of(self._run, self._reference_run, self._settings.timing.threads)
 
     def _settle(self, verdicts: Sequence[Verdict]) -> None:
         """Keep the verdicts, and raise where one of them must fail the test: all that failed are told at once."""
         self.verdicts += verdicts
-        strict = self._laboratory.settings.strict
+        strict = self._settings.strict
         failing = [
             verdict
             for verdict in verdicts

@@ -1,52 +1,45 @@
-"""What a run has of a cell: its live session, its predictions and times."""
+"""What a run has of a cell: its live session and its predictions."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.adequacy import Adequacy
-from pytest_envrobust.comparison.blocks import largest_difference_of
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.digests import output_digest
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.core.errors import EnvrobustError, StageFailure, Unavailable
+from pytest_envrobust.core.errors import StageFailure, Unavailable
+from pytest_envrobust.core.lazy import Lazy
 from pytest_envrobust.core.sources import input_spec
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.planning.catalogue import Plan
-from pytest_envrobust.runs.fault_seeding import adequacy_of
-from pytest_envrobust.runs.memo import Memo
+from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.runs.model_run import ModelRun
-from pytest_envrobust.runs.timing import time_cell
-from pytest_envrobust.timing.evidence import LatencyEvidence
-from pytest_envrobust.timing.sampling import Effort
 from pytest_envrobust.workers.sessions import LiveSession, SessionOutput
 from pytest_envrobust.workers.transport import Handle
 
-if TYPE_CHECKING:
-    from pytest_envrobust.runs.laboratory import Laboratory
-
-
-OTHER_BATCH = 4
-"""Inputs a call where the noise is measured of what is usually given one a call."""
-
 
 class CellRun:
-    """A model in an environment: its live session, its predictions and times."""
+    """A model in an environment: its live session and its predictions, each made once."""
 
-    def __init__(self, model_run: ModelRun, environment: Environment, laboratory: Laboratory) -> None:
+    def __init__(self, model_run: ModelRun, environment: Environment, context: RunContext) -> None:
         self.model_run, self.environment = model_run, environment
-        self._laboratory = laboratory
-        self._memo = Memo()
+        self._context = context
+        native = model_run.model.native
+        self._plan = Lazy(lambda: context.catalogue.plan(environment, native))
+        self._session = Lazy(self._open)
+        self._control = Lazy(self._open_control)
+        self._predictions = Lazy(self._predict)
+        self._digest = Lazy(lambda: output_digest(self.predictions.scores))
+        self._parts: list[SessionOutput] = []
 
     @property
     def is_recorded(self) -> bool:
@@ -55,19 +48,18 @@ class CellRun:
 
     @property
     def plan(self) -> Plan:
-        catalogue = self._laboratory.catalogue
-        native = self.model_run.model.native
-        return self._memo("plan", lambda: catalogue.plan(self.environment, native))
+        """How its environment is reached. Raises as `Catalogue.plan` does."""
+        return self._plan.value
 
     @property
     def session(self) -> LiveSession:
         """The live session, prepared when first asked for."""
-        return self._memo("session", self._open)
+        return self._session.value
 
     @property
     def predictions(self) -> SessionOutput:
         """Scores in the model's class order, (N, classes), for the model's own inputs; times; evidence."""
-        return self._memo("predictions", self._predict)
+        return self._predictions.value
 
     @property
     def is_emulated(self) -> bool:
@@ -89,20 +81,19 @@ class CellRun:
     @property
     def evidence(self) -> Mapping[str, str] | None:
         """What proves that it ran as asked; ``None`` where nothing has run."""
-        parts: list[SessionOutput] = self._memo.done("parts") or []
         if self.has_predictions:
             return self.predictions.evidence
-        return parts[-1].evidence if parts else None
+        return self._parts[-1].evidence if self._parts else None
 
     @property
     def has_predictions(self) -> bool:
         """Whether the predictions are there already."""
-        return self._memo.done("predictions") is not None
+        return self._predictions.done is not None
 
     @property
     def digest(self) -> str:
         """Digest of the scores, the same for environments whose outputs are bit-identical."""
-        return self._memo("digest", lambda: output_digest(self.predictions.scores))
+        return self._digest.value
 
     def predict(self, inputs: LoadedInputs | NDArray[Any]) -> NDArray[Any]:
         """Scores for other inputs: a batch as the source takes it, or inputs to be prepared for it."""
@@ -113,7 +104,7 @@ class CellRun:
             raise _nothing_runs(self.environment)
         if isinstance(inputs, LoadedInputs):
             inputs = self.model_run.batch(framework, inputs)
-        with self._laboratory.scratch.lend(np.asarray(inputs)) as handle:
+        with self._context.scratch.lend(np.asarray(inputs)) as handle:
             return self.in_class_order(self.session.run(handle).scores)
 
     def first_scores(self, count: int) -> NDArray[Any]:
@@ -121,23 +112,19 @@ class CellRun:
 
         Where that is all of them, they are the predictions from then on.
         """
-        nothing_ran = self._memo.done("parts") is None
-        if self.has_predictions or self.is_recorded or (nothing_ran and count >= len(self.model_run.inputs)):
+        is_all = count >= len(self.model_run.inputs)
+        if self.has_predictions or self.is_recorded or (is_all and not self._parts):
             return self.predictions.scores[:count]
-        parts: list[SessionOutput] = self._memo("parts", list)
-        done = sum(len(part.scores) for part in parts)
+        done = sum(len(part.scores) for part in self._parts)
         if count > done:
             batch = self.model_run.batch(self.environment.source_framework)
-            with self._laboratory.scratch.lend(batch[done:count]) as handle:
-                parts.append(self._ordered(self.session.run(handle)))
-            if count >= len(batch):
-                self._memo("predictions", lambda: self._kept(_joined(parts)))
-                return self.predictions.scores
-        return np.concatenate([part.scores for part in parts])
+            with self._context.scratch.lend(batch[done:count]) as handle:
+                self._parts.append(self._ordered(self.session.run(handle)))
+        return self.predictions.scores if is_all else np.concatenate([part.scores for part in self._parts])[:count]
 
-    def run_again(self) -> NDArray[Any]:
-        """Scores of all inputs from another run of the same session."""
-        return self._ordered(self.session.run(self.handle)).scores
+    def run_again(self, session: LiveSession | None = None) -> NDArray[Any]:
+        """Scores of all inputs from another run of its session, or of another one of the same."""
+        return self._ordered((session or self.session).run(self.handle)).scores
 
     def scores_at(self, batch: int, inputs: NDArray[Any] | None = None) -> NDArray[Any]:
         """Scores of all inputs, or of others as the source takes them, run ``batch`` at a time.
@@ -149,8 +136,8 @@ class CellRun:
         session = own or self._prepared(point)
         try:
             if inputs is None:
-                return self._ordered(session.run(self.handle)).scores
-            with self._laboratory.scratch.lend(np.ascontiguousarray(inputs)) as handle:
+                return self.run_again(session)
+            with self._context.scratch.lend(np.ascontiguousarray(inputs)) as handle:
                 return self._ordered(session.run(handle)).scores
         finally:
             if own is None:
@@ -159,21 +146,6 @@ class CellRun:
     def sample(self, first: int, calls: int) -> Timing:
         """Time single calls on successive inputs."""
         return self.session.sample(self.handle, first, calls)
-
-    def timed(self, reference: CellRun | None, point: Point, effort: Effort) -> LatencyEvidence:
-        """Its time at a point of the axes, beside the reference or alone; each measured once a run.
-
-        Raises `Unavailable` where it cannot take that batch.
-        """
-
-        def measure() -> LatencyEvidence:
-            for run in (self, reference):
-                if run is not None:
-                    run.get_ready()
-            return time_cell(self._laboratory, self, reference, point, effort)
-
-        other = None if reference is None else reference.environment
-        return self._memo(("timed", other, point, effort), measure)
 
     @property
     def base_point(self) -> Point:
@@ -196,10 +168,10 @@ class CellRun:
         declared = self.model_run.inspection(self.environment.source_framework).input
         if declared is not None and declared.shape[0] not in (None, point.batch):
             raise _takes_another(self.environment, point, f"its source takes batches of {declared.batch}")
-        self._laboratory.say(f"prepare {self.model_run.model.name} in {self.environment.id} for {point}")
+        self._context.say(f"prepare {self.model_run.model.name} in {self.environment.id} for {point}")
         spec = self._spec.with_batch(point.batch)
         source = self.model_run.source(self.environment.source_framework)
-        session = self._laboratory.workshop.open(self.plan, source, spec, point.threads)
+        session = self._context.session_builder.open(self.plan, source, spec, point.threads)
         if not session.takes_batch(point.batch):
             session.close()
             raise _takes_another(self.environment, point, "what it is converted to has another one written into it")
@@ -208,65 +180,36 @@ class CellRun:
     @property
     def control(self) -> LiveSession:
         """A second session beside its own, in a worker that stays until the run's end: the A/A control."""
-
-        def open_control() -> LiveSession:
-            control = self.session.again()
-            control.pin()
-            return control
-
-        return self._memo("control", open_control)
-
-    def noise(self) -> float | None:
-        """Largest score difference of this environment to itself: run again, with other threads, in other batches.
-
-        ``None`` where nothing can be run again.
-        """
-        return None if self.is_recorded else self._memo("noise", self._noise)
+        return self._control.value
 
     @property
     def known_flips(self) -> dict[int, str]:
         """The reasons of the flips that the ledger lists, by the input's place."""
-        ledger, name = self._laboratory.settings.ledger, self.model_run.model.name
+        ledger, name = self._context.settings.ledger, self.model_run.model.name
         if not any(entry.covers(name, self.environment.id) for entry in ledger.entries):
-            return {}
+            return {}  # nothing needs the inputs' digests
         return ledger.known(name, self.environment.id, self.model_run.inputs.digests, date.today())
-
-    @property
-    def adequacy(self) -> Adequacy | None:
-        """What the model's inputs can tell where this environment is the reference; ``None`` where nothing can be.
-
-        Of several processes of a run the first that asks finds out, and the record knows it from there. The others do
-        without, unless a verdict rests on it.
-        """
-        return self._memo("adequacy", self._adequacy)
-
-    @property
-    def known_adequacy(self) -> Adequacy | None:
-        """The same where it was asked for already."""
-        found: Adequacy | None = self._memo.done("adequacy")
-        return found
 
     @property
     def handle(self) -> Handle:
         """The model's own inputs as its source takes them, where workers can map them."""
         return self.model_run.handle(self.environment.source_framework)
 
-    def _adequacy(self) -> Adequacy | None:
-        laboratory = self._laboratory
-        task = f"adequacy {self.model_run.model.name} {self.digest}"
-        needed = laboratory.settings.strict or laboratory.is_first_with(task)
-        return adequacy_of(self, laboratory) if needed else None
-
     def _open(self) -> LiveSession:
         if self.is_recorded:
             raise _nothing_runs(self.environment)
-        workshop = self._laboratory.workshop
+        builder = self._context.session_builder
         plan = self.plan
         if plan.absent is not None:
             raise plan.absent
         framework = self.environment.source_framework
-        self._laboratory.say(f"prepare {self.model_run.model.name} in {self.environment.id}")
-        return workshop.open(plan, self.model_run.source(framework), self._spec)
+        self._context.say(f"prepare {self.model_run.model.name} in {self.environment.id}")
+        return builder.open(plan, self.model_run.source(framework), self._spec)
+
+    def _open_control(self) -> LiveSession:
+        control = self.session.again()
+        control.pin()
+        return control
 
     @property
     def _spec(self) -> TensorSpec:
@@ -274,12 +217,14 @@ class CellRun:
         return input_spec(self.model_run.batch(framework), self.model_run.inspection(framework))
 
     def _predict(self) -> SessionOutput:
-        _ = self.model_run.truth  # one that cannot be read is told at once
+        if sum(len(part.scores) for part in self._parts) >= len(self.model_run.inputs) > 0:
+            return self._kept(_joined(self._parts))
+        self.model_run.read_truth()  # one that cannot be read is told at once
         return self._kept(self._recorded() if self.is_recorded else self._ordered(self.session.run(self.handle)))
 
     def _kept(self, found: SessionOutput) -> SessionOutput:
         """The predictions, of which large ones stay in the file that they are kept in, mapped."""
-        return replace(found, scores=self._laboratory.kept.keep(output_digest(found.scores), found.scores))
+        return replace(found, scores=self._context.predictions.keep(output_digest(found.scores), found.scores))
 
     def _ordered(self, found: SessionOutput) -> SessionOutput:
         return replace(found, scores=self.in_class_order(found.scores))
@@ -300,31 +245,6 @@ class CellRun:
                 cause=f"label_offset={offset} leaves no class of {scores.shape[1]}",
             )
         return scores[:, offset:]
-
-    def get_ready(self) -> None:
-        """Run all inputs before one is timed: nothing is prepared under the lock, what gives no scores is not timed."""
-        _ = self.scores
-
-    def _noise(self) -> float:
-        scores = self.predictions.scores
-        differences = [largest_difference_of(scores, again) for again in self._harmlessly_changed()]
-        return max((found for found in differences if math.isfinite(found)), default=0.0)
-
-    def _harmlessly_changed(self) -> Iterator[NDArray[Any]]:
-        """Scores of the same inputs: run again, with another thread count, in batches of another size."""
-        yield self.run_again()
-        threads = 2 if self._laboratory.workshop.threads == 1 else 1
-        try:
-            other = self.session.with_threads(threads)
-            yield self._ordered(other.run(self.handle)).scores
-            other.close()
-        except EnvrobustError:
-            self._laboratory.say(f"{self.environment.id} could not be run with {threads} threads")
-        batch = OTHER_BATCH if self._spec.batch == 1 else 1
-        try:
-            yield self.scores_at(batch)
-        except EnvrobustError:
-            self._laboratory.say(f"{self.environment.id} could not be run at batch {batch}")
 
 
 def _nothing_runs(environment: Environment) -> Unavailable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -14,20 +14,18 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.runs.cases import Case
 from pytest_envrobust.runs.cell_run import CellRun
-
-if TYPE_CHECKING:
-    from pytest_envrobust.runs.laboratory import Laboratory
+from pytest_envrobust.runs.registry import Registry
 
 FLOAT64 = "float64"
 """The compiler that runs a source in double precision."""
 
 
 def fidelity_of(
-    evidence: ScoreEvidence, laboratory: Laboratory, case: Case, actual: NDArray[Any], expected: NDArray[Any]
+    evidence: ScoreEvidence, registry: Registry, case: Case, actual: NDArray[Any], expected: NDArray[Any]
 ) -> ScoreEvidence:
     """The evidence with the fidelity of a case's scores, or with why there is none."""
     why = f"no source of {case.model.name!r} can run in double precision"
-    for run in _exact_runs(laboratory, case):
+    for run in _exact_runs(registry, case):
         try:
             exact = run.predictions.scores
         except EnvrobustError as error:
@@ -40,10 +38,9 @@ def fidelity_of(
     return replace(evidence, no_fidelity=why)
 
 
-def _exact_runs(laboratory: Laboratory, case: Case) -> Iterator[CellRun]:
+def _exact_runs(registry: Registry, case: Case) -> Iterator[CellRun]:
     """Environments in double precision, of the reference's own source, first without a conversion."""
     source = case.reference.source_framework
-    catalogue = laboratory.catalogue
-    for environment in catalogue.environments((source,)):
+    for environment in registry.context.catalogue.environments((source,)):
         if environment.compiler == FLOAT64 and environment.device == "cpu":
-            yield laboratory.cell_run(case.model, Environment.parse(environment.id))
+            yield registry.cell_run(case.model, Environment.parse(environment.id))

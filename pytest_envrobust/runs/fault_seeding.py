@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,8 @@ from pytest_envrobust.core.sources import input_spec
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.models.faults import INPUT_FAULTS, faulty_batches, part_of
 from pytest_envrobust.models.preprocess import Layout
-
-if TYPE_CHECKING:
-    from pytest_envrobust.runs.cell_run import CellRun
-    from pytest_envrobust.runs.laboratory import Laboratory
+from pytest_envrobust.runs.cell_run import CellRun
+from pytest_envrobust.runs.context import RunContext
 
 FIRST_INPUTS = 64
 """On so many inputs, spread evenly over all, a fault is tried first."""
@@ -33,7 +31,7 @@ Run = Callable[[NDArray[Any]], NDArray[Any]]
 """From a batch to its scores, (N, classes)."""
 
 
-def adequacy_of(reference: CellRun, laboratory: Laboratory) -> Adequacy | None:
+def adequacy_of(reference: CellRun, context: RunContext) -> Adequacy | None:
     """What the inputs of a reference can tell; ``None`` where its scores have no two classes.
 
     Predictions that were recorded elsewhere tell of faults of the output alone. A fault with which the reference does
@@ -42,18 +40,18 @@ def adequacy_of(reference: CellRun, laboratory: Laboratory) -> Adequacy | None:
     scores = reference.predictions.scores
     if not len(scores) or scores.shape[1] < 2:
         return None
-    effects = [] if reference.is_recorded else list(_effects(reference, laboratory, top1(scores)))
+    effects = [] if reference.is_recorded else list(_effects(reference, context, top1(scores)))
     return adequacy(scores, effects)
 
 
-def _effects(reference: CellRun, laboratory: Laboratory, labels: NDArray[np.int64]) -> Iterator[FaultEffect]:
-    laboratory.say(f"seed faults in the inputs of {reference.model_run.model.name}")
+def _effects(reference: CellRun, context: RunContext, labels: NDArray[np.int64]) -> Iterator[FaultEffect]:
+    context.say(f"seed faults in the inputs of {reference.model_run.model.name}")
     first, *rest = _parts(len(labels))
     for fault, batch in _faulty(reference, first):
         effect = _effect(fault, labels, first, reference.predict, batch)
         if effect is not None:
             yield _sought(effect, labels, rest, partial(_try, reference, fault, labels))
-    yield from _effect_of_rounding(reference, laboratory, labels, first, rest)
+    yield from _effect_of_rounding(reference, context, labels, first, rest)
 
 
 def _faulty(
@@ -109,7 +107,7 @@ def _parts(count: int) -> list[list[int]]:
 
 def _effect_of_rounding(
     reference: CellRun,
-    laboratory: Laboratory,
+    context: RunContext,
     labels: NDArray[np.int64],
     first: list[int],
     rest: Sequence[list[int]],
@@ -119,13 +117,13 @@ def _effect_of_rounding(
     inputs = run.batch(framework)
     spec = input_spec(inputs, run.inspection(framework))
     try:
-        source = laboratory.workshop.rounded(run.source(framework))
-        session = laboratory.workshop.open(reference.plan, source, spec)
+        source = context.session_builder.rounded(run.source(framework))
+        session = context.session_builder.open(reference.plan, source, spec)
     except EnvrobustError:
         return
 
     def scores(batch: NDArray[Any]) -> NDArray[Any]:
-        with laboratory.scratch.lend(batch) as handle:
+        with context.scratch.lend(batch) as handle:
             return reference.in_class_order(session.run(handle).scores)
 
     def attempt(places: list[int]) -> FaultEffect | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
 from pytest_envrobust.core.digests import output_digest
+from pytest_envrobust.core.lazy import Lazy, Memo
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.models.guessing import guessed_preprocess
@@ -17,67 +17,71 @@ from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.preprocess import Preprocess
 from pytest_envrobust.models.recorded import LoadedPredictions
 from pytest_envrobust.models.truth import Truth, truth_of
+from pytest_envrobust.runs.cases import reference_of
+from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.runs.earlier import EarlierReference
-from pytest_envrobust.runs.memo import Memo
+from pytest_envrobust.runs.settings import NATIVE
 from pytest_envrobust.workers.transport import Handle
-
-if TYPE_CHECKING:
-    from pytest_envrobust.runs.laboratory import Laboratory
 
 
 class ModelRun:
-    """A model's inputs, decoded once, and the batch of each of its sources."""
+    """A model's inputs, decoded once, and the batch of each of its sources; by framework what a source has."""
 
-    def __init__(self, model: Model, laboratory: Laboratory) -> None:
+    def __init__(self, model: Model, context: RunContext) -> None:
         self.model = model
         self.guesses: dict[str, str] = {}
-        self._laboratory = laboratory
-        self._memo = Memo()
+        self._context = context
+        self._inputs = Lazy(model.input_set.load)
+        self._class_names = Lazy(model.class_names)
+        self._earlier = Lazy(self._find_earlier)
+        self._truth = Lazy(self._find_truth)
+        self._recorded: Memo[str, LoadedPredictions] = Memo()
+        self._sources: Memo[str, SourceRef] = Memo()
+        self._inspections: Memo[str, Inspection] = Memo()
+        self._batches: Memo[str, NDArray[Any]] = Memo()
+        self._guessed: Memo[str, Preprocess] = Memo()
+        self._used: dict[str, Preprocess] = {}
+        self._handles: Memo[str, Handle] = Memo()
+        self._files: Memo[str, Handle] = Memo()
 
     @property
     def inputs(self) -> LoadedInputs:
         """The inputs, decoded."""
-        return self._memo("inputs", self.model.input_set.load)
+        return self._inputs.value
 
-    @cached_property
+    @property
     def class_names(self) -> tuple[str, ...]:
-        return self.model.class_names()
+        """The names of the classes; empty where the model declares none."""
+        return self._class_names.value
 
     @property
     def earlier(self) -> EarlierReference | None:
         """The earlier run's reference for these inputs, where the user named such a run."""
-        run, chosen = self._laboratory.earlier, self._laboratory.settings.reference
-        if run is None:
-            return None
-        return self._memo("earlier", lambda: run.reference(self.model.name, self.inputs, chosen))
+        return self._earlier.value
 
-    @property
-    def truth(self) -> Truth | None:
-        """The inputs' true classes, where the declaration says how to find them."""
-        how = self.model.input_set.truth
-        return None if how is None else self._memo("truth", lambda: truth_of(how, self.inputs.names, self.class_names))
+    def read_truth(self) -> Truth | None:
+        """The inputs' true classes, where the declaration says how to find them. Raises `DeclarationError`."""
+        return self._truth.value
 
     def recorded(self, framework: str) -> tuple[str, LoadedPredictions]:
         """Path and content of the predictions recorded for that framework, as wide as the widest of the model's."""
         sources = {name: self.model.source(name).recorded for name in self.model.recorded}
-        found = {
-            name: self._memo(("recorded", name), source.load) for name, source in sources.items() if source is not None
-        }
+        found = {name: self._recorded.get(name, source.load) for name, source in sources.items() if source is not None}
         classes = max(loaded.scores.shape[1] for loaded in found.values())
         return str(self.model.source(framework).target.path), found[framework].widened(classes)
 
     def source(self, framework: str) -> SourceRef:
         """What a worker needs to load that source."""
-        return self._memo(("source", framework), lambda: self.model.source(framework).reference(framework))
+        return self._sources.get(framework, lambda: self.model.source(framework).reference(framework))
 
     def inspection(self, framework: str) -> Inspection:
         """What that source says of itself."""
-        return self._memo(("inspection", framework), lambda: self._laboratory.workshop.inspect(self.source(framework)))
+        return self._inspections.get(framework, lambda: self._context.session_builder.inspect(self.source(framework)))
 
     def batch(self, framework: str, inputs: LoadedInputs | None = None) -> NDArray[Any]:
         """The inputs (by default the model's own) as that source takes them, shape (N, ...)."""
         if inputs is None or inputs is self.inputs:
-            return self._memo(("batch", framework), lambda: self._batch(framework, self.inputs))
+            return self._batches.get(framework, lambda: self._batch(framework, self.inputs))
         return self._batch(framework, inputs)
 
     def preprocess(self, framework: str) -> Preprocess | None:
@@ -89,9 +93,9 @@ class ModelRun:
 
         def put() -> Handle:
             batch = self.batch(framework)
-            return self._memo(("file", output_digest(batch)), lambda: self._laboratory.scratch.put(batch))
+            return self._files.get(output_digest(batch), lambda: self._context.scratch.put(batch))
 
-        return self._memo(("handle", framework), put)
+        return self._handles.get(framework, put)
 
     def described(self) -> dict[str, Any]:
         """What the record says of the model: sources with their digests, inputs, guesses."""
@@ -99,14 +103,14 @@ class ModelRun:
             "name": self.model.name,
             "sources": {framework: self._described_source(framework) for framework in self.model.sources},
         }
-        inputs: LoadedInputs | None = self._memo.done("inputs")
+        inputs = self._inputs.done
         if inputs is not None:
             described["inputs"] = list(inputs.names)
             if inputs.digests:
                 described["input_digests"] = list(inputs.digests)
         if self.class_names:
             described["class_names"] = list(self.class_names)
-        truth: Truth | None = self._memo.done("truth")
+        truth = self._truth.done
         if truth is not None:
             described |= {"truth": list(truth.classes), "truth_from": truth.origin}
         if self.guesses:
@@ -120,13 +124,21 @@ class ModelRun:
             "target": str(source.target if recorded is None else recorded.path),
             "label_offset": source.label_offset if recorded is None else recorded.label_offset,
         }
-        if inspection := self._memo.done(("inspection", framework)):
+        if inspection := self._inspections.done(framework):
             described["digest"] = inspection.digest
-        if preprocess := self._memo.done(("preprocess", framework)):
+        if preprocess := self._used.get(framework):
             described["preprocess"] = str(preprocess)
         if source.weights:
             described["weights"] = source.weights
         return described
+
+    def _find_earlier(self) -> EarlierReference | None:
+        run, chosen = self._context.earlier, self._context.settings.reference
+        return None if run is None else run.reference(self.model.name, self.inputs, chosen)
+
+    def _find_truth(self) -> Truth | None:
+        how = self.model.input_set.truth
+        return None if how is None else truth_of(how, self.inputs.names, self.class_names)
 
     def _batch(self, framework: str, inputs: LoadedInputs) -> NDArray[Any]:
         return inputs.batch(self._preprocess(framework, inputs), frameworks()[framework].layout)  # type: ignore[arg-type]
@@ -134,24 +146,32 @@ class ModelRun:
     def _preprocess(self, framework: str, inputs: LoadedInputs) -> Preprocess | None:
         """The source's own or, where the user holds it fixed, the reference's, laid out as the source takes it."""
         own = self._native_preprocess(framework, inputs)
-        whose = self._laboratory.preprocess_of(self.model, framework)
+        whose = self._whose_preprocess(framework)
         used = own if whose == framework else self._native_preprocess(whose, inputs)
         if used is None:
             return None
         kept = used if whose == framework else replace(used, layout=own.layout if own is not None else None)
-        return self._memo(("preprocess", framework), lambda: kept)
+        return self._used.setdefault(framework, kept)
+
+    def _whose_preprocess(self, framework: str) -> str:
+        """The framework whose source says how inputs are prepared for that framework's source."""
+        settings = self._context.settings
+        if settings.preprocess_from == NATIVE:
+            return framework
+        reference = reference_of(self.model, self._context.catalogue, settings.reference).source_framework
+        return reference if reference in self.model.native else framework
 
     def _native_preprocess(self, framework: str, inputs: LoadedInputs) -> Preprocess | None:
         declared = self.model.preprocess(framework)
         if declared is None and inputs.images is not None:
-            return self._memo(("guess", framework), lambda: self._guess(framework))
+            return self._guessed.get(framework, lambda: self._guess(framework))
         return declared
 
     def _guess(self, framework: str) -> Preprocess:
-        settings = self._laboratory.settings
+        settings = self._context.settings
         inspection = self.inspection(framework)
         guess = guessed_preprocess(inspection.input, frameworks()[framework].layout, settings.preprocess, settings.size)
         if guess.text not in self.guesses.values():
-            self._laboratory.say(f"{self.model.name}: {guess.text}")
+            self._context.say(f"{self.model.name}: {guess.text}")
         self.guesses[framework] = guess.text
         return guess.preprocess

@@ -12,7 +12,6 @@ from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.shard import Shard
 from pytest_envrobust.core.status import Stage
-from pytest_envrobust.environments.interpreters import GivenInterpreter
 from pytest_envrobust.record.ledger_file import LEDGER
 from pytest_envrobust.timing.measuring import PRECISION
 from pytest_envrobust.verdicts.ledger import Ledger
@@ -69,6 +68,10 @@ class Settings:
     isolated: bool = True
     timing: TimingSettings = field(default_factory=TimingSettings)
     options: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)
-    interpreters: Mapping[str, GivenInterpreter] = field(default_factory=dict)
     command_line_limits: Mapping[str, Limit] = field(default_factory=dict)
     ini_limits: Mapping[str, Limit] = field(default_factory=dict)
+
+    @property
+    def outer_limits(self) -> tuple[Mapping[str, Limit], Mapping[str, Limit]]:
+        """Limits of the command line and of the ini file, in order of precedence."""
+        return self.command_line_limits, self.ini_limits

@@ -2,59 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.core.lazy import Memo
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.environments.machine import this_machine
+from pytest_envrobust.runs.cell_run import CellRun
+from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.timing.conditions import notices, own_cpu_seconds, read_conditions
-from pytest_envrobust.timing.evidence import LatencyEvidence
-from pytest_envrobust.timing.measuring import Subject, measure_alone, measure_beside
+from pytest_envrobust.timing.evidence import TAILS, LatencyEvidence
+from pytest_envrobust.timing.intervals import calls_for_quantile
+from pytest_envrobust.timing.measuring import Timed, measure_alone, measure_beside
 from pytest_envrobust.timing.sampling import Effort, Sampler
+from pytest_envrobust.verdicts.limits import TAIL_LIMITS, Limit
+from pytest_envrobust.workers.locks import machine_lock
 from pytest_envrobust.workers.sessions import LiveSession
 
-if TYPE_CHECKING:
-    from pytest_envrobust.runs.cell_run import CellRun
-    from pytest_envrobust.runs.laboratory import Laboratory
+
+@dataclass(frozen=True)
+class TimingTask:
+    """A cell to be timed: at a point of the axes, with that effort, beside its reference or, without one, alone."""
+
+    cell: CellRun
+    reference: CellRun | None
+    point: Point
+    effort: Effort
 
 
-def time_cell(
-    laboratory: Laboratory, run: CellRun, reference: CellRun | None, point: Point, effort: Effort
-) -> LatencyEvidence:
-    """Time a cell at a point of the axes, beside its reference where there is one.
+class CellTimer:
+    """Times cells, each task once in a run, while no other run on this machine times anything on that device."""
 
-    All is loaded and has run before the device's lock is taken. Raises `Unavailable` where a session cannot take that
-    batch, and `StageFailure`.
-    """
-    precision = laboratory.settings.timing.precision
-    with ExitStack() as stack:
-        session = stack.enter_context(_at(run, point))
-        environment = replace(run.environment, device=session.plan.device)
-        subject = Subject(environment, point, session.clock_steps_ns["cpu"])
-        cell = _sampler(run, session, point)
-        if reference is None:
-            with laboratory.alone_on(_lock(session)), _Watch([session]) as watch:
-                found = measure_alone(subject, cell, effort, precision)
-        else:
-            other = stack.enter_context(_at(reference, point))
-            other.pin()
-            control, fault = _control(laboratory, reference, other, stack)
-            sessions = [session, other, *([control] if control else [])]
-            samplers = [_sampler(reference, each, point) for each in sessions[1:]]
-            with laboratory.alone_on(_lock(session)), _Watch(sessions) as watch:
-                found = measure_beside(subject, cell, samplers[0], samplers[1] if control else None, effort, precision)
-            found = replace(found, control_fault=fault)
-        # a session that served another point before is not timed from its first call here
-        first = session.first_call_ns if session is not run.session or point == run.base_point else None
-    return replace(
-        found,
-        first_call_ms=None if first is None else first / 1e6,
-        notices=(*watch.notices, *_unsettled(found), *_emulated(session)),
-    )
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._found: Memo[TimingTask, LatencyEvidence] = Memo()
+
+    def time(self, task: TimingTask) -> LatencyEvidence:
+        """What was measured. Raises `Unavailable` where a session cannot take that batch, and `StageFailure`."""
+        return self._found.get(task, lambda: self._measured(task))
+
+    def _measured(self, task: TimingTask) -> LatencyEvidence:
+        for run in (task.cell, task.reference):
+            if run is not None:  # nothing is prepared under the lock, and what gives no scores is not timed
+                run.first_scores(run.count)
+        point, precision = task.point, self._context.settings.timing.precision
+        with ExitStack() as stack:
+            session = stack.enter_context(_at(task.cell, point))
+            environment = replace(task.cell.environment, device=session.plan.device)
+            timed = Timed(environment, point, session.clock_steps_ns["cpu"])
+            sampler = _sampler(task.cell, session, point)
+            if task.reference is None:
+                with self._alone(session), _Watch([session]) as watch:
+                    found = measure_alone(timed, sampler, task.effort, precision)
+            else:
+                other = stack.enter_context(_at(task.reference, point))
+                other.pin()
+                control, fault = self._control(task.reference, other, stack)
+                sessions = [session, other, *([control] if control else [])]
+                samplers = [_sampler(task.reference, each, point) for each in sessions[1:]]
+                with self._alone(session), _Watch(sessions) as watch:
+                    beside, again = samplers[0], samplers[1] if control else None
+                    found = measure_beside(timed, sampler, beside, again, task.effort, precision)
+                found = replace(found, control_fault=fault)
+            # a session that served another point before is not timed from its first call here
+            is_first = session is not task.cell.session or point == task.cell.base_point
+            first = session.first_call_ns if is_first else None
+        return replace(
+            found,
+            first_call_ms=None if first is None else first / 1e6,
+            notices=(*watch.notices, *_unsettled(found), *_emulated(session)),
+        )
+
+    @contextmanager
+    def _alone(self, session: LiveSession) -> Iterator[None]:
+        """Hold the lock of the session's device: no other run that keeps to it times anything there meanwhile."""
+        plan = session.plan
+        kind = replace(plan.place, device=plan.device).lock
+        with machine_lock(f"timing-{kind}", lambda: self._context.say(f"wait for another run's timing on {kind}")):
+            yield
+
+    def _control(self, reference: CellRun, session: LiveSession, stack: ExitStack) -> tuple[LiveSession | None, str]:
+        """The second session of the reference; or none, and why, where it should be there and cannot."""
+        if not self._context.settings.isolated:
+            return None, ""  # both would share this very process
+        try:
+            if session is reference.session:
+                return reference.control, ""
+            control = session.again()
+            stack.callback(control.close)
+            control.load()
+        except EnvrobustError as error:
+            return None, error.headline
+        return control, ""
+
+
+def effort_for(limits: Sequence[Limit], budget: float) -> Effort:
+    """How long a cell is timed: within the budget in seconds, as many calls as the limits on tails need."""
+    shares = [TAILS[TAIL_LIMITS[limit.name]] for limit in limits if limit.name in TAIL_LIMITS]
+    calls = max((calls_for_quantile(share) for share in shares), default=0)
+    return Effort(budget=budget, calls=calls)
 
 
 @contextmanager
@@ -70,23 +119,6 @@ def _at(run: CellRun, point: Point) -> Iterator[LiveSession]:
         session.close()
 
 
-def _control(
-    laboratory: Laboratory, reference: CellRun, session: LiveSession, stack: ExitStack
-) -> tuple[LiveSession | None, str]:
-    """The second session of the reference; or none, and why, where it should be there and cannot."""
-    if not laboratory.settings.isolated:
-        return None, ""  # both would share this very process
-    try:
-        if session is reference.session:
-            return reference.control, ""
-        control = session.again()
-        stack.callback(control.close)
-        control.load()
-    except EnvrobustError as error:
-        return None, error.headline
-    return control, ""
-
-
 def _sampler(run: CellRun, session: LiveSession, point: Point) -> Sampler:
     def sample(first: int, calls: int) -> Timing:
         return session.sample(run.handle, first, calls, point.batch)
@@ -98,11 +130,6 @@ def _unsettled(found: LatencyEvidence) -> list[str]:
     if found.settled:
         return []
     return [f"times were still falling when the warm-up of {found.warm_up_calls} calls had to end"]
-
-
-def _lock(session: LiveSession) -> str:
-    plan = session.plan
-    return replace(plan.place, device=plan.device).lock
 
 
 def _emulated(session: LiveSession) -> list[str]:

@@ -18,7 +18,7 @@ PRECISION = 0.02
 
 
 @dataclass(frozen=True)
-class Subject:
+class Timed:
     """What is timed: where, at which point of the axes, and the step (ns) of its worker's CPU clock."""
 
     environment: Environment
@@ -26,19 +26,19 @@ class Subject:
     cpu_step_ns: float = 0.0
 
 
-def measure_alone(subject: Subject, cell: Sampler, effort: Effort, precision: float = PRECISION) -> LatencyEvidence:
+def measure_alone(timed: Timed, cell: Sampler, effort: Effort, precision: float = PRECISION) -> LatencyEvidence:
     """Time a cell by itself, until the interval of its median is within ``precision`` of it on both sides."""
 
     def narrow_enough(rounds: Sequence[Turns]) -> bool:
-        clock = _clock(subject, rounds[0])
+        clock = _clock(timed, rounds[0])
         return smallest_visible(median_of(rounds[0].timing.on(clock))) - 1 <= precision
 
     [turns] = in_rounds([cell], effort, narrow_enough=narrow_enough)
-    return _evidence(subject, turns)
+    return _evidence(timed, turns)
 
 
 def measure_beside(
-    subject: Subject,
+    timed: Timed,
     cell: Sampler,
     reference: Sampler,
     control: Sampler | None,
@@ -52,27 +52,27 @@ def measure_beside(
     """
 
     def narrow_enough(rounds: Sequence[Turns]) -> bool:
-        clock = _clock(subject, rounds[0])
+        clock = _clock(timed, rounds[0])
         ratio, *controls = (_ratio(turns, rounds[1], clock) for turns in (rounds[0], *rounds[2:]))
         narrow = ratio is not None and smallest_visible(ratio) - 1 <= precision
         return narrow and all(each is not None and each.is_bounded for each in controls)
 
     samplers = [cell, reference] if control is None else [cell, reference, control]
     turns = in_rounds(samplers, effort, narrow_enough=narrow_enough)
-    found = _evidence(subject, turns[0])
+    found = _evidence(timed, turns[0])
     return replace(
         found,
         ratios=_ratios(turns[0], turns[1]),
         controls=_ratios(turns[2], turns[1]) if control is not None else {},
-        settled=all(session.settled for session in turns),
+        settled=all(each.settled for each in turns),
     )
 
 
-def _evidence(subject: Subject, turns: Turns) -> LatencyEvidence:
+def _evidence(timed: Timed, turns: Turns) -> LatencyEvidence:
     return LatencyEvidence(
         turns.timing,
-        clock=_clock(subject, turns),
-        point=subject.point,
+        clock=_clock(timed, turns),
+        point=timed.point,
         rounds=len(turns.turns),
         calls_a_turn=turns.turns[0].calls,
         warm_up_calls=turns.warm_up_calls,
@@ -80,9 +80,9 @@ def _evidence(subject: Subject, turns: Turns) -> LatencyEvidence:
     )
 
 
-def _clock(subject: Subject, turns: Turns) -> Clock:
+def _clock(timed: Timed, turns: Turns) -> Clock:
     call = median_of(turns.timing.wall_ns).mid * 1e6
-    return deciding_clock(subject.environment, subject.point.threads, cpu_step_ns=subject.cpu_step_ns, call_ns=call)
+    return deciding_clock(timed.environment, timed.point.threads, cpu_step_ns=timed.cpu_step_ns, call_ns=call)
 
 
 def _ratios(mine: Turns, theirs: Turns) -> dict[Clock, Estimate]:

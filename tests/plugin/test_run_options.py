@@ -77,7 +77,7 @@ def test_compiler_options_and_threads_are_taken(project) -> None:
         from pytest_envrobust.core.status import Stage
 
         def test_settings(pytestconfig):
-            settings = pytestconfig.pluginmanager.get_plugin("envrobust-laboratory").settings
+            settings = pytestconfig.pluginmanager.get_plugin("envrobust-session").context.settings
             assert settings.timing.threads == 2
             assert settings.limits == {Stage.RUN: 60, Stage.LOAD: 40}
             assert settings.options == {"tvm-tuned": {"trials": 5}}

@@ -158,7 +158,7 @@ def test_malformed_axes_outside_are_usage_errors(project, labels_test, ini, argu
 
 SETTINGS_TEST = """
 def test_settings(pytestconfig):
-    timing = pytestconfig.pluginmanager.get_plugin("envrobust-laboratory").settings.timing
+    timing = pytestconfig.pluginmanager.get_plugin("envrobust-session").context.settings.timing
     assert (timing.threads, timing.axes.threads) == ({}, ())
 """
 

@@ -10,11 +10,11 @@ import pytest
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Timing
-from pytest_envrobust.timing.measuring import Subject, measure_alone, measure_beside
+from pytest_envrobust.timing.measuring import Timed, measure_alone, measure_beside
 from pytest_envrobust.timing.sampling import Effort, Sampler
 
 MS = 1_000_000
-CPU = Subject(Environment.parse("torch/inductor/cpu"))
+CPU = Timed(Environment.parse("torch/inductor/cpu"))
 ENDLESS = 1e6
 """Seconds that no test takes."""
 
@@ -58,7 +58,7 @@ def test_alone_there_are_no_ratios() -> None:
 
 
 def test_an_accelerators_own_time_has_a_ratio_too() -> None:
-    gpu = Subject(Environment.parse("torch/eager/cuda:0"))
+    gpu = Timed(Environment.parse("torch/eager/cuda:0"))
     sides = session(30, 40, device_ms=9), session(20, 10, device_ms=6)
     found = measure_beside(gpu, *sides, None, Effort(ENDLESS, most=12))
     assert found.ratios["device"].mid == pytest.approx(1.5)
@@ -69,30 +69,30 @@ def test_an_accelerators_own_time_has_a_ratio_too() -> None:
     ("subject", "clock"),
     [
         (CPU, "cpu"),
-        (Subject(CPU.environment, Point(threads=2)), "wall"),
-        (Subject(CPU.environment, cpu_step_ns=0.2 * MS), "cpu"),
-        (Subject(CPU.environment, cpu_step_ns=0.4 * MS), "wall"),  # more than a hundredth of 30 ms
+        (Timed(CPU.environment, Point(threads=2)), "wall"),
+        (Timed(CPU.environment, cpu_step_ns=0.2 * MS), "cpu"),
+        (Timed(CPU.environment, cpu_step_ns=0.4 * MS), "wall"),  # more than a hundredth of 30 ms
     ],
 )
-def test_the_deciding_clock_is_the_subjects(subject: Subject, clock: str) -> None:
+def test_the_deciding_clock_is_the_subjects(subject: Timed, clock: str) -> None:
     effort = Effort(ENDLESS, most=6)
     assert measure_alone(subject, session(30, 30), effort).clock == clock
     found = measure_beside(subject, session(30, 30), session(30, 30), None, effort)
     assert (found.clock, found.point) == (clock, subject.point)
 
 
-def _alone(subject: Subject, noise: float, precision: float) -> int:
+def _alone(subject: Timed, noise: float, precision: float) -> int:
     return measure_alone(subject, session(30, 30, noise), Effort(ENDLESS, most=60), precision).rounds
 
 
-def _beside(subject: Subject, noise: float, precision: float) -> int:
+def _beside(subject: Timed, noise: float, precision: float) -> int:
     sides = session(30, 30, noise), session(30, 30, noise, seed=1)
     return measure_beside(subject, *sides, None, Effort(ENDLESS, most=60), precision).rounds
 
 
 @pytest.mark.parametrize("rounds_of", [_alone, _beside])
 def test_noise_takes_more_rounds_until_it_is_as_narrow_as_asked(
-    rounds_of: Callable[[Subject, float, float], int],
+    rounds_of: Callable[[Timed, float, float], int],
 ) -> None:
     assert rounds_of(CPU, 0.0, 0.02) == 20
     assert 20 < rounds_of(CPU, 0.04, 0.02) < 60
@@ -107,7 +107,7 @@ def test_it_is_narrow_enough_on_the_clock_that_decides() -> None:
     def sample(first: int, calls: int) -> Timing:
         return Timing.of((30 * MS * np.exp(random.normal(size=calls))).astype(int).tolist(), [30 * MS] * calls)
 
-    two = Subject(CPU.environment, Point(threads=2))
+    two = Timed(CPU.environment, Point(threads=2))
     effort = Effort(ENDLESS, most=40)
     assert measure_beside(CPU, sample, sample, None, effort).rounds == 20
     assert measure_beside(two, sample, sample, None, effort).rounds == 40

@@ -1,0 +1,26 @@
+"""What the collection of a run found out beside its items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_envrobust.core.shard import CellName, Shard
+from pytest_envrobust.runs.cases import LeftOut
+
+
+@dataclass
+class Collected:
+    """The environments that no test takes and, where the run is one shard, the cells of all, in the run's order."""
+
+    shard: Shard | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
+    whole: Sequence[CellName] | None = None
+
+    def described_shard(self) -> dict[str, Any] | None:
+        """What the record says of the shard that this run is; ``None`` where it is none."""
+        if self.shard is None:
+            return None
+        whole = {} if self.whole is None else {"whole": [list(cell) for cell in self.whole]}
+        return {"numbers": [self.shard.number], "of": self.shard.of, **whole}

@@ -1,0 +1,86 @@
+"""Several processes: what pytest-xdist's controller and workers tell each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_envrobust.core.shard import CellName
+from pytest_envrobust.integration.collected import Collected
+from pytest_envrobust.runs.registry import Registry
+
+_FOLDER = "envrobust_predictions"
+"""Key under which a worker learns where the run keeps its predictions."""
+_FINDINGS = "envrobust_findings"
+"""Key under which it sends what it found out."""
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process is one that the controller started."""
+    return hasattr(config, "workerinput")
+
+
+def process_count(config: pytest.Config) -> int:
+    """How many processes of this run may time or predict at once."""
+    count = _told(config).get("workercount") or getattr(config.option, "numprocesses", None)
+    return count if isinstance(count, int) and count > 0 else 1
+
+
+def shared_folder(config: pytest.Config) -> Path | None:
+    """Where the controller keeps the run's predictions; ``None`` in any process but a worker."""
+    folder = _told(config).get(_FOLDER)
+    return None if folder is None else Path(folder)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one process of a run knows: models, devices by name, and the cells of all shards; as the record has them."""
+
+    models: Sequence[dict[str, Any]] = ()
+    devices: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    whole: Sequence[CellName] | None = None
+
+    @classmethod
+    def of(cls, registry: Registry, collected: Collected) -> Findings:
+        """What this process knows."""
+        return cls(registry.described_models(), registry.described_devices(), collected.whole)
+
+
+class WorkerHooks:
+    """In a worker: hands over what it found out."""
+
+    def __init__(self, registry: Registry, collected: Collected) -> None:
+        self._registry, self._collected = registry, collected
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Put it where xdist takes it from."""
+        output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
+        output[_FINDINGS] = vars(Findings.of(self._registry, self._collected))
+
+
+class ControllerHooks:
+    """In the controller: tells each worker where predictions are kept, and gives ``learn`` what it found out."""
+
+    def __init__(self, folder: Path, learn: Callable[[Findings], None]) -> None:
+        self._folder, self._learn = folder, learn
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Before a worker starts."""
+        node.workerinput[_FOLDER] = str(self._folder)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """After it came to its end; one that crashed left nothing."""
+        found = getattr(node, "workeroutput", {}).get(_FINDINGS)
+        if found is not None:
+            self._learn(Findings(**found))
+
+
+def _told(config: pytest.Config) -> Mapping[str, Any]:
+    told: Mapping[str, Any] = getattr(config, "workerinput", {})
+    return told

@@ -1,0 +1,65 @@
+"""The models and cells of a run, each made once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.models.model import Model
+from pytest_envrobust.runs.baseline import Baseline
+from pytest_envrobust.runs.cases import Case
+from pytest_envrobust.runs.cell_run import CellRun
+from pytest_envrobust.runs.context import RunContext
+from pytest_envrobust.runs.model_run import ModelRun
+from pytest_envrobust.runs.reference import Reference
+from pytest_envrobust.runs.timing import CellTimer
+
+
+class Registry:
+    """What a run has of its models, of its cells, and of those among them that others are compared with.
+
+    ``baseline`` is the saved run that times are held against, where there is one.
+    """
+
+    def __init__(self, context: RunContext, baseline: Baseline | None = None) -> None:
+        self.context, self.baseline = context, baseline
+        self.timer = CellTimer(context)
+        self._models: dict[str, ModelRun] = {}
+        self._cells: dict[tuple[str, str], CellRun] = {}
+        self._references: dict[CellRun, Reference] = {}
+
+    def model_run(self, model: Model) -> ModelRun:
+        """What the run has of a model: its inputs and batches."""
+        if model.name not in self._models:
+            self._models[model.name] = ModelRun(model, self.context)
+        return self._models[model.name]
+
+    def cell_run(self, model: Model, environment: Environment) -> CellRun:
+        """What the run has of a model in an environment: its session and predictions."""
+        key = (model.name, environment.id)
+        if key not in self._cells:
+            self._cells[key] = CellRun(self.model_run(model), environment, self.context)
+        return self._cells[key]
+
+    def reference(self, case: Case) -> Reference:
+        """What a case is compared with."""
+        run = self.cell_run(case.model, case.reference)
+        if run not in self._references:
+            self._references[run] = Reference(run, self.context)
+        return self._references[run]
+
+    def described_models(self) -> list[dict[str, Any]]:
+        """What the record says of the models that were used, as plain data."""
+        return [{**run.described(), **self._described_adequacy(run)} for run in self._models.values()]
+
+    def described_devices(self) -> dict[str, dict[str, Any]]:
+        """What the record says of the devices that have a place of their own, by name."""
+        places, hosts = self.context.catalogue.places, self.context.hosts
+        return {name: {**place.described(), **hosts.get(name, {})} for name, place in places.items()}
+
+    def _described_adequacy(self, model_run: ModelRun) -> dict[str, Any]:
+        """What the model's inputs can tell, by reference."""
+        references = [each for each in self._references.values() if each.run.model_run is model_run]
+        known = {each.run.environment.id: each.known_adequacy for each in references}
+        found = {name: adequacy.as_plain() for name, adequacy in known.items() if adequacy is not None}
+        return {"adequacy": found} if found else {}
