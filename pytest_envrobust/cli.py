@@ -10,25 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.verdicts.limit_kinds import limit_kinds
 
 if TYPE_CHECKING:
     from pytest_envrobust.record.document import Record
     from pytest_envrobust.record.predictions import Joined, Predictions
     from pytest_envrobust.verdicts.limits import Limit
-
-_LIMITS = {
-    "min_label_agreement": "share of the inputs whose top-1 label must be the reference's",
-    "ties": "count: a tie is a flip; ignore: ties are left out of the share of labels that agree",
-    "bound": "true: what the inputs show at 95 %% confidence must reach the limit on labels, not their share alone",
-    "max_abs_error": "largest difference of a score from the reference's",
-    "max_relative_error": "largest difference of a score, as a share of its input's largest score",
-    "max_fidelity_ratio": "error against double precision, as a multiple of the reference's own",
-    "max_latency_ms": "longest median wall time of a call, in milliseconds",
-    "max_latency_p90_ms": "wall time that 90 %% of the calls must not exceed, in milliseconds",
-    "max_latency_p99_ms": "wall time that 99 %% of the calls must not exceed, in milliseconds",
-    "max_latency_ratio": "longest time of a call, as a multiple of the reference's",
-    "max_latency_regression": "longest time of a call, as a multiple of an earlier run's: always inconclusive",
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,8 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report.add_argument("--html", type=Path, metavar="PATH", help="write the HTML report there")
     report.add_argument("--markdown", type=Path, metavar="PATH", help="write the Markdown report there")
     report.add_argument("--json", type=Path, metavar="PATH", help="write the record, as it is judged now, there")
-    for name, meaning in _LIMITS.items():
-        report.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=f"judge every cell again: {meaning}")
+    for kind in limit_kinds().values():
+        meaning = kind.meaning.replace("%", "%%")
+        report.add_argument(
+            f"--{kind.name.replace('_', '-')}",
+            metavar="|".join(kind.choices) or "X",
+            help=f"judge every cell again: {meaning}",
+        )
     report.set_defaults(run=_report)
     compare = commands.add_parser("compare", help="say what differs between two runs")
     compare.add_argument("before", type=Path, metavar="A.json", help="a record")
@@ -164,7 +156,7 @@ def _limits(options: argparse.Namespace) -> dict[str, Limit]:
     from pytest_envrobust.history.rejudge import ORIGIN
     from pytest_envrobust.verdicts.limits import parse_limit
 
-    given = {name: getattr(options, name) for name in _LIMITS}
+    given = {name: getattr(options, name) for name in limit_kinds()}
     return {name: parse_limit(text, name, ORIGIN) for name, text in given.items() if text is not None}
 
 

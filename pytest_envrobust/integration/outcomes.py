@@ -12,20 +12,17 @@ import pytest
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, Unavailable
 from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.integration.entries import entry_of, inconclusive_reason, properties_of
+from pytest_envrobust.integration.options import OPTIONS, limit_options, rerun_arguments
 from pytest_envrobust.integration.parametrization import CASE_FIXTURE
 from pytest_envrobust.runs.cases import Case, Fault
 from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.runs.registry import Registry
+from pytest_envrobust.verdicts.limit_kinds import limit_kinds
 
 SUBJECT: pytest.StashKey[Cell | Case | Fault] = pytest.StashKey()
 """What an item is about: its cell or, where none could be made, its case or the fault in its place."""
 _MALFORMED: pytest.StashKey[DeclarationError] = pytest.StashKey()
 """What is wrong with an item's limitation."""
-
-_FLAGS = ("--envrobust", "--envrobust-strict", "--envrobust-cache-clear")
-_WRITTEN = ("--envrobust-json", "--envrobust-html", "--envrobust-markdown")
-_NOT_RERUN = ("--envrobust-cache-clear", "--envrobust-shard", *_WRITTEN)
-"""What a rerun of one item leaves out; dealt out by itself, it might be in another shard."""
 
 
 def refuse(error: EnvrobustError) -> NoReturn:
@@ -44,18 +41,9 @@ def skip_or_refuse(error: EnvrobustError, *, required: bool) -> NoReturn:
 
 def rerun_command(item: pytest.Item) -> str:
     """A line to copy that runs this item alone, with the envrobust options of this run."""
-    own: list[str] = []
-    arguments = iter(str(argument) for argument in item.config.invocation_params.args)
-    for argument in arguments:
-        name, separator, _ = argument.partition("=")
-        if not name.startswith("--envrobust"):
-            continue
-        value = [] if separator or name in _FLAGS else [next(arguments, "")]
-        if name not in _NOT_RERUN:
-            own += [argument, *value]
-    if "--envrobust" not in own:
-        own.insert(0, "--envrobust")
-    return shlex.join(["pytest", *own, item.nodeid])
+    arguments = [str(argument) for argument in item.config.invocation_params.args]
+    options = (*OPTIONS, *limit_options(limit_kinds().values()))
+    return shlex.join(["pytest", *rerun_arguments(arguments, options), item.nodeid])
 
 
 class Outcomes:

@@ -103,7 +103,7 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         cache_dir=default_root() if cache_dir is None else base_of(config, cache_origin) / Path(cache_dir).expanduser(),
         cache_clear=bool(config.getoption("envrobust_cache_clear")),
         limits=_stage_limits(config),
-        isolated=config.getoption("envrobust_isolation") == "process",
+        isolated=config.getoption("envrobust_isolation") != "none",
         timing=_timing(config),
         options=_options(config, catalogue),
         command_line_limits=_limits(config, COMMAND_LINE),

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_envrobust.comparison.tally import Ties
 from pytest_envrobust.core.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from pytest_envrobust.comparison.tally import Ties
 
 MIN_LABEL_AGREEMENT = "min_label_agreement"
 TIES = "ties"

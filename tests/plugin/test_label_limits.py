@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,14 @@ def test_a_bound_of_all_is_refused(plain) -> None:
     result = plain.run(ORT_ALL, "--envrobust-bound")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*bound (from command line) with min_label_agreement=1 (from default)*"])
+
+
+def test_the_line_that_runs_a_cell_alone_keeps_a_limit_behind_a_switch(swapped) -> None:
+    result = swapped.run(TORCH, "--envrobust-bound", "--envrobust-min-label-agreement", "0.99")
+    result.assert_outcomes(failed=1)
+    (line,) = {line.partition("alone: ")[2] for line in result.outlines if "to run this cell alone: " in line}
+    assert "--envrobust-bound --envrobust-min-label-agreement 0.99" in line
+    swapped.pytest(*shlex.split(line)[1:], "-rA").assert_outcomes(failed=1)
 
 
 def test_the_terms_by_argument_and_by_marker(project) -> None:
@@ -86,6 +96,25 @@ def test_labels_that_have_failed_stop_the_run_of_the_rest(swapped) -> None:
     (cell,) = swapped.record()["cells"]
     assert cell["labels"]["n"] == 160
     assert "of" not in cell["labels"]
+
+
+def test_a_second_test_of_a_cell_looks_at_its_first_inputs_anew(swapped) -> None:
+    """More of them ran for the test before, whose limit took longer to fail."""
+    shown = np.load(swapped.path / "inputs.npy")
+    (swapped.path / "inputs.npy").unlink()
+    np.save(swapped.path / "inputs.npy", np.tile(shown, (20, 1, 1, 1)))
+    swapped.write(
+        "test_it.py",
+        """
+        def test_lenient(envrobust):
+            envrobust.assert_labels_agree(min_agreement=0.7)
+
+        def test_strict(envrobust):
+            envrobust.assert_labels_agree()
+        """,
+    )
+    swapped.run(TORCH, "--envrobust-stop=early").assert_outcomes(failed=2)
+    assert [cell["labels"]["n"] for cell in swapped.record()["cells"]] == [128, 32]
 
 
 def test_labels_that_may_pass_are_all_compared(swapped) -> None:

@@ -90,7 +90,7 @@ def test_every_limit_can_be_given_to_a_report(run: Path, capsys: Output) -> None
         assert len(said) == (6 if name in ("max_latency_p99_ms", "max_latency_regression") else 0)
     with pytest.raises(SystemExit, match="0"):
         main(["report", "--help"])
-    assert "90 % of the calls" in " ".join(capsys.readouterr().out.split())
+    assert "95 % confidence" in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_never_ran_is_a_failure_of_the_judged_run_too(run: Path, capsys: Output) -> None:

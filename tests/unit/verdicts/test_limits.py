@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.verdicts.limit_kinds import limit_kinds
 from pytest_envrobust.verdicts.limits import (
     LABEL_LIMITS,
     LATENCY_LIMITS,
@@ -158,7 +159,7 @@ def test_a_limit_on_time_says_its_unit(name: str, said: str) -> None:
 
 def test_limits_on_time() -> None:
     """Each is declared, resolved and overridden as any other, and none holds unless said so."""
-    assert {*LIMIT_NAMES} == {*LABEL_LIMITS, *SCORE_LIMITS, *LATENCY_LIMITS}
+    assert {*LIMIT_NAMES} == {*LABEL_LIMITS, *SCORE_LIMITS, *LATENCY_LIMITS} == set(limit_kinds())
     assert set(TAIL_LIMITS) | TO_REFERENCE <= set(LATENCY_LIMITS)
     made = Thresholds.of(dict.fromkeys(LATENCY_LIMITS, 9), "marker").where("*/tvm-*/*", max_latency_p99_ms=5)
     for name in LATENCY_LIMITS:

@@ -1,0 +1,311 @@
+"""The options and ini keys: one table, from which the command line and a rerun line are made.
+
+Every pytest run in an environment with this plugin reads it, whether it asks for envrobust or not: it imports nothing,
+and a named tuple costs a fraction of what a dataclass takes to be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Literal, Protocol
+
+    import pytest
+
+    Kind = Literal["switch", "value", "repeatable"]
+    IniKind = Literal["string", "bool", "linelist"]
+
+    class OfLimit(Protocol):
+        """What a limit says of itself: its name, one line of help, the words it may be, whether it is yes or no."""
+
+        @property
+        def name(self) -> str: ...
+
+        @property
+        def meaning(self) -> str: ...
+
+        @property
+        def choices(self) -> tuple[str, ...]: ...
+
+        @property
+        def is_switch(self) -> bool: ...
+
+
+PREFIX = "--envrobust"
+
+
+class CommandOption(NamedTuple):
+    """An option of the command line, and the ini key that says the same where there is one.
+
+    ``kind``: a switch takes no value, and counts as ``const`` where it is given; a repeatable option adds up.
+    ``ini`` is the key's name, without it there is none, and ``ini_help`` what it does where that is not the same.
+    ``of_whole_run``: it means nothing to a rerun of one cell, which leaves it out.
+    """
+
+    name: str
+    help: str
+    kind: Kind = "value"
+    metavar: str | None = None
+    choices: tuple[str, ...] = ()
+    const: object = True
+    ini: str = ""
+    ini_kind: IniKind = "string"
+    ini_help: str = ""
+    of_whole_run: bool = False
+
+    @property
+    def flag(self) -> str:
+        """As it is written on the command line."""
+        return f"{PREFIX}-{self.name.replace('_', '-')}" if self.name else PREFIX
+
+    @property
+    def takes_value(self) -> bool:
+        """Whether the argument behind it belongs to it."""
+        return self.kind != "switch"
+
+    @property
+    def argparse(self) -> dict[str, Any]:
+        """How argparse declares it; ``None`` where it was not given."""
+        declared: dict[str, Any] = {"help": self.help.replace("%", "%%")}
+        if self.kind == "switch":
+            return declared | {"action": "store_const", "const": self.const}
+        if self.kind == "repeatable":
+            declared["action"] = "append"
+        return declared | ({"choices": self.choices} if self.choices else {"metavar": self.metavar})
+
+
+OPTIONS = (
+    CommandOption(
+        "",
+        "run the tests marked or written for envrobust",
+        "switch",
+        ini="envrobust",
+        ini_kind="bool",
+        ini_help="run envrobust's tests without --envrobust",
+    ),
+    CommandOption(
+        "env",
+        "environments framework/compiler/device, by glob or name (repeatable); default: each engine's own default "
+        "level on the CPU; '*' takes all. One named without a wildcard must be there, or its tests fail",
+        "repeatable",
+        "GLOB",
+        ini="envrobust_environments",
+        ini_kind="linelist",
+    ),
+    CommandOption(
+        "model",
+        "check this model without any test code: a .onnx, .tflite, .keras, .pt2 file, a SavedModel directory, "
+        "[FRAMEWORK=]package.module:factory, or a built-in one, zoo:mobilenet_v2, zoo:all (repeatable)",
+        "repeatable",
+        "MODEL",
+    ),
+    CommandOption(
+        "weights",
+        "weights of zoo: models: seeded (default), imagenet, or FRAMEWORK=FILE (repeatable)",
+        "repeatable",
+        "WEIGHTS",
+    ),
+    CommandOption("inputs", "inputs for --envrobust-model: an image folder, .npy or .npz", metavar="PATH"),
+    CommandOption(
+        "preprocess",
+        "how images are prepared for --envrobust-model: imagenet, inception, caffe, raw; guessed if not given",
+        metavar="NAME",
+    ),
+    CommandOption("size", "side of the prepared images, HEIGHTxWIDTH or one number", metavar="PIXELS"),
+    CommandOption(
+        "truth",
+        "where the true classes of --envrobust-inputs are: folders, a .csv file of input,class, or a regular "
+        "expression whose group finds the class number in an input's name",
+        metavar="HOW",
+    ),
+    CommandOption(
+        "preprocess_from",
+        "native (default): each source's own preprocessing; reference: the reference's for all of them",
+        choices=("native", "reference"),
+        ini="envrobust_preprocess_from",
+    ),
+    CommandOption(
+        "reference",
+        "the environment that all others are compared with",
+        metavar="ENV",
+        ini="envrobust_reference",
+    ),
+    CommandOption(
+        "reference_run",
+        "compare labels with the reference's predictions of that earlier run, which --envrobust-json wrote",
+        metavar="RECORD",
+    ),
+    CommandOption(
+        "strict", "an inconclusive verdict fails the test", "switch", ini="envrobust_strict", ini_kind="bool"
+    ),
+    CommandOption(
+        "stop",
+        "early: run no more inputs of a cell once its labels have failed for sure; end (default): run all",
+        choices=("early", "end"),
+        ini="envrobust_stop",
+    ),
+    CommandOption(
+        "check",
+        "what is checked of --envrobust-model: labels, latency (both by default), scores (where a limit is set on "
+        "them), repetition, batch, position, finite, probabilities, untouched, or all (repeatable)",
+        "repeatable",
+        "CHECK",
+    ),
+    CommandOption(
+        "flips",
+        "the ledger of known flips (default: envrobust-flips.toml beside the ini file, where there is one)",
+        metavar="PATH",
+    ),
+    CommandOption(
+        "update_flips",
+        "bring that ledger up to date with this run, which fails where there was anything to write",
+        "switch",
+    ),
+    CommandOption(
+        "json",
+        "write the record of this run there, and the predictions beside it",
+        metavar="PATH",
+        of_whole_run=True,
+    ),
+    CommandOption(
+        "html",
+        "write a report of this run there, one self-contained page",
+        metavar="PATH",
+        of_whole_run=True,
+    ),
+    CommandOption(
+        "markdown",
+        "write a short report of this run there, for a CI job's summary",
+        metavar="PATH",
+        of_whole_run=True,
+    ),
+    CommandOption(
+        "shard",
+        "run the K-th of N shards of the cells, for a CI matrix; `envrobust merge` puts the records together",
+        metavar="K/N",
+        of_whole_run=True,  # dealt out by itself, the cell might be in another shard
+    ),
+    CommandOption("cache_dir", "where converted and compiled files are kept", metavar="DIR", ini="envrobust_cache_dir"),
+    CommandOption("cache_clear", "remove all converted and compiled files first", "switch", of_whole_run=True),
+    CommandOption(
+        "timeout",
+        "time limit of a stage (import, convert, compile, load, run), or of each (repeatable)",
+        "repeatable",
+        "[STAGE=]SECONDS",
+        ini="envrobust_timeout",
+        ini_kind="linelist",
+    ),
+    CommandOption("isolation", "none: everything in this process, for a debugger", choices=("process", "none")),
+    CommandOption(
+        "threads",
+        "threads of every engine (default: 1), or auto, this process's share of the cores; N,M,...: times are measured "
+        "with each, all else is done with the first",
+        metavar="N",
+        ini="envrobust_threads",
+    ),
+    CommandOption(
+        "batch_sizes",
+        "numbers of inputs a call that times are measured with too",
+        metavar="N,M,...",
+        ini="envrobust_batch_sizes",
+    ),
+    CommandOption(
+        "time_budget",
+        "longest time to measure one cell's latency (default: 3)",
+        metavar="SECONDS",
+        ini="envrobust_time_budget",
+    ),
+    CommandOption(
+        "precision",
+        "stop measuring sooner, once a slowdown of this share could be seen (default: 0.02)",
+        metavar="SHARE",
+        ini="envrobust_precision",
+    ),
+    CommandOption(
+        "baseline",
+        "the saved run, which --envrobust-json wrote, that max_latency_regression is a limit to",
+        metavar="RECORD",
+        ini="envrobust_baseline",
+    ),
+    CommandOption(
+        "set",
+        "an option of a compiler, such as tvm-tuned.trials=200 (repeatable)",
+        "repeatable",
+        "COMPILER.OPTION=VALUE",
+        ini="envrobust_set",
+        ini_kind="linelist",
+    ),
+    CommandOption(
+        "interpreter",
+        "another Python that conversion steps run in whose packages cannot be installed beside the others: "
+        "litert-torch, onnx2tf (repeatable)",
+        "repeatable",
+        "NAME=PYTHON",
+        ini="envrobust_interpreters",
+        ini_kind="linelist",
+    ),
+    CommandOption(
+        "device",
+        "a device of your own: another interpreter, old=python=PATH; an emulated processor, "
+        "atom=emulate=Denverton//inputs=4; another machine, pi=ssh=user@pi//python=PATH (repeatable)",
+        "repeatable",
+        "NAME=KEY=VALUE",
+    ),
+)
+
+
+def limit_options(limits: Iterable[OfLimit]) -> tuple[CommandOption, ...]:
+    """An option and an ini key for each limit."""
+    return tuple(
+        CommandOption(
+            limit.name,
+            limit.meaning,
+            "switch" if limit.is_switch else "value",
+            "LIMIT",
+            choices=() if limit.is_switch else limit.choices,
+            const="true",
+            ini=f"envrobust_{limit.name}",
+            ini_help=limit.meaning,
+        )
+        for limit in limits
+    )
+
+
+def add_options(parser: pytest.Parser, options: Iterable[CommandOption]) -> None:
+    """Declare options and ini keys."""
+    group = parser.getgroup("envrobust", "cross-environment consistency of models")
+    for option in options:
+        group.addoption(option.flag, **option.argparse)
+        if option.ini:
+            each = ", one a line" if option.ini_kind == "linelist" else ""
+            parser.addini(
+                option.ini,
+                option.ini_help or f"like {option.flag}{each}",
+                type=option.ini_kind,
+                default=_INI_DEFAULTS[option.ini_kind],
+            )
+
+
+_INI_DEFAULTS: dict[IniKind, Any] = {"string": "", "bool": False, "linelist": []}
+
+
+def rerun_arguments(arguments: Sequence[str], options: Iterable[CommandOption]) -> list[str]:
+    """Those of a run's arguments that a run of one of its cells needs, ``--envrobust`` among them.
+
+    Options of other plugins are left out. Of one that is in no table the argument behind it counts as its value.
+    """
+    known = {option.flag: option for option in options}
+    kept: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        flag, separator, _ = argument.partition("=")
+        if not flag.startswith(PREFIX):
+            continue
+        option = known.get(flag)
+        has_value_behind = not separator and (option is None or option.takes_value)
+        value = [next(remaining, "")] if has_value_behind else []
+        if option is None or not option.of_whole_run:
+            kept += [argument, *value]
+    return kept if PREFIX in kept else [PREFIX, *kept]

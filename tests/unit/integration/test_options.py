@@ -1,0 +1,91 @@
+"""The table of options, and the rerun line that is made from it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pytest_envrobust.integration.options import OPTIONS, CommandOption, limit_options, rerun_arguments
+from pytest_envrobust.verdicts.limit_kinds import limit_kinds
+
+EVERY = (*OPTIONS, *limit_options(limit_kinds().values()))
+
+
+def each(*, of_whole_run: bool, takes_value: bool) -> pytest.MarkDecorator:
+    """The options of that sort, by their flag."""
+    found = [each for each in EVERY if (each.of_whole_run, each.takes_value) == (of_whole_run, takes_value)]
+    assert found
+    return pytest.mark.parametrize("option", found, ids=lambda option: option.flag)
+
+
+def rerun(*arguments: str) -> list[str]:
+    return rerun_arguments(["-x", *arguments, "tests"], EVERY)
+
+
+@each(of_whole_run=False, takes_value=True)
+def test_an_option_is_kept_with_its_value(option: CommandOption) -> None:
+    assert rerun(option.flag, "7", "--envrobust-strict") == ["--envrobust", option.flag, "7", "--envrobust-strict"]
+    assert rerun(f"{option.flag}=7", "-k", "word") == ["--envrobust", f"{option.flag}=7"]
+
+
+@each(of_whole_run=False, takes_value=False)
+def test_a_switch_is_kept_and_swallows_nothing(option: CommandOption) -> None:
+    kept = rerun(option.flag, "--envrobust-min-label-agreement", "0.99")
+    assert kept[-3:] == [option.flag, "--envrobust-min-label-agreement", "0.99"]
+    assert rerun(option.flag, "test_it.py")[-1] == option.flag
+    assert kept.count("--envrobust") == 1
+
+
+@each(of_whole_run=True, takes_value=True)
+def test_what_is_of_the_whole_run_is_left_out_with_its_value(option: CommandOption) -> None:
+    assert rerun(option.flag, "7", "--envrobust-strict") == ["--envrobust", "--envrobust-strict"]
+    assert rerun(f"{option.flag}=7", "--envrobust-strict") == ["--envrobust", "--envrobust-strict"]
+
+
+@each(of_whole_run=True, takes_value=False)
+def test_a_switch_of_the_whole_run_is_left_out(option: CommandOption) -> None:
+    assert rerun(option.flag, "--envrobust-strict") == ["--envrobust", "--envrobust-strict"]
+
+
+def test_a_rerun_writes_nothing_and_clears_nothing() -> None:
+    left_out = {option.name for option in EVERY if option.of_whole_run}
+    assert left_out == {"json", "html", "markdown", "shard", "cache_clear"}
+
+
+@each(of_whole_run=False, takes_value=True)
+def test_argparse_takes_a_value_where_the_table_says_so(option: CommandOption, pytestconfig: pytest.Config) -> None:
+    with pytest.raises(pytest.UsageError, match="expected one argument"):
+        pytestconfig._parser.parse([option.flag])
+
+
+@each(of_whole_run=False, takes_value=False)
+def test_argparse_takes_none_where_the_table_says_so(option: CommandOption, pytestconfig: pytest.Config) -> None:
+    given = pytestconfig._parser.parse([option.flag, "test_it.py"])
+    assert getattr(given, option.flag[2:].replace("-", "_"))
+    assert given.file_or_dir == ["test_it.py"]
+
+
+def test_every_limit_has_an_option_and_an_ini_key(pytestconfig: pytest.Config) -> None:
+    """On the command line of pytest and of ``envrobust report``, and in the ini file."""
+    assert limit_kinds()
+    for name in limit_kinds():
+        assert pytestconfig.getoption(f"envrobust_{name}", "no such option") is None
+        assert pytestconfig.getini(f"envrobust_{name}") == ""
+    command = "from pytest_envrobust.cli import main; main(['report', '--help'])"
+    shown = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=60, check=True)
+    for name in limit_kinds():
+        assert f"\n  --{name.replace('_', '-')} " in shown.stdout
+
+
+def test_the_table_needs_nothing_but_the_standard_library() -> None:
+    """Every run of pytest reads it, with --envrobust or without."""
+    listing = (
+        "import sys; import pytest, argparse; before = set(sys.modules); "
+        "from pytest_envrobust.integration.options import OPTIONS, limit_options; "
+        "from pytest_envrobust.verdicts.limit_kinds import limit_kinds; limit_options(limit_kinds().values()); "
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)"
+    )
+    shown = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, timeout=60, check=True)
+    assert shown.stdout.split() == ["pytest_envrobust"]
