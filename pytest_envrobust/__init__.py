@@ -5,11 +5,14 @@ The names below are loaded when first used: importing the package costs nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_envrobust import strategies
     from pytest_envrobust.checks.assertions import EnvironmentMismatch, assert_labels_agree, assert_latency
+    from pytest_envrobust.checks.invariants import Invariant
+    from pytest_envrobust.checks.scores import ScoreEvidence
+    from pytest_envrobust.comparison.labels import LabelComparison
     from pytest_envrobust.core.environment import Environment
     from pytest_envrobust.core.errors import (
         DeclarationError,
@@ -18,17 +21,22 @@ if TYPE_CHECKING:
         StageFailure,
         Unavailable,
     )
+    from pytest_envrobust.core.timing import Timing
     from pytest_envrobust.environments.devices import Device
     from pytest_envrobust.models import zoo
-    from pytest_envrobust.models.inputs import Arrays, ImageFolder
+    from pytest_envrobust.models.inputs import Arrays, ImageFolder, LoadedInputs
     from pytest_envrobust.models.model import Model, Source
     from pytest_envrobust.models.preprocess import Preprocess
     from pytest_envrobust.models.recorded import RecordedPredictions
+    from pytest_envrobust.runs.cell import Cell
+    from pytest_envrobust.runs.runner import Runner
     from pytest_envrobust.strategies.disagreement import Disagreement, find_disagreement
+    from pytest_envrobust.timing.evidence import LatencyEvidence
     from pytest_envrobust.verdicts.limits import Thresholds
 
 __all__ = [
     "Arrays",
+    "Cell",
     "DeclarationError",
     "Device",
     "Disagreement",
@@ -36,13 +44,20 @@ __all__ = [
     "EnvironmentMismatch",
     "EnvrobustError",
     "ImageFolder",
+    "Invariant",
+    "LabelComparison",
+    "LatencyEvidence",
+    "LoadedInputs",
     "Model",
     "NoRoute",
     "Preprocess",
     "RecordedPredictions",
+    "Runner",
+    "ScoreEvidence",
     "Source",
     "StageFailure",
     "Thresholds",
+    "Timing",
     "Unavailable",
     "assert_labels_agree",
     "assert_latency",
@@ -53,6 +68,7 @@ __all__ = [
 
 _HOMES = {
     "Arrays": "models.inputs",
+    "Cell": "runs.cell",
     "DeclarationError": "core.errors",
     "Device": "environments.devices",
     "Disagreement": "strategies.disagreement",
@@ -60,13 +76,20 @@ _HOMES = {
     "EnvironmentMismatch": "checks.assertions",
     "EnvrobustError": "core.errors",
     "ImageFolder": "models.inputs",
+    "Invariant": "checks.invariants",
+    "LabelComparison": "comparison.labels",
+    "LatencyEvidence": "timing.evidence",
+    "LoadedInputs": "models.inputs",
     "Model": "models.model",
     "NoRoute": "core.errors",
     "Preprocess": "models.preprocess",
     "RecordedPredictions": "models.recorded",
+    "Runner": "runs.runner",
+    "ScoreEvidence": "checks.scores",
     "Source": "models.model",
     "StageFailure": "core.errors",
     "Thresholds": "verdicts.limits",
+    "Timing": "core.timing",
     "Unavailable": "core.errors",
     "assert_labels_agree": "checks.assertions",
     "assert_latency": "checks.assertions",
@@ -76,15 +99,17 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # a type checker that saw it would let any name pass
 
-    home = import_module(f"{__name__}.{_HOMES[name]}")
-    value = home if home.__name__.endswith(f".{name}") else getattr(home, name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        home = import_module(f"{__name__}.{_HOMES[name]}")
+        value = home if home.__name__.endswith(f".{name}") else getattr(home, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
