@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pytest_envrobust.backends.base import Backend, Compiler
-from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
+from pytest_envrobust.core.devices import DEVICES
+from pytest_envrobust.planning.catalogue import Catalogue
 
 PAGE = Path(__file__).parent / "environments.md"
 

@@ -68,8 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    from pytest_envrobust.core.devices import DEVICES
     from pytest_envrobust.environments.devices import PYPROJECT, declared_places, devices_in
-    from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
+    from pytest_envrobust.planning.catalogue import Catalogue
 
     here = Path.cwd()
     declared = [(device, PYPROJECT) for device in devices_in(here)]

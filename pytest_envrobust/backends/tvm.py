@@ -40,7 +40,7 @@ LEVELS: dict[str, dict[str, base.Option]] = {
     "tvm-o4": {"opt-level": 3, "fast-math": True},
     "tvm-tuned": {"opt-level": 3},
 }
-CEILINGS = {"cpu+sse41": "penryn", "cpu+avx2": "x86-64-v3", "cpu+avx512": "x86-64-v4"}
+LLVM_PROCESSORS = {"cpu+sse41": "penryn", "cpu+avx2": "x86-64-v3", "cpu+avx512": "x86-64-v4"}
 DATABASE = ("database_workload.json", "database_tuning_record.json")
 FFI_THAT_CRASHES = "0.1.15"
 """With this release of apache-tvm-ffi the tuner ends in a segmentation fault."""
@@ -202,8 +202,8 @@ def _target(compiler: str, device: str) -> Any:
         version = str(tvm.cuda(0).compute_version).replace(".", "")
         return tvm.target.Target({"kind": "cuda", "arch": f"sm_{version}"})
     attributes: dict[str, base.Option] = {"kind": "llvm", **LEVELS[compiler]}
-    if device in CEILINGS:
-        attributes["mcpu"] = CEILINGS[device]
+    if device in LLVM_PROCESSORS:
+        attributes["mcpu"] = LLVM_PROCESSORS[device]
         attributes["mtriple"] = str(tvm.target.codegen.llvm_get_system_triple())
     return tvm.target.Target(attributes)
 

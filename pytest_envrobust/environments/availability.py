@@ -10,15 +10,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from pytest_envrobust.core.devices import DEVICES, Driver
 from pytest_envrobust.core.errors import Unavailable
 from pytest_envrobust.core.requirements import Requirement
-
-_SYSTEMS = {
-    "mps": ("darwin", "Metal on a Mac"),
-    "coreml": ("darwin", "Core ML on a Mac"),
-    "directml": ("win32", "DirectML on Windows"),
-}
-"""Accelerators that one system alone has, with its name in Python and what they are."""
 
 
 @cache
@@ -53,11 +47,11 @@ def versions(requirements: Iterable[Requirement]) -> dict[str, str]:
 
 
 @cache
-def has_cuda_driver() -> bool:
-    """Whether the CUDA driver's library loads: without it no framework reaches an NVIDIA GPU."""
-    name = "nvcuda.dll" if sys.platform == "win32" else ctypes.util.find_library("cuda") or "libcuda.so.1"
+def is_driver_here(driver: Driver) -> bool:
+    """Whether a driver's library loads: without it no engine reaches the device."""
+    found = driver.windows_library if sys.platform == "win32" else ctypes.util.find_library(driver.link_name)
     try:
-        ctypes.CDLL(name)
+        ctypes.CDLL(found or driver.library)
     except OSError:
         return False
     return True
@@ -65,14 +59,16 @@ def has_cuda_driver() -> bool:
 
 def accelerator_absence(device: str) -> Unavailable | None:
     """Why an accelerator cannot be here, as far as that is known without an engine; ``None`` where it may be."""
-    kind = device.partition(":")[0]
-    if kind == "cuda" and not has_cuda_driver():
+    known = DEVICES.get(device)
+    if known is None:
+        return None
+    if known.driver is not None and not is_driver_here(known.driver):
         return Unavailable(
-            "there is no NVIDIA GPU here",
-            cause="the CUDA driver is not installed",
+            f"there is no {known.description} here",
+            cause=f"{known.driver.name} is not installed",
             remedy="run it on a machine with one",
         )
-    needed = _SYSTEMS.get(kind)
-    if needed is None or sys.platform == needed[0]:
-        return None
-    return Unavailable(f"there is no {kind} here", cause=f"it is {needed[1]}", remedy="run it on such a machine")
+    if known.system not in ("", sys.platform):
+        what = f"it is {known.description}"
+        return Unavailable(f"there is no {device} here", cause=what, remedy="run it on such a machine")
+    return None

@@ -11,14 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pytest_envrobust.core.devices import CEILINGS, DEVICES
+
 MEMORY_SHARE = 0.05
 """Memory of one machine differs by so much at most: kernels keep more or less of it for themselves."""
-CEILINGS: Mapping[str, tuple[str, ...]] = {
-    "cpu+sse41": ("sse4_1",),
-    "cpu+avx2": ("avx2", "fma"),
-    "cpu+avx512": ("avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"),
-}
-"""Instruction-set ceilings, and the features, as Linux calls them, of a processor that reaches them."""
 _X86 = ("x86_64", "amd64", "i386", "i686")
 _TITLES = {
     "processor": "processor",
@@ -79,12 +75,11 @@ def this_machine() -> Machine:
 
 def above_the_processor(device: str, machine: Machine) -> str:
     """Why a ceiling means nothing on a machine; empty where it means something, or where nobody tells."""
-    needed = CEILINGS.get(device)
-    if needed is None:
+    if device not in CEILINGS:
         return ""
     if machine.architecture.lower() not in _X86:
         return f"an x86 instruction-set ceiling means nothing on {machine.architecture}"
-    lacking = [feature for feature in needed if feature not in machine.features] if machine.features else []
+    lacking = [each for each in DEVICES[device].features if each not in machine.features] if machine.features else []
     return f"this processor has no {', '.join(lacking)}" if lacking else ""
 
 

@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
+from pytest_envrobust.core.devices import EMULATED_PREFIX
 from pytest_envrobust.core.errors import Unavailable
 
-QEMU = "qemu:"
-"""What the names of emulated processors begin with."""
 EMULATED = ("Nehalem", "SandyBridge", "Haswell")
 """Processors that the catalogue has: SSE4.2, AVX, AVX2; none has the dot products of VNNI."""
 EMULATED_INPUTS = 8
@@ -140,7 +139,7 @@ def emulated(model: str, name: str = "", *, device: str = "cpu", inputs: int | N
     """This Python on an emulated processor, by user-mode qemu; ``model`` is qemu's name for it."""
     program, absent = _emulator()
     return Place(
-        name or f"{QEMU}{model}",
+        name or f"{EMULATED_PREFIX}{model}",
         device=device,
         emulator=(program, "-cpu", model),
         inputs=inputs or EMULATED_INPUTS,

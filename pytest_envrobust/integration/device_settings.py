@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_envrobust.core.devices import DEVICES
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.environments.devices import PYPROJECT, Device, declared_places, devices_in
 from pytest_envrobust.environments.places import Place
 from pytest_envrobust.integration.option_values import option_value
-from pytest_envrobust.planning.catalogue import DEVICES
 
 if TYPE_CHECKING:
     from pytest_envrobust.backends.base import Option

@@ -13,6 +13,7 @@ from pytest_envrobust.artifacts.store import default_root
 from pytest_envrobust.backends.base import Option
 from pytest_envrobust.checks.invariants import INVARIANTS
 from pytest_envrobust.core.axes import Axes
+from pytest_envrobust.core.devices import DEVICES
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.core.shard import Shard
@@ -24,7 +25,7 @@ from pytest_envrobust.history.known_flips import ledger_of_run
 from pytest_envrobust.integration.device_settings import read_places
 from pytest_envrobust.integration.option_values import base_of, either, number, option_value
 from pytest_envrobust.integration.xdist import process_count
-from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
+from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.record.ledger_file import LEDGER
 from pytest_envrobust.runs.settings import NATIVE, OF_REFERENCE, Settings, TimingSettings
 from pytest_envrobust.timing.measuring import PRECISION

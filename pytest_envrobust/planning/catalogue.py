@@ -11,18 +11,16 @@ from pytest_envrobust.backends.base import Backend, Compiler, Option
 from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.conversion.routes import Route, shortest
 from pytest_envrobust.conversion.steps import steps
+from pytest_envrobust.core.devices import DEVICES
 from pytest_envrobust.core.environment import CONVERTED, Environment
 from pytest_envrobust.core.errors import DeclarationError, NoRoute, Unavailable
 from pytest_envrobust.core.requirements import INTERPRETERS, Requirement
 from pytest_envrobust.environments.availability import accelerator_absence, missing
 from pytest_envrobust.environments.interpreters import GivenInterpreter, has_package, remedy
-from pytest_envrobust.environments.machine import CEILINGS, above_the_processor, this_machine
+from pytest_envrobust.environments.machine import above_the_processor, this_machine
 from pytest_envrobust.environments.places import HERE, RPC, Place, emulated_places
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.frameworks.base import BaseFramework
-
-DEVICES = ("cpu", *CEILINGS, "cuda:0", "mps", "directml", "coreml")
-"""The devices of the catalogue that are this machine's, in this Python."""
 
 
 @dataclass(frozen=True)
@@ -173,9 +171,9 @@ class Catalogue:
                 # A framework's own executors first: the reference is one of them.
                 for backend, compiler in sorted(self._compilers(), key=lambda entry: entry[1].frameworks is None):
                     if self._is_offered(framework, compiler) and self._reaches(framework, compiler, native):
-                        for device in DEVICES:
-                            if device in backend.devices or device.startswith("cpu"):
-                                yield Environment(framework, compiler.name, device)
+                        for name, device in DEVICES.items():
+                            if name in backend.devices or not device.is_accelerator:
+                                yield Environment(framework, compiler.name, name)
                         for name in self.places:
                             yield Environment(framework, compiler.name, name)
 

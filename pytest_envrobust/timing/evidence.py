@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from pytest_envrobust.core.axes import Point
-from pytest_envrobust.core.environment import ELSEWHERE, Environment
+from pytest_envrobust.core.devices import is_processor
+from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, median_interval, quantile_interval
 
 TAILS: Mapping[str, float] = {"p90": 0.9, "p99": 0.99}
 """Tails that can be limited, by name, and the share of calls that are no slower."""
 
-ACCELERATORS = ("cuda", "mps", "directml", "coreml", "rpc")
-"""Kinds of devices whose work the clock of the worker's CPU does not see."""
 _COARSE = 0.01
 """A clock whose steps are longer than this share of a call cannot tell two calls apart."""
 
@@ -123,9 +122,10 @@ def deciding_clock(
 ) -> Clock:
     """The clock that a limit on ratios is judged on: CPU time where it sees everything, else wall time.
 
-    CPU time is steadier, since other processes do not lengthen it much. It does not see an accelerator, waiting,
-    or how well several threads share the work; and on some systems it goes in steps longer than a call.
+    CPU time is steadier, since other processes do not lengthen it much. It does not see an accelerator, waiting, or how
+    well several threads share the work; and on some systems it goes in steps longer than a call. The environment's
+    device is the one that the engine uses: of a name that a user chose nobody knows what CPU time sees there.
     """
     device = (Environment.parse(environment) if isinstance(environment, str) else environment).device
-    sees_all = device.partition(":")[0] not in (*ACCELERATORS, ELSEWHERE) and threads == 1
+    sees_all = is_processor(device) and threads == 1
     return "cpu" if sees_all and cpu_step_ns <= _COARSE * call_ns else "wall"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pytest_envrobust.backends.base import Backend, Option
+from pytest_envrobust.core.devices import DEVICES
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.environments.places import HERE, Place
 from pytest_envrobust.workers.host import InlineWorker, ProcessWorker, Worker
@@ -28,10 +29,7 @@ def common_variables(device: str, threads: int) -> dict[str, str]:
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), count
     )
     variables |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
-    if device.startswith("cpu"):
-        # TensorFlow takes all memory of every GPU it sees, even for a model that runs on the CPU.
-        variables["CUDA_VISIBLE_DEVICES"] = "-1"
-    return variables
+    return {**variables, **(DEVICES[device].variables if device in DEVICES else {})}
 
 
 _FACTS = ("machine", "versions", "python", "clock_offset_s")

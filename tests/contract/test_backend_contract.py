@@ -19,11 +19,11 @@ from support.contract import Conf, cells, confs, first_default
 from support.lab import Lab
 
 from pytest_envrobust.backends import engines
+from pytest_envrobust.core.devices import CEILINGS
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import StageFailure
 from pytest_envrobust.core.sources import SourceRef, input_spec
 from pytest_envrobust.core.status import Stage, Status
-from pytest_envrobust.environments.machine import CEILINGS
 from pytest_envrobust.environments.places import RPC
 from pytest_envrobust.workers.pool import common_variables
 from pytest_envrobust.workers.protocol import encode_job

@@ -10,7 +10,7 @@ import pytest
 from support import sshd
 from support.interpreters import bare_python, furnished_python
 
-from pytest_envrobust.environments.availability import has_cuda_driver
+from pytest_envrobust.environments.availability import accelerator_absence
 from pytest_envrobust.environments.places import emulated_models
 
 HERE, OLD, EMULATED = "onnx/ort-all/cpu", "onnx/ort-all/old", "onnx/ort-all/qemu:Haswell"
@@ -138,7 +138,7 @@ def test_a_gpu_with_other_settings_is_a_device_too(project, labels_test) -> None
         "device": "cuda:0",
         "options": {"tf32": True, "autotune": True},
     }
-    if not has_cuda_driver():
+    if accelerator_absence("cuda:0") is not None:
         result.assert_outcomes(passed=1, skipped=2)
         assert cells[fast]["reason"].startswith("there is no NVIDIA GPU here")
     line = "--envrobust-device=quick=device=cuda:0//options=tf32=1,autotune=0"

@@ -78,3 +78,29 @@ def test_an_accelerator_that_this_system_cannot_have(
     monkeypatch.setattr("sys.platform", system)
     absent = availability.accelerator_absence(device)
     assert (None if absent is None else absent.headline) == said
+
+
+@pytest.mark.parametrize(
+    ("system", "found", "library"),
+    [("linux", None, "libcuda.so.1"), ("linux", "libcuda.so.2", "libcuda.so.2"), ("win32", None, "nvcuda.dll")],
+)
+def test_an_accelerator_needs_its_driver(
+    monkeypatch: pytest.MonkeyPatch, system: str, found: str | None, library: str
+) -> None:
+    tried: list[str] = []
+
+    def absent(name: str) -> None:
+        tried.append(name)
+        raise OSError
+
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: found)
+    monkeypatch.setattr("ctypes.CDLL", absent)
+    availability.is_driver_here.cache_clear()
+    said = availability.accelerator_absence("cuda:0")
+    availability.is_driver_here.cache_clear()
+    assert said is not None
+    assert said.headline == (
+        "there is no NVIDIA GPU here: the CUDA driver is not installed (run it on a machine with one)"
+    )
+    assert tried == [library]

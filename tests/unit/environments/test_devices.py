@@ -10,9 +10,10 @@ import pytest
 from support.interpreters import empty_python
 
 from pytest_envrobust import DeclarationError, Device
+from pytest_envrobust.core.devices import EMULATED_PREFIX
 from pytest_envrobust.environments import devices
 from pytest_envrobust.environments.devices import declared_places, devices_in
-from pytest_envrobust.environments.places import BOARD_VARIABLE, EMULATED, EMULATED_INPUTS, QEMU, RPC, emulated_models
+from pytest_envrobust.environments.places import BOARD_VARIABLE, EMULATED, EMULATED_INPUTS, RPC, emulated_models
 
 ORIGIN = "the test"
 
@@ -162,7 +163,7 @@ def test_the_catalogues_own_are_known_to_qemu_where_it_is_here() -> None:
 def test_a_later_declaration_wins_and_an_emulated_processor_keeps_its_name() -> None:
     declared = [(Device("old", python="nowhere"), "first"), (Device("old", python=sys.executable), "second")]
     places = declared_places(declared, {"first": Path(), "second": Path()}, ["cpu"])
-    assert list(places) == [*(f"{QEMU}{model}" for model in EMULATED), "old"]
+    assert list(places) == [*(f"{EMULATED_PREFIX}{model}" for model in EMULATED), "old"]
     assert places["old"].python == sys.executable
     with pytest.raises(DeclarationError, match="there is one of that name already"):
         declared_places([(Device("cpu+avx2", python="x"), "first")], {"first": Path()}, ["cpu", "cpu+avx2"])

@@ -10,15 +10,16 @@ import pytest
 from pytest_envrobust import DeclarationError, NoRoute, Unavailable
 from pytest_envrobust.backends import base, engines
 from pytest_envrobust.conversion.base import Step
+from pytest_envrobust.core.devices import DEVICES, EMULATED_PREFIX
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import SourceRef
-from pytest_envrobust.environments.availability import has_cuda_driver
+from pytest_envrobust.environments.availability import accelerator_absence
 from pytest_envrobust.environments.interpreters import GivenInterpreter
 from pytest_envrobust.environments.machine import this_machine
-from pytest_envrobust.environments.places import EMULATED, QEMU, RPC, Place
+from pytest_envrobust.environments.places import EMULATED, RPC, Place
 from pytest_envrobust.frameworks import frameworks
-from pytest_envrobust.planning.catalogue import DEVICES, Catalogue
+from pytest_envrobust.planning.catalogue import Catalogue
 
 HERE = Requirement("numpy", "numbers")
 GONE = Requirement("a_module_that_is_not_there", "gone")
@@ -210,12 +211,12 @@ def test_settings_of_a_device_that_an_engine_has_not_make_it_unavailable() -> No
     assert absent is not None
     assert absent.headline == "plain has no option other of cuda:0"
     absent = found.plan(Environment.parse("onnx/fast/known"), ["onnx"]).absent
-    assert (absent is None) == has_cuda_driver()
+    assert (absent is None) == (accelerator_absence("cuda:0") is None)
 
 
 def test_cuda_needs_a_driver() -> None:
     absent = catalogue().plan(Environment.parse("onnx/fast/cuda:0"), ["onnx"]).absent
-    assert (absent is None) == has_cuda_driver()
+    assert (absent is None) == (accelerator_absence("cuda:0") is None)
 
 
 def test_the_reference_is_the_first_sources_plainest_way() -> None:
@@ -243,7 +244,7 @@ def test_the_real_catalogue() -> None:
     # What would repeat a native framework's own environments: torch/litert/cpu is torch converted to tflite.
     assert not {"torch-to-tflite", "torch-to-onnx", "keras-to-tflite"} & {each.framework for each in real.everything}
     assert not [each for each in real.everything if each.framework.endswith("-to-keras")]
-    assert real.named_only == {"tvm-tuned", "float64", *(f"{QEMU}{model}" for model in EMULATED)}
+    assert real.named_only == {"tvm-tuned", "float64", *(f"{EMULATED_PREFIX}{model}" for model in EMULATED)}
 
 
 def test_at_another_place_it_is_that_places_packages_that_count() -> None:
@@ -315,6 +316,12 @@ def test_compiler_names_are_unambiguous() -> None:
                 seen[compiler.name, framework] = backend.engine
     assert all(set(backend.devices) <= {*DEVICES, RPC} for backend in engines().values())
     assert all("cpu" in backend.devices for backend in engines().values())
+
+
+def test_what_an_engine_has_beside_processors_is_an_accelerator_or_a_board() -> None:
+    """On these wall time decides, and no ceiling of theirs is looked for."""
+    found = {name for backend in engines().values() for name in backend.devices if not name.startswith("cpu")}
+    assert found - {RPC} == {name for name, device in DEVICES.items() if device.is_accelerator}
 
 
 def test_unknown_options_name_those_that_are_known() -> None:

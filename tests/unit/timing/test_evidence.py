@@ -7,6 +7,7 @@ import math
 import pytest
 
 from pytest_envrobust.core.axes import Point
+from pytest_envrobust.core.devices import DEVICES
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.timing.evidence import LatencyEvidence, LatencyFigures, deciding_clock, median_of, tail_of
@@ -26,13 +27,26 @@ RATIO, CONTROL = Estimate(1.1, 1.2, 1.3), Estimate(0.99, 1.0, 1.01)
         ("torch/eager/cuda:0", 1, "wall"),
         ("torch/recorded/elsewhere", 1, "wall"),
         ("torch/eager/qemu:Haswell", 1, "cpu"),
-        ("onnx/ort-all/old", 1, "cpu"),
         ("onnx/ort-all/directml", 1, "wall"),
+        ("onnx/ort-all/coreml", 1, "wall"),
+        ("torch/eager/mps", 1, "wall"),
+        ("onnx/tvm-o3/rpc", 1, "wall"),
     ],
 )
 def test_cpu_time_decides_where_it_sees_everything(environment: str, threads: int, clock: str) -> None:
     assert deciding_clock(environment, threads) == clock
     assert deciding_clock(Environment.parse(environment), threads) == clock
+
+
+@pytest.mark.parametrize("device", [name for name, device in DEVICES.items() if device.is_accelerator])
+def test_wall_time_decides_on_every_accelerator(device: str) -> None:
+    assert deciding_clock(Environment("torch", "eager", device)) == "wall"
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "npu:0", "old", "cpu-like", "cpu+amx", "xpu"])
+def test_wall_time_decides_where_the_device_is_not_known_to_be_a_processor(device: str) -> None:
+    """The device of a measured session is the one that its engine uses; a name that a user chose tells nothing."""
+    assert deciding_clock(Environment("torch", "eager", device)) == "wall"
 
 
 @pytest.mark.parametrize(
