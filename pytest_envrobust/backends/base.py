@@ -128,6 +128,9 @@ class Backend(ABC):
     """The devices it can run on, by name. One that is not here is unavailable, with `no_ceiling` as the reason."""
     no_ceiling: ClassVar[str] = ""
     """Why the engine has no instruction-set ceiling, where it has none."""
+    cache_variables: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Environment variables that name a folder in which the engine keeps what it has compiled, each with the name of
+    that folder in the store."""
     artifact: ClassVar[str] = "model"
     """File name of what `build` writes."""
 

@@ -50,6 +50,7 @@ class Backend(base.Backend):
     engine = "torch"
     requires = (TORCH,)
     artifact = "model.pt2"
+    cache_variables: ClassVar[Mapping[str, str]] = {"TORCHINDUCTOR_CACHE_DIR": "inductor"}
     compilers = (
         Compiler("eager", "operator by operator, as Python calls them", ("torch",), ("torch",), default=True),
         Compiler(

@@ -42,6 +42,11 @@ class Environment:
         return CONVERTED in self.framework
 
     @property
+    def compiler_family(self) -> str:
+        """The compiler without its level or variant, which its name has behind a dash: ``tvm`` of ``tvm-o3``."""
+        return self.compiler.partition("-")[0]
+
+    @property
     def is_recorded(self) -> bool:
         """Whether its predictions were recorded elsewhere."""
         return self.compiler == RECORDED

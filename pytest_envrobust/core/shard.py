@@ -64,14 +64,17 @@ def partition(cells: Iterable[CellName], of: int) -> list[list[CellName]]:
     """The cells of each shard; of more shards than there are cells, those that got one.
 
     Every cell is in one shard, and two shards differ by one cell at most. It depends on the names alone, in whatever
-    order they come: what is installed on a machine changes nothing. The cells of one engine are spread over the shards,
-    and so are those of one model: they cost about the same, and a job with all that is slow would keep the others
-    waiting.
+    order they come: what is installed on a machine changes nothing. The cells of one family of compilers are spread
+    over the shards, and so are those of one model: they cost about the same, and a job with all that is slow would keep
+    the others waiting.
     """
+    # A record has the names of all cells and the numbers of its shards: which cells these are is computed again where
+    # records are merged or judged, perhaps by another version or without an engine that was there. So it is the names'
+    # own family that counts, not the engine that some catalogue knows, and the result may never change.
     every = sorted(set(cells), key=_sort_key)
     parts = [_Part() for _ in range(min(of, len(every)))]
     for cell in every:
-        kind = _engine(cell), cell[0]
+        kind = Environment.parse(cell[1]).compiler_family, cell[0]
         min(parts, key=partial(_Part.rank, kind=kind)).take(cell, kind)
     return [part.cells for part in parts]
 
@@ -81,27 +84,22 @@ class _Part:
 
     def __init__(self) -> None:
         self.cells: list[CellName] = []
-        self._engines: Counter[str] = Counter()
+        self._families: Counter[str] = Counter()
         self._models: Counter[str] = Counter()
 
     def rank(self, kind: tuple[str, str]) -> tuple[int, int, int]:
-        """The lowest takes a cell of that engine and model: fewest cells, then of the engine, then of the model."""
-        engine, model = kind
-        return len(self.cells), self._engines[engine], self._models[model]
+        """The lowest takes a cell of that family and model: fewest cells, then of the family, then of the model."""
+        family, model = kind
+        return len(self.cells), self._families[family], self._models[model]
 
     def take(self, cell: CellName, kind: tuple[str, str]) -> None:
         self.cells.append(cell)
-        self._engines.update(kind[:1])
+        self._families.update(kind[:1])
         self._models.update(kind[1:])
 
 
 def _sort_key(cell: CellName) -> tuple[str, ...]:
-    """The order in which cells are given to shards: those of one engine are neighbors."""
+    """The order in which cells are given to shards: those of one family of compilers are neighbors."""
     model, name = cell
     environment = Environment.parse(name)
     return environment.compiler, environment.framework, environment.device, model
-
-
-def _engine(cell: CellName) -> str:
-    """What comes before the level in a compiler's name: ``tvm`` of ``tvm-o3``."""
-    return Environment.parse(cell[1]).compiler.partition("-")[0]

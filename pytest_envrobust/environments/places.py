@@ -57,7 +57,8 @@ class Place:
     a worker can tell. ``host`` is another machine, as ssh knows it, and ``ssh_config`` a file for ssh; ``python`` is a
     command there. ``emulator`` is the program, with its arguments, that Python is started by. ``inputs`` is how
     many of a model's inputs are run there at most, ``options`` are settings of ``device``, ``patience`` how many times
-    as long every stage may take. ``absent`` says why there can be no worker, where that is known.
+    as long every stage may take. ``protocol`` is what an engine must speak to reach ``device``, where that takes one.
+    ``absent`` says why there can be no worker, where that is known.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Place:
     patience: float = 1.0
     variables: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    protocol: str = ""
     absent: Unavailable | None = None
 
     @property
@@ -132,7 +134,7 @@ HERE = Place("")
 def board(name: str, declared: Board, *, inputs: int | None = None) -> Place:
     """A board behind TVM's RPC: the worker runs here, and what it has compiled runs there."""
     told = json.dumps(asdict(declared), sort_keys=True)
-    return Place(name, device=RPC, variables={BOARD_VARIABLE: told}, inputs=inputs)
+    return Place(name, device=RPC, variables={BOARD_VARIABLE: told}, inputs=inputs, protocol="TVM's RPC")
 
 
 def emulated(model: str, name: str = "", *, device: str = "cpu", inputs: int | None = None) -> Place:

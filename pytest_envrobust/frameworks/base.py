@@ -33,6 +33,11 @@ class BaseFramework(ABC):
     reference_compiler: ClassVar[str]
     """The plainest way to execute it: what others are compared with by default."""
 
+    state_suffix: ClassVar[str] = ""
+    """What the name of a file ends in that `save_state` writes."""
+    digest_covers_code: ClassVar[bool] = False
+    """Whether `inspect`'s digest is also over code: the model's, the framework's own, and Python's build."""
+
     @abstractmethod
     def load(self, source: SourceRef) -> Any:
         """The model as the framework's own object (for file formats that engines read themselves: the path)."""

@@ -37,6 +37,8 @@ class Framework(BaseFramework):
     layout: ClassVar[str] = "NHWC"
     engine: ClassVar[str] = "tensorflow"
     reference_compiler: ClassVar[str] = "eager"
+    state_suffix: ClassVar[str] = ".weights.h5"
+    digest_covers_code: ClassVar[bool] = True
 
     def load(self, source: SourceRef) -> Any:
         """The ``keras.Model``, built. Raises `DeclarationError` where there is none to be had."""

@@ -40,6 +40,8 @@ class Framework(BaseFramework):
     layout = "NCHW"
     engine = "torch"
     reference_compiler = "eager"
+    state_suffix = ".pt"
+    digest_covers_code = True
 
     def load(self, source: SourceRef) -> Any:
         """An ``nn.Module`` on the CPU, in evaluation mode, none of its parameters asking for gradients.

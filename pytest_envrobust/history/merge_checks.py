@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.wording import counted
+from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.history.changes import Run
 from pytest_envrobust.record.shards import whole_of
 
@@ -25,8 +26,6 @@ _SOURCE = {
     "label_offset": "another label offset",
 }
 """What must be the same of a source."""
-_OF_CODE = frozenset({"torch", "keras"})
-"""Frameworks whose sources are code: their digests are over that, the framework's own, and Python's build too."""
 _SETTINGS = {"threads": "--envrobust-threads", "preprocess_from": "--envrobust-preprocess-from"}
 """Settings that make cells incomparable where they differ. Limits are none: each cell says what it was held against."""
 
@@ -140,10 +139,16 @@ def _model_differences(one: Mapping[str, Any], other: Mapping[str, Any], *, code
     for framework in sources[0]:
         for key, said in _SOURCE.items():
             old, new = sources[0][framework], sources[1].get(framework, {})
-            is_excused = code_may_differ and key == "digest" and framework in _OF_CODE
+            is_excused = code_may_differ and key == "digest" and _covers_code(framework)
             if _differ(old, new, key) and not is_excused:
                 texts = [str(each[key])[:12] if key == "digest" else str(each[key]) for each in (old, new)]
                 yield f"its {framework} source has {said}: {texts[0]} there, {texts[1]} here"
+
+
+def _covers_code(framework: str) -> bool:
+    """Whether a source's digest is over code too, as far as this installation knows the framework."""
+    known = frameworks().get(framework)
+    return known is not None and known.digest_covers_code
 
 
 def _differ(one: Mapping[str, Any], other: Mapping[str, Any], key: str) -> bool:

@@ -18,7 +18,7 @@ from pytest_envrobust.core.requirements import INTERPRETERS, Requirement
 from pytest_envrobust.environments.availability import accelerator_absence, missing
 from pytest_envrobust.environments.interpreters import GivenInterpreter, has_package, remedy
 from pytest_envrobust.environments.machine import above_the_processor, this_machine
-from pytest_envrobust.environments.places import HERE, RPC, Place, emulated_places
+from pytest_envrobust.environments.places import HERE, Place, emulated_places
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.frameworks.base import BaseFramework
 
@@ -244,8 +244,8 @@ def _absence(plan: Plan) -> Unavailable | None:
     device = backend.devices.get(plan.device)
     if device is None:
         reason = backend.no_ceiling or f"{backend.engine} has no way to hold to it"
-        if plan.device == RPC:
-            reason = f"{backend.engine} does not speak TVM's RPC"
+        if place.protocol:
+            reason = f"{backend.engine} does not speak {place.protocol}"
         return Unavailable(f"{backend.engine} has no device {plan.device}", cause=reason)
     if strange := sorted(place.options.keys() - device.options.keys()):
         return Unavailable(f"{backend.engine} has no option {strange[0]} of {plan.device}")

@@ -83,8 +83,7 @@ class RunContext:
             self._scratch.done.remove()
 
     def _make_pool(self) -> Pool:
-        environ = {"TORCHINDUCTOR_CACHE_DIR": str(self._store.value.engine_cache("inductor"))}
-        return Pool(self.scratch, isolated=self.settings.isolated, environ=environ)
+        return Pool(self.scratch, isolated=self.settings.isolated, engine_cache=self._store.value.engine_cache)
 
     def _make_session_builder(self) -> SessionBuilder:
         settings = self.settings

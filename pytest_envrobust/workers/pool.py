@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.backends.base import Backend, Option
@@ -39,11 +40,22 @@ _Key = tuple[str, str, str, int, int]
 
 
 class Pool:
-    """Workers by engine, device and thread count, closed when enough others have been used since."""
+    """Workers by engine, device and thread count, closed when enough others have been used since.
 
-    def __init__(self, scratch: Scratch, *, isolated: bool = True, environ: Mapping[str, str] | None = None) -> None:
+    ``engine_cache`` gives the folder of that name in which an engine keeps what it compiles; without it the engine
+    keeps that where it likes. ``environ`` are further variables of every worker.
+    """
+
+    def __init__(
+        self,
+        scratch: Scratch,
+        *,
+        isolated: bool = True,
+        engine_cache: Callable[[str], Path] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.scratch = scratch
-        self._isolated = isolated
+        self._isolated, self._engine_cache = isolated, engine_cache
         self._environ = dict(environ or {})
         self._workers: OrderedDict[_Key, Worker] = OrderedDict()
         self._pinned: set[_Key] = set()
@@ -74,7 +86,7 @@ class Pool:
         if worker is None or not worker.alive:
             self._make_room()
             asked = {**backend.devices[device].options, **(options or {})}
-            variables = {**place.variables, **backend.variables(device, threads, asked)}
+            variables = {**self._caches(backend), **place.variables, **backend.variables(device, threads, asked)}
             worker = self._start(variables, device, threads, place)
             try:
                 message = {"engine": backend.engine, "device": device, "threads": threads, "options": asked}
@@ -121,6 +133,12 @@ class Pool:
         if self._group is not None:
             self._group.terminate(timeout=1)
             self._group = None
+
+    def _caches(self, backend: Backend) -> dict[str, str]:
+        """The variables that point an engine's own cache into the store."""
+        if self._engine_cache is None:
+            return {}
+        return {variable: str(self._engine_cache(name)) for variable, name in backend.cache_variables.items()}
 
     def _start(self, variables: Mapping[str, str], device: str, threads: int, place: Place) -> Worker:
         if not self._isolated and place is HERE:

@@ -92,7 +92,7 @@ class SessionBuilder:
         Raises `Unavailable` for a kind of source whose weights cannot be taken out and put back.
         """
         plain = replace(source, digest=self.inspect(source).digest, state=self._states[source])
-        suffix = Path(source.target).suffix if source.kind == "file" else ".weights.h5"
+        suffix = Path(source.target).suffix if source.kind == "file" else frameworks()[source.form].state_suffix
         target = str(self.pool.scratch.path / f"rounded-{uuid4().hex}{suffix}")
         asked = replace(plain, variant=ROUNDED)
         with self._reader(source.form) as worker:
@@ -160,7 +160,8 @@ class SessionBuilder:
 
     def _inspect(self, source: SourceRef) -> Inspection:
         what = f"load the {source.form} source {source.target}".rstrip()
-        state = self._states[source] = str(self.pool.scratch.path / f"source-{uuid4().hex}.weights.h5")
+        name = f"source-{uuid4().hex}{frameworks()[source.form].state_suffix}"
+        state = self._states[source] = str(self.pool.scratch.path / name)
         with self._reader(source.form) as worker:
             answer = worker.ask(
                 "inspect",

@@ -15,10 +15,6 @@ COMPILERS = ("eager", "ort-off", "ort-all", "tvm-o0", "tvm-o1", "tvm-o2", "tvm-o
 MODELS = ("a", "b", "c", "d")
 
 
-def engine_of(compiler: str) -> str:
-    return compiler.partition("-")[0]
-
-
 CELLS = [
     (model, f"{framework}/{compiler}/cpu")
     for model in MODELS
@@ -42,13 +38,35 @@ def test_it_depends_on_the_names_alone() -> None:
 
 
 @pytest.mark.parametrize("of", [2, 3, 4, 5, 8])
-def test_engines_and_models_are_spread(of: int) -> None:
+def test_families_of_compilers_and_models_are_spread(of: int) -> None:
     """The numbers divide each other: given out in turn, a shard got one environment of all models, or one model."""
-    for kind in (lambda cell: engine_of(Environment.parse(cell[1]).compiler), lambda cell: cell[0]):
+    for kind in (lambda cell: Environment.parse(cell[1]).compiler_family, lambda cell: cell[0]):
         for name, count in Counter(map(kind, CELLS)).items():
             for number in range(1, of + 1):
                 share = Shard(number, of).share(CELLS)
                 assert abs(Counter(map(kind, share))[name] - count / of) < 2, (number, name)
+
+
+def test_the_shards_of_a_record_never_change() -> None:
+    """Whoever merges records computes them again, perhaps years later."""
+    ways = ("torch/eager", "keras/eager", "onnx/ort-all", "onnx/ort-off", "onnx/tvm-o0", "onnx/tvm-o3", "onnx/openvino")
+    cells = [(model, f"{way}/cpu") for model in ("a", "b") for way in ways]
+    assert [Shard(number, 3).share(cells) for number in (1, 2)] == [
+        {
+            ("a", "keras/eager/cpu"),
+            ("b", "torch/eager/cpu"),
+            ("a", "onnx/ort-all/cpu"),
+            ("b", "onnx/ort-off/cpu"),
+            ("a", "onnx/tvm-o3/cpu"),
+        },
+        {
+            ("b", "keras/eager/cpu"),
+            ("a", "onnx/openvino/cpu"),
+            ("b", "onnx/ort-all/cpu"),
+            ("a", "onnx/tvm-o0/cpu"),
+            ("b", "onnx/tvm-o3/cpu"),
+        },
+    ]
 
 
 def test_predictions_recorded_elsewhere_are_cells_too() -> None:

@@ -17,7 +17,7 @@ from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.environments.availability import accelerator_absence
 from pytest_envrobust.environments.interpreters import GivenInterpreter
 from pytest_envrobust.environments.machine import this_machine
-from pytest_envrobust.environments.places import EMULATED, RPC, Place
+from pytest_envrobust.environments.places import EMULATED, RPC, Board, Place, board
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.planning.catalogue import Catalogue
 
@@ -285,6 +285,12 @@ def test_a_ceiling_above_the_processor_is_absent_here_and_means_something_on_an_
     assert made.plan(Environment("torch", "eager", "newer"), ["torch"]).absent is None
 
 
+def test_a_board_is_for_engines_that_speak_its_protocol() -> None:
+    plan = catalogue(places=[board("pi", Board("10.0.0.5", 9090))]).plan(Environment("torch", "eager", "pi"), ["torch"])
+    assert plan.absent is not None
+    assert plan.absent.headline == "plain has no device rpc: plain does not speak TVM's RPC"
+
+
 def test_what_keeps_a_place_from_being_there_comes_first() -> None:
     gone = Place("gone", absent=Unavailable("there is no such machine"))
     plan = catalogue(places=[gone]).plan(Environment("torch", "eager", "gone"), ["torch"])
@@ -316,6 +322,18 @@ def test_compiler_names_are_unambiguous() -> None:
                 seen[compiler.name, framework] = backend.engine
     assert all(set(backend.devices) <= {*DEVICES, RPC} for backend in engines().values())
     assert all("cpu" in backend.devices for backend in engines().values())
+
+
+def test_the_levels_of_a_compiler_are_one_engines() -> None:
+    """Shards spread families of compilers, which they tell by name: `core.shard`."""
+    owners: dict[str, set[str]] = {}
+    for backend in engines().values():
+        for compiler in backend.compilers:
+            family = Environment("f", compiler.name, "cpu").compiler_family
+            if family != compiler.name:
+                owners.setdefault(family, set()).add(backend.engine)
+    assert owners == {family: {engine} for family, (engine,) in owners.items()}
+    assert {"tvm", "ort", "litert", "openvino"} <= set(owners)
 
 
 def test_what_an_engine_has_beside_processors_is_an_accelerator_or_a_board() -> None:
