@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Union, final
 
 from numpy.typing import NDArray
 
+from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
@@ -119,7 +120,10 @@ class Session(ABC):
 
 
 class Backend(ABC):
-    """An engine."""
+    """An engine: its class attributes, `start`, `load`, and `compile` where a compiler of it builds.
+
+    `open` and `build` are what others call: they check a job's options and set the others to their defaults.
+    """
 
     engine: ClassVar[str]
     requires: ClassVar[tuple[Requirement, ...]]
@@ -148,21 +152,37 @@ class Backend(ABC):
         Raises `Unavailable` where the device turns out to be absent.
         """
 
+    @final
     def build(self, job: Job, target: Path) -> None:
-        """Compile ``job.source`` and write the result to ``target``. Only for compilers with ``builds``."""
+        """Compile ``job.source`` and write the result to ``target``. Only for compilers with ``builds``.
+
+        Raises `DeclarationError` for an option that the compiler does not know.
+        """
+        self.compile(self._resolved(job), target)
+
+    @final
+    def open(self, job: Job) -> Session:
+        """A session of ``job.source`` that is ready to run.
+
+        Raises `DeclarationError` for an option that the compiler does not know.
+        """
+        return self.load(self._resolved(job))
+
+    def compile(self, job: Job, target: Path) -> None:
+        """How the engine does `build`. ``job.options`` has every option of the compiler, with its value."""
         raise AssertionError(f"{self.engine} has no compiler that builds")
 
     @abstractmethod
-    def open(self, job: Job) -> Session:
-        """Load (and compile, where the compiler does so on opening) and return a session that is ready to run."""
+    def load(self, job: Job) -> Session:
+        """How the engine does `open`: load, and compile where the compiler does so on opening.
 
+        ``job.options`` is as in `compile`.
+        """
 
-def checked_options(job: Job, compiler: Compiler) -> dict[str, Option]:
-    """The compiler's options with the job's own in place. Raises `DeclarationError` for one it does not know."""
-    from pytest_envrobust.core.errors import DeclarationError
-
-    unknown = sorted(set(job.options) - set(compiler.options))
-    if unknown:
-        known = ", ".join(sorted(compiler.options)) or "none"
-        raise DeclarationError(f"unknown option {unknown[0]!r} for {compiler.name}", cause=f"it knows {known}")
-    return {**compiler.options, **job.options}
+    def _resolved(self, job: Job) -> Job:
+        """The job with all options of its compiler, those that it does not give at their defaults."""
+        compiler = next(each for each in self.compilers if each.name == job.compiler)
+        if unknown := sorted(set(job.options) - set(compiler.options)):
+            known = ", ".join(sorted(compiler.options)) or "none"
+            raise DeclarationError(f"unknown option {unknown[0]!r} for {compiler.name}", cause=f"it knows {known}")
+        return replace(job, options={**compiler.options, **job.options})

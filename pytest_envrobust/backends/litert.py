@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
-from pytest_envrobust.backends.base import Compiler, DeviceSupport, Job, Option, Session, checked_options
+from pytest_envrobust.backends.base import Compiler, DeviceSupport, Job, Option, Session
 from pytest_envrobust.core.requirements import LITERT, Requirement
 from pytest_envrobust.frameworks import tflite
 from pytest_envrobust.frameworks.base import single_output
@@ -71,7 +71,6 @@ class Backend(base.Backend):
         """Import LiteRT. The thread count is each interpreter's own and is set on opening."""
         import ai_edge_litert.interpreter  # noqa: F401
 
-    def open(self, job: Job) -> LiteRTSession:
+    def load(self, job: Job) -> LiteRTSession:
         """Read the file and allocate its tensors. Raises `DeclarationError` for a file that cannot be used."""
-        checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
         return LiteRTSession(job)

@@ -89,13 +89,12 @@ class Backend(base.Backend):
             with contextlib.redirect_stdout(sys.stderr):
                 onnxruntime.preload_dlls()
 
-    def open(self, job: base.Job) -> base.Session:
+    def load(self, job: base.Job) -> base.Session:
         """Optimize the graph, run it once on zeros to learn which kernels it executes, and return the session.
 
         Raises `DeclarationError` where the model takes several inputs or another shape than the job's, and
         `Unavailable` where CUDA could not be initialized.
         """
-        base.checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
         directory = Path(tempfile.mkdtemp(prefix="envrobust-"))
         try:
             session = _create(job, self._options, directory)

@@ -51,13 +51,12 @@ class Backend(base.Backend):
         """Import OpenVINO."""
         import_openvino()
 
-    def open(self, job: base.Job) -> base.Session:
+    def load(self, job: base.Job) -> base.Session:
         """Compile the IR for the CPU.
 
         Raises `Unavailable` where the plugin answers with another precision than the one asked for, as it does
         without a word on processors that lack bfloat16.
         """
-        base.checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
         core = import_openvino().Core()
         wanted = PRECISIONS[job.compiler]
         compiled = core.compile_model(

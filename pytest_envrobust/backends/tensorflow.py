@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
-from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, DeviceSupport, Job, Option, Session, checked_options
+from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, DeviceSupport, Job, Option, Session
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
 from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
 from pytest_envrobust.core.tensors import TensorSpec
@@ -108,13 +108,12 @@ class Backend(base.Backend):
         # Other engines' workers share the device: take its memory as needed, not all of it at the start.
         tf.config.experimental.set_memory_growth(gpus[number], True)
 
-    def open(self, job: Job) -> Session:
+    def load(self, job: Job) -> Session:
         """Load the model, trace and compile it where the compiler does so, and run it once on zeros.
 
         Raises `DeclarationError` where the model cannot be read, does not take ``job.input`` or gives something else
         than one array of class scores.
         """
-        checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
         model, declared = _load(job)
         shape = _checked_shape(declared, job.input)
         open_batch = job.input.with_batch(declared.shape[0] if declared else None)

@@ -33,7 +33,7 @@ from pytest_envrobust.backends._torch_evidence import (
     profiled,
     widest_registers,
 )
-from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, DeviceSupport, Job, Option, checked_options
+from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, DeviceSupport, Job, Option
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.tensors import TensorSpec
@@ -143,11 +143,10 @@ class Backend(base.Backend):
         elif device in CAPABILITY:
             check_ceiling(device)
 
-    def build(self, job: Job, target: Path) -> None:
+    def compile(self, job: Job, target: Path) -> None:
         """Export the module and compile it with AOTInductor into the package ``target``, a ``.pt2`` file."""
         import torch
 
-        checked_options(job, next(each for each in self.compilers if each.name == job.compiler))
         _check_compilation(job)
         module, example = load_for_export(job.source, job.input)
         place = place_of(job.device)
@@ -156,10 +155,8 @@ class Backend(base.Backend):
             program = torch.export.export(module.to(place), (example.to(place),))
             torch._inductor.aoti_compile_and_package(program, package_path=str(target))
 
-    def open(self, job: Job) -> base.Session:
+    def load(self, job: Job) -> base.Session:
         """Load the module or package, compile it where the compiler does so, and run it on a probe."""
-        compiler = next(each for each in self.compilers if each.name == job.compiler)
-        options = checked_options(job, compiler)
         if job.compiler == "aotinductor":
             return _PackageSession(job)
         module = Framework().load(job.source)
@@ -169,7 +166,7 @@ class Backend(base.Backend):
             return _ScriptSession(job, module)
         if job.compiler == "inductor":
             _check_compilation(job)
-            return _InductorSession(job, module, dict(options), self._count)
+            return _InductorSession(job, module, self._count)
         return _DoubleSession(job, module) if job.compiler == "float64" else _Session(job, module)
 
     def _count(self, change: int) -> None:
@@ -276,7 +273,7 @@ class _ScriptSession(_Session):
 class _InductorSession(_Session):
     """Compiled by torch.compile, as one graph unless the job's options allow breaks."""
 
-    def __init__(self, job: Job, module: Any, options: dict[str, Any], count: Callable[[int], None]) -> None:
+    def __init__(self, job: Job, module: Any, count: Callable[[int], None]) -> None:
         import torch
         from torch._dynamo.utils import counters
 
@@ -285,11 +282,11 @@ class _InductorSession(_Session):
                 setattr(torch._dynamo.config, limit, _RECOMPILE_LIMIT)
                 break
         torch._dynamo.config.suppress_errors = False
-        mode = options["mode"]
+        mode = job.options["mode"]
         compiled = torch.compile(
             module,
             backend="inductor",
-            fullgraph=bool(options["fullgraph"]),
+            fullgraph=bool(job.options["fullgraph"]),
             dynamic=False,
             mode=None if mode == "default" else mode,
         )

@@ -110,7 +110,7 @@ class Backend(base.Backend):
                 remedy="run it on a machine with an NVIDIA GPU and its driver",
             )
 
-    def build(self, job: base.Job, target: Path) -> None:
+    def compile(self, job: base.Job, target: Path) -> None:
         """Compile the relax module in ``job.source`` to the shared library ``target``, with its record beside it.
 
         Raises `Unavailable` where no C++ compiler is there to link it, or where tuning is known to crash;
@@ -118,15 +118,13 @@ class Backend(base.Backend):
         """
         import tvm
 
-        compiler = next(each for each in self.compilers if each.name == job.compiler)
-        options = base.checked_options(job, compiler)
         there = board_of(job.device)
         _require_linker(there.cc if there else "")
         module = tvm.ir.load_json(Path(job.source.target).read_text(encoding="utf-8"))
         tuning: dict[str, Any] = {}
         if job.compiler == "tvm-tuned":
             llvm = _this_processor({**LEVELS[job.compiler], "num-cores": job.threads})
-            module, tuning = _tuned(module, llvm, int(options["trials"]), target.parent)
+            module, tuning = _tuned(module, llvm, int(job.options["trials"]), target.parent)
         else:
             llvm = _target(job.compiler, job.device) if there is None else target_of(there, LEVELS[job.compiler])
         executable = _compiled(module, llvm)
@@ -134,8 +132,8 @@ class Backend(base.Backend):
         record = {"target": str(llvm), "library": file_digest(target), **_compiled_facts(executable.mod), **tuning}
         target.with_suffix(".json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 
-    def open(self, job: base.Job) -> base.Session:
-        """Load the library that `build` wrote, here or on the board."""
+    def load(self, job: base.Job) -> base.Session:
+        """Load the library that `compile` wrote, here or on the board."""
         there = board_of(job.device)
         return TvmSession(job) if there is None else BoardSession(job, there, _record(_beside(Path(job.source.target))))
 

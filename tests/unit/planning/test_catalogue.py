@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.core.devices import DEVICES, EMULATED_PREFIX
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.requirements import Requirement
-from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.environments.availability import accelerator_absence
 from pytest_envrobust.environments.interpreters import GivenInterpreter
 from pytest_envrobust.environments.machine import this_machine
@@ -47,7 +45,7 @@ class Plain(base.Backend):
     def start(self, device: str, threads: int, options: Mapping[str, base.Option]) -> None:
         raise NotImplementedError
 
-    def open(self, job: base.Job) -> base.Session:
+    def load(self, job: base.Job) -> base.Session:
         raise NotImplementedError
 
 
@@ -340,20 +338,3 @@ def test_what_an_engine_has_beside_processors_is_an_accelerator_or_a_board() -> 
     """On these wall time decides, and no ceiling of theirs is looked for."""
     found = {name for backend in engines().values() for name in backend.devices if not name.startswith("cpu")}
     assert found - {RPC} == {name for name, device in DEVICES.items() if device.is_accelerator}
-
-
-def test_unknown_options_name_those_that_are_known() -> None:
-    compiler = base.Compiler("c", "", ("onnx",), options={"trials": 64, "mode": "default"})
-    spec: Any = None
-    job = base.Job(SourceRef("onnx", "file"), "c", "cpu", spec, options={"trials": 8})
-    assert base.checked_options(job, compiler) == {"trials": 8, "mode": "default"}
-    wrong = base.Job(SourceRef("onnx", "file"), "c", "cpu", spec, options={"trails": 8})
-    with pytest.raises(DeclarationError, match="unknown option 'trails' for c: it knows mode, trials"):
-        base.checked_options(wrong, compiler)
-
-
-def test_an_engine_that_does_not_build_says_so() -> None:
-    spec: Any = None
-    with pytest.raises(AssertionError, match="plain has no compiler that builds"):
-        Plain().build(base.Job(SourceRef("onnx", "file"), "fast", "cpu", spec), Path("x"))
-    assert Plain().variables("cpu+avx2", 1, {}) == {"LIMIT": "AVX2"}
