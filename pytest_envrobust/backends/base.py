@@ -59,6 +59,10 @@ class DeviceSupport:
     absent: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
 
+    def resolved(self, given: Mapping[str, Option]) -> dict[str, Option]:
+        """All of its options, the ``given`` ones in place; names that only other engines have are left out."""
+        return {name: given.get(name, default) for name, default in self.options.items()}
+
 
 CUDA_OPTIONS: Mapping[str, Option] = MappingProxyType({"tf32": False, "autotune": False})
 """Of an engine on an NVIDIA GPU: whether it may multiply in TF32, and try algorithms out to take the fastest."""

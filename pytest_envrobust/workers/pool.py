@@ -77,7 +77,8 @@ class Pool:
     ) -> Worker:
         """A worker at a place, in which the engine has been imported and the device reached within ``limit`` seconds.
 
-        ``options`` are the device's where they are not its defaults: in a run they are always the same at a place.
+        ``options`` are the device's, every one with its value (else its defaults): in a run they are always the same at
+        a place.
 
         Another ``instance`` is another process beside it: for what is to be timed against itself.
         """
@@ -85,7 +86,7 @@ class Pool:
         worker = self._workers.get(key)
         if worker is None or not worker.alive:
             self._make_room()
-            asked = {**backend.devices[device].options, **(options or {})}
+            asked = dict(backend.devices[device].options if options is None else options)
             variables = {**self._caches(backend), **place.variables, **backend.variables(device, threads, asked)}
             worker = self._start(variables, device, threads, place)
             try:

@@ -19,7 +19,8 @@ from pytest_envrobust.backends.base import Job, Option
 from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.conversion.steps import module_of
 from pytest_envrobust.core.digests import file_digest
-from pytest_envrobust.core.errors import EnvrobustError, Unavailable
+from pytest_envrobust.core.errors import Unavailable
+from pytest_envrobust.core.lazy import Memo
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.status import Stage
@@ -30,21 +31,12 @@ from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.environments.places import HERE, Place
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.planning.catalogue import Plan
+from pytest_envrobust.workers.access import LIMITS, WorkerAccess
 from pytest_envrobust.workers.host import Worker
 from pytest_envrobust.workers.locks import machine_lock
 from pytest_envrobust.workers.pool import Pool
 from pytest_envrobust.workers.protocol import Message, decode_inspection, encode_job, encode_source, encode_spec
 from pytest_envrobust.workers.sessions import LiveSession
-
-LIMITS: Mapping[Stage, float] = {
-    Stage.IMPORT: 120.0,
-    Stage.CONVERT: 900.0,
-    Stage.COMPILE: 900.0,
-    Stage.LOAD: 300.0,
-    Stage.RUN: 600.0,
-}
-"""Seconds that each stage may take unless the user says otherwise."""
-
 
 ROUNDED = "int8"
 """The variant of a source whose weights are rounded to that."""
@@ -63,28 +55,17 @@ class SessionBuilder:
         options: Mapping[str, Mapping[str, Option]] | None = None,
         report: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.store = store
-        self.pool = pool
         self.threads = threads
-        self.limits = {**LIMITS, **limits}
-        self.options = options or {}
-        self._report = report
-        self._done: dict[str, Artifact | EnvrobustError] = {}
-        self._inspected: dict[SourceRef, Inspection | EnvrobustError] = {}
+        self.access = WorkerAccess(pool, limits=limits, options=options, say=report)
+        self._store, self._pool = store, pool
+        self._artifacts: Memo[str, Artifact] = Memo()
+        self._inspections: Memo[SourceRef, Inspection] = Memo()
         self._states: dict[SourceRef, str] = {}
         self._names = itertools.count()
 
     def inspect(self, source: SourceRef) -> Inspection:
         """Load a native source in a worker of its framework and say what it is."""
-        if source not in self._inspected:
-            try:
-                self._inspected[source] = self._inspect(source)
-            except EnvrobustError as error:
-                self._inspected[source] = error
-        found = self._inspected[source]
-        if isinstance(found, EnvrobustError):
-            raise found
-        return found
+        return self._inspections.get(source, lambda: self._inspect(source))
 
     def rounded(self, source: SourceRef) -> SourceRef:
         """The same native source with its weights rounded to int8 by one scale a tensor.
@@ -93,7 +74,7 @@ class SessionBuilder:
         """
         plain = replace(source, digest=self.inspect(source).digest, state=self._states[source])
         suffix = Path(source.target).suffix if source.kind == "file" else frameworks()[source.form].state_suffix
-        target = str(self.pool.scratch.path / f"rounded-{uuid4().hex}{suffix}")
+        target = str(self._pool.scratch.path / f"rounded-{uuid4().hex}{suffix}")
         asked = replace(plain, variant=ROUNDED)
         with self._reader(source.form) as worker:
             worker.ask(
@@ -101,7 +82,7 @@ class SessionBuilder:
                 {"source": encode_source(asked), "target": target},
                 stage=Stage.LOAD,
                 what=f"round the weights of {source.form} source {source.target}".rstrip(),
-                limit=self.limits[Stage.LOAD],
+                limit=self.access.limits[Stage.LOAD],
             )
         if source.kind == "file":
             return replace(source, target=target)
@@ -115,7 +96,7 @@ class SessionBuilder:
         if plan.absent is not None:
             raise plan.absent
         elsewhere = plan.place is not HERE
-        if not self.pool.holds_variables and (elsewhere or plan.backend.devices[plan.device].variables):
+        if not self._pool.holds_variables and (elsewhere or plan.backend.devices[plan.device].variables):
             why = "it is not this Python" if elsewhere else "its variables must stand before the library loads"
             raise Unavailable(
                 f"{plan.environment.device} needs a process of its own",
@@ -128,47 +109,25 @@ class SessionBuilder:
             artifact = self._converted(step, current, spec, plan.interpreters.get(step.interpreter))
             made.append(artifact)
             current = SourceRef(step.target, "file", target=str(artifact.path), digest=artifact.key)
-        options = self.options.get(plan.compiler.name, {})
+        options = self.access.options.get(plan.compiler.name, {})
         job = Job(current, plan.compiler.name, plan.device, spec, threads or self.threads, options)
         if plan.compiler.builds:
             artifact = self._built(plan, job)
             made.append(artifact)
             job = replace(job, source=SourceRef("built", "file", target=str(artifact.path), digest=artifact.key))
-        return LiveSession(self, plan, job, tuple(made), f"s{next(self._names)}")
-
-    def worker(self, plan: Plan, threads: int, *, instance: int = 0) -> Worker:
-        """The worker that runs the plan's engine on its device; another ``instance`` is another process."""
-        limit = self.limit(Stage.IMPORT, plan)
-        options = self.device_options(plan)
-        return self.pool.worker(
-            plan.backend, plan.device, threads, limit, place=plan.place, options=options, instance=instance
-        )
-
-    def device_options(self, plan: Plan) -> dict[str, Option]:
-        """What is set of the plan's device: what the engine has there, as the run or the device's declaration says."""
-        known = plan.backend.devices[plan.device].options
-        asked = {**known, **self.options.get(plan.device, {}), **plan.place.options}
-        return {name: asked[name] for name in known}
-
-    def limit(self, stage: Stage, plan: Plan) -> float:
-        """Seconds that a stage of the plan's engine may take, where it runs."""
-        return self.limits[stage] * plan.place.patience
-
-    def say(self, text: str) -> None:
-        """Tell the user what is being done."""
-        self._report(text)
+        return LiveSession(self.access, self._store, plan, job, tuple(made), f"s{next(self._names)}")
 
     def _inspect(self, source: SourceRef) -> Inspection:
         what = f"load the {source.form} source {source.target}".rstrip()
         name = f"source-{uuid4().hex}{frameworks()[source.form].state_suffix}"
-        state = self._states[source] = str(self.pool.scratch.path / name)
+        state = self._states[source] = str(self._pool.scratch.path / name)
         with self._reader(source.form) as worker:
             answer = worker.ask(
                 "inspect",
                 {"source": encode_source(source), "state": state},
                 stage=Stage.LOAD,
                 what=what,
-                limit=self.limits[Stage.LOAD],
+                limit=self.access.limits[Stage.LOAD],
             )
         return decode_inspection(answer)
 
@@ -180,10 +139,10 @@ class SessionBuilder:
             raise Unavailable(f"{lacking[0].module} is not installed", remedy=lacking[0].remedy)
         backend = engines()[framework.engine]
         if missing(backend.requires):
-            with self.pool.temporary({}) as worker:
+            with self._pool.temporary({}) as worker:
                 yield worker
         else:
-            yield self.pool.worker(backend, "cpu", self.threads, self.limits[Stage.IMPORT])
+            yield self._pool.worker(backend, "cpu", self.threads, self.access.limits[Stage.IMPORT])
 
     def _converted(
         self, step: Step, source: SourceRef, spec: TensorSpec, interpreter: GivenInterpreter | None
@@ -197,7 +156,7 @@ class SessionBuilder:
         }
 
         def make(target: Path) -> bool:
-            self.say(step.name)
+            self.access.say(step.name)
             message = {
                 "step": step.name,
                 "source": encode_source(source),
@@ -207,18 +166,18 @@ class SessionBuilder:
                 "prove": interpreter is None,
             }
             place = Place(step.interpreter, python=interpreter.python) if interpreter else HERE
-            with _alone(step), self.pool.temporary(self._source_variables(step.source), place) as worker:
+            with _alone(step), self._pool.temporary(self._source_variables(step.source), place) as worker:
                 answer = self._ask_to_convert(worker, "convert", message, step)
             if interpreter is not None:  # it is to run here, in this interpreter's packages
                 message = {"form": step.target, "target": str(target), "input": encode_spec(spec)}
-                with self.pool.temporary(self._source_variables(step.target)) as worker:
+                with self._pool.temporary(self._source_variables(step.target)) as worker:
                     answer = self._ask_to_convert(worker, "prove", message, step)
             return bool(answer["proven"])
 
         return self._once(recipe, step.file, make)
 
     def _ask_to_convert(self, worker: Worker, operation: str, message: Message, step: Step) -> Message:
-        limit = self.limits[Stage.CONVERT]
+        limit = self.access.limits[Stage.CONVERT]
         return worker.ask(operation, message, stage=Stage.CONVERT, what=step.name, limit=limit)
 
     def _built(self, plan: Plan, job: Job) -> Artifact:
@@ -232,47 +191,41 @@ class SessionBuilder:
             "emulator": list(plan.place.emulator),
             "input": encode_spec(job.input),
             "threads": job.threads,
-            "options": {**plan.compiler.options, **job.options, **self.device_options(plan)},
+            "options": {**plan.compiler.options, **job.options, **self.access.device_options(plan)},
             "instruction_set": this_machine().instruction_set,
             **_made_with(plan.executes, type(backend).__module__, plan.place),
         }
         if plan.place.host:
-            recipe |= self.worker(plan, job.threads).facts
+            recipe |= self.access.worker(plan, job.threads).facts
 
         def make(target: Path) -> bool:
-            self.say(f"compile {plan.environment.id}")
+            self.access.say(f"compile {plan.environment.id}")
             message = {"job": encode_job(job), "target": str(target)}
-            self.worker(plan, job.threads).ask(
+            self.access.worker(plan, job.threads).ask(
                 "build",
                 message,
                 stage=Stage.COMPILE,
                 what=f"compile {plan.environment.id}",
-                limit=self.limit(Stage.COMPILE, plan),
+                limit=self.access.limit(Stage.COMPILE, plan),
             )
             return False
 
         return self._once(recipe, backend.artifact, make)
 
     def _once(self, recipe: Mapping[str, Any], file: str, make: Callable[[Path], bool]) -> Artifact:
-        key = recipe_key(recipe)
-        if key not in self._done:
+        def stored() -> Artifact:
             proven = False
 
             def write(target: Path) -> None:
                 nonlocal proven
                 proven = make(target)
 
-            try:
-                artifact = self.store.get_or_make(recipe, file, write)
-                if proven:
-                    self.store.prove(artifact)
-                self._done[key] = artifact
-            except EnvrobustError as error:
-                self._done[key] = error
-        done = self._done[key]
-        if isinstance(done, EnvrobustError):
-            raise done
-        return done
+            artifact = self._store.get_or_make(recipe, file, write)
+            if proven:
+                self._store.prove(artifact)
+            return artifact
+
+        return self._artifacts.get(recipe_key(recipe), stored)
 
     def _source_variables(self, form: str) -> dict[str, str]:
         """Variables for a process that reads that form: those of the engine whose process can load it."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
-from pytest_envrobust.artifacts.store import Artifact
+from pytest_envrobust.artifacts.store import Artifact, Store
 from pytest_envrobust.backends.base import Job
 from pytest_envrobust.core.errors import EnvrobustError, StageFailure
 from pytest_envrobust.core.status import Stage, Status
@@ -16,11 +16,9 @@ from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.planning.catalogue import Plan
 from pytest_envrobust.workers import transport
+from pytest_envrobust.workers.access import WorkerAccess
 from pytest_envrobust.workers.host import Worker
 from pytest_envrobust.workers.protocol import Message, decode_spec, encode_job
-
-if TYPE_CHECKING:
-    from pytest_envrobust.workers.session_builder import SessionBuilder
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +34,9 @@ class LiveSession:
     """A model loaded by its engine in a worker; opened again where the worker was closed in between."""
 
     def __init__(
-        self, builder: SessionBuilder, plan: Plan, job: Job, artifacts: tuple[Artifact, ...], name: str
+        self, access: WorkerAccess, store: Store, plan: Plan, job: Job, artifacts: tuple[Artifact, ...], name: str
     ) -> None:
-        self._builder, self._job, self._name = builder, job, name
+        self._access, self._store, self._job, self._name = access, store, job, name
         self._worker: Worker | None = None
         self._failure: EnvrobustError | None = None
         self._proven = False
@@ -59,7 +57,7 @@ class LiveSession:
         scores = transport.take(answer["scores"])
         if not self._proven:
             for artifact in self.artifacts:
-                self._builder.store.prove(artifact)
+                self._store.prove(artifact)
             self._proven = True
         self.peak_bytes = self._memory()
         return SessionOutput(scores, self._timing(answer), answer["evidence"])
@@ -99,29 +97,31 @@ class LiveSession:
 
     def pin(self) -> None:
         """Keep the worker open until the end of the run."""
-        self._builder.pool.pin(self._opened())
+        self._access.pool.pin(self._opened())
 
     def with_threads(self, threads: int) -> LiveSession:
         """Another session of the same, in a worker with another thread count."""
         job = replace(self._job, threads=threads)
-        return LiveSession(self._builder, self.plan, job, self.artifacts, f"{self._name}-threads{threads}")
+        return LiveSession(self._access, self._store, self.plan, job, self.artifacts, f"{self._name}-threads{threads}")
 
     def again(self, instance: int = 1) -> LiveSession:
         """Another session of the same, in a worker process of its own."""
-        session = LiveSession(self._builder, self.plan, self._job, self.artifacts, f"{self._name}-{instance}")
+        session = LiveSession(
+            self._access, self._store, self.plan, self._job, self.artifacts, f"{self._name}-{instance}"
+        )
         session._instance = instance
         return session
 
     def close(self) -> None:
         """Close the session in its worker, where that is still there."""
         if self._worker is not None and self._worker.alive:
-            limit = self._builder.limit(Stage.LOAD, self.plan)
+            limit = self._access.limit(Stage.LOAD, self.plan)
             self._worker.ask("close", {"session": self._name}, stage=Stage.LOAD, what="close a session", limit=limit)
         self._worker = None
 
     def _ask(self, operation: str, message: Message, what: str) -> Message:
         worker = self._opened()
-        limit = self._builder.limit(Stage.RUN, self.plan)
+        limit = self._access.limit(Stage.RUN, self.plan)
         return worker.ask(operation, {"session": self._name, **message}, stage=Stage.RUN, what=what, limit=limit)
 
     def _opened(self) -> Worker:
@@ -136,18 +136,18 @@ class LiveSession:
 
     def _open(self) -> Worker:
         if self._worker is None or not self._worker.alive:
-            worker = self._builder.worker(self.plan, self._job.threads, instance=self._instance)
+            worker = self._access.worker(self.plan, self._job.threads, instance=self._instance)
             compiles = self.plan.compiler.compiles_on_open
             stage = Stage.COMPILE if compiles else Stage.LOAD
             verb = "compile" if compiles else "load"
             if compiles:
-                self._builder.say(f"compile {self.plan.environment.id}")
+                self._access.say(f"compile {self.plan.environment.id}")
             answer = worker.ask(
                 "open",
                 {"session": self._name, "job": encode_job(self._job)},
                 stage=stage,
                 what=f"{verb} {self.plan.environment.id}",
-                limit=self._builder.limit(stage, self.plan),
+                limit=self._access.limit(stage, self.plan),
             )
             self._takes = decode_spec(answer["input"])
             self._check(self._takes)
@@ -172,7 +172,7 @@ class LiveSession:
 
     def _memory(self) -> int | None:
         assert self._worker is not None
-        limit = self._builder.limit(Stage.RUN, self.plan)
+        limit = self._access.limit(Stage.RUN, self.plan)
         answer = self._worker.ask("memory", {}, stage=Stage.RUN, what="read the worker's memory", limit=limit)
         peak: int | None = answer.get("peak_bytes")
         return peak

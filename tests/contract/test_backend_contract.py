@@ -134,7 +134,7 @@ def test_thread_count_is_honored(lab: Lab, conf: Conf) -> None:
     if conf.threads is not None:
         assert second.evidence[conf.threads] == "2"
     else:
-        workers = [lab.builder.worker(one.plan, threads) for threads in (1, 2)]
+        workers = [lab.builder.access.worker(one.plan, threads) for threads in (1, 2)]
         alone, both = (psutil.Process(worker.pid).num_threads() for worker in workers)
         assert both > alone
     one.close()

@@ -28,7 +28,7 @@ def factory(name: str) -> SourceRef:
 
 def torch_pid(lab: Lab) -> int:
     plan = lab.catalogue.plan(EAGER, ["torch"])
-    return lab.builder.worker(plan, 1).pid
+    return lab.builder.access.worker(plan, 1).pid
 
 
 def gone(pid: int) -> bool:
@@ -193,11 +193,11 @@ def test_another_engines_worker_is_not_touched(lab: Lab) -> None:
     session = lab.open("onnx/ort-all/cpu")
     batch = lab.put(lab.images("onnx"))
     plain = session.run(batch).scores
-    pid = lab.builder.worker(session.plan, 1).pid
+    pid = lab.builder.access.worker(session.plan, 1).pid
     with pytest.raises(StageFailure):
         lab.new_builder().inspect(factory("aborts"))
     np.testing.assert_array_equal(session.run(batch).scores, plain)
-    assert lab.builder.worker(session.plan, 1).pid == pid
+    assert lab.builder.access.worker(session.plan, 1).pid == pid
     session.close()
 
 
