@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import NUMPY
+from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.environments.interpreters import asked_interpreter, has_package
 from pytest_envrobust.environments.places import Board, Place, board, emulated, emulated_models, emulated_places
 
@@ -72,8 +72,7 @@ class Device:
             raise DeclarationError(f"device {name!r} ({origin})", cause=f"it is a table, {_listed(known)}")
         for key, value in table.items():
             if key not in known:
-                near = get_close_matches(key, known, 1)
-                remedy = f"did you mean {near[0]!r}?" if near else ""
+                remedy = did_you_mean(key, known)
                 raise DeclarationError(
                     f"{key!r} of device {name!r} ({origin})", cause=f"it is a table, {_listed(known)}", remedy=remedy
                 )
@@ -155,8 +154,7 @@ class Device:
     def _emulated(self, what: str) -> Place:
         models = emulated_models()
         if models and self.emulate not in models:
-            near = get_close_matches(self.emulate, models, 1)
-            remedy = f"did you mean {near[0]!r}?" if near else "see qemu-x86_64-static -cpu help"
+            remedy = did_you_mean(self.emulate, models, "see qemu-x86_64-static -cpu help")
             raise DeclarationError(what, cause=f"qemu knows no processor {self.emulate!r}", remedy=remedy)
         return emulated(self.emulate, self.name, device=self.device, inputs=self.inputs)
 

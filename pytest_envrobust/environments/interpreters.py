@@ -7,12 +7,12 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import INTERPRETERS, TORCH, Interpreter, Requirement
+from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.environments.availability import installed_version
 
 _OLDEST = (3, 9)
@@ -46,11 +46,10 @@ def given_interpreter(line: str, base: Path, origin: str) -> GivenInterpreter:
     if not (separator and name and path):
         raise DeclarationError(f"interpreter {line!r} ({origin})", remedy="write it as NAME=PYTHON")
     if name not in INTERPRETERS:
-        near = get_close_matches(name, INTERPRETERS, 1)
         raise DeclarationError(
             f"interpreter {name!r} ({origin})",
             cause=f"steps name {' and '.join(INTERPRETERS)}",
-            remedy=f"did you mean {near[0]!r}?" if near else "",
+            remedy=did_you_mean(name, INTERPRETERS),
         )
     return _checked(INTERPRETERS[name], path, base, f"interpreter {name}={path} ({origin})")
 

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError
-
-_WILDCARDS = "*?["
-
-
-def is_glob(pattern: str) -> bool:
-    """Whether the pattern can match more than one environment."""
-    return any(character in pattern for character in _WILDCARDS)
+from pytest_envrobust.core.globs import is_glob, matches
+from pytest_envrobust.core.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -32,13 +25,13 @@ def select(patterns: Sequence[str], candidates: Iterable[Environment], named_onl
     A pattern is a glob on the environment's id. Compilers and devices in ``named_only`` are taken only when the whole
     id is given or when the pattern spells their name, or the kind of it that stands before a colon (``qemu``).
     """
-    shy = frozenset(named_only)
+    only_named = frozenset(named_only)
     exact = {pattern for pattern in patterns if not is_glob(pattern)}
     globs = [pattern for pattern in patterns if is_glob(pattern)]
     chosen = []
     for environment in candidates:
-        matched = [glob for glob in globs if fnmatchcase(environment.id, glob)]
-        for name in shy.intersection((environment.compiler, environment.device)):
+        matched = [glob for glob in globs if matches(environment.id, glob)]
+        for name in only_named.intersection((environment.compiler, environment.device)):
             matched = [glob for glob in matched if name.partition(":")[0] in glob]
         if matched or environment.id in exact:
             chosen.append(environment)
@@ -49,14 +42,13 @@ def check_patterns(patterns: Sequence[str], known: Iterable[Environment], origin
     """Raise `DeclarationError`, suggesting the nearest, where a pattern matches no environment there can be."""
     ids = [environment.id for environment in known]
     for pattern in patterns:
-        if is_glob(pattern) and any(fnmatchcase(name, pattern) for name in ids):
+        if is_glob(pattern) and any(matches(name, pattern) for name in ids):
             continue
         if pattern in ids:
             continue
-        near = get_close_matches(pattern, ids, 1, cutoff=0.5)
         what = "matches no environment" if is_glob(pattern) else "is not an environment"
         raise DeclarationError(
             f"{pattern!r} ({origin}) {what}",
             cause="an environment is framework/compiler/device",
-            remedy=f"did you mean {near[0]!r}?" if near else "`envrobust doctor` lists them",
+            remedy=did_you_mean(pattern, ids, "`envrobust doctor` lists them", cutoff=0.5),
         )

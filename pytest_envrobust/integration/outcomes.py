@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator
-from fnmatch import fnmatchcase
 from typing import Any, NoReturn
 
 import pytest
 
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, Unavailable
+from pytest_envrobust.core.globs import matches
 from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.integration.entries import entry_of, inconclusive_reason, properties_of
 from pytest_envrobust.integration.options import OPTIONS, limit_options, rerun_arguments
@@ -128,7 +128,7 @@ class Outcomes:
                 cause="it needs an environment's glob and a reason=, and may have raises=",
             )
         check_patterns([pattern], self._registry.context.catalogue.everything, "envrobust_limitation")
-        if not fnmatchcase(case.environment.id, pattern):
+        if not matches(case.environment.id, pattern):
             return None
         return pytest.mark.xfail(reason=reason, raises=marker.kwargs.get("raises"), strict=True)
 

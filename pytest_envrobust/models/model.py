@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.models.inputs import Inputs, inputs_at
 from pytest_envrobust.models.preprocess import Preprocess
@@ -107,11 +107,10 @@ class Model:
             raise DeclarationError(f"model {self.name!r} has no source", remedy="give one: sources={'torch': ...}")
         for framework in self.sources:
             if framework not in frameworks():
-                near = get_close_matches(str(framework), frameworks(), 1)
                 raise DeclarationError(
                     f"model {self.name!r} has a source for {framework!r}",
                     cause=f"frameworks are {', '.join(frameworks())}",
-                    remedy=f"did you mean {near[0]!r}?" if near else "",
+                    remedy=did_you_mean(str(framework), frameworks()),
                 )
         sources = {name: item if isinstance(item, Source) else Source(item) for name, item in self.sources.items()}
         object.__setattr__(self, "sources", sources)

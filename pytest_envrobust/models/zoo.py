@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.frameworks import _keras_zoo, _torch_zoo, frameworks
 from pytest_envrobust.frameworks._zoo import IMAGENET, SEED, SEEDED, SUFFIXES, UNSET
 from pytest_envrobust.models.inputs import Arrays, ImageFolder, Inputs, decoded, inputs_at
@@ -170,11 +170,10 @@ def named(text: str, inputs: Inputs | str | Path, weights: Weights) -> Model:
     """The model that ``zoo:NAME`` means on the command line, under that name. Raises `DeclarationError`."""
     name = text.removeprefix(PREFIX)
     if name not in NAMES:
-        near = get_close_matches(name, (*NAMES, EVERY), 1)
         raise DeclarationError(
             f"there is no built-in model {name!r}",
             cause=f"they are {', '.join(NAMES)}, and {EVERY}",
-            remedy=f"did you mean {PREFIX}{near[0]}?" if near else "",
+            remedy=did_you_mean(name, (*NAMES, EVERY), written=f"{PREFIX}{{}}".format),
         )
     return _model(name, inputs, weights, None, text)
 
@@ -219,9 +218,8 @@ def _weights_by_framework(name: str, weights: Weights, chosen: Sequence[str] | N
     subject = f"weights of {name}"
     if isinstance(weights, str):
         if weights not in (SEEDED, IMAGENET):
-            near = get_close_matches(weights, (SEEDED, IMAGENET), 1)
             cause = f"{weights!r} is neither {SEEDED!r} nor {IMAGENET!r} nor a file for each framework"
-            raise DeclarationError(subject, cause=cause, remedy=f"did you mean {near[0]!r}?" if near else "")
+            raise DeclarationError(subject, cause=cause, remedy=did_you_mean(weights, (SEEDED, IMAGENET)))
         found = dict.fromkeys(FRAMEWORKS if chosen is None else chosen, weights)
     else:
         found = {framework: str(file) for framework, file in weights.items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from fnmatch import fnmatchcase
+
+from pytest_envrobust.core.globs import matches
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class KnownFlip:
 
     def covers(self, model: str, environment: str) -> bool:
         """Whether it speaks of the model in that environment."""
-        return self.model == model and fnmatchcase(environment, self.environment)
+        return self.model == model and matches(environment, self.environment)
 
     def has_expired(self, today: date) -> bool:
         """Whether its date, the last day that it counts on, is past."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.globs import matches
+from pytest_envrobust.core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from pytest_envrobust.comparison.tally import Ties
@@ -157,7 +157,7 @@ class Thresholds:
     def limit(self, name: str, environment_id: str) -> Limit | None:
         """The limit of that name for an environment, ``None`` where these thresholds do not say."""
         for rule in reversed(self.rules):
-            if fnmatchcase(environment_id, rule.glob):
+            if matches(environment_id, rule.glob):
                 for limit in rule.limits:
                     if limit.name == name:
                         return limit
@@ -247,12 +247,8 @@ def _rules(glob: str, limits: Mapping[str, Any], origin: Callable[[], str]) -> t
 def _check_name(name: str, origin: str) -> None:
     if name in _KINDS:
         return
-    near = difflib.get_close_matches(name, LIMIT_NAMES, n=1, cutoff=0.4)
-    raise DeclarationError(
-        f"unknown limit {name!r} (from {origin})",
-        cause=_known(),
-        remedy=f"did you mean {near[0]}?" if near else "",
-    )
+    remedy = did_you_mean(name, LIMIT_NAMES, cutoff=0.4, written=str)
+    raise DeclarationError(f"unknown limit {name!r} (from {origin})", cause=_known(), remedy=remedy)
 
 
 def _known() -> str:

@@ -4,7 +4,8 @@ import pytest
 
 from pytest_envrobust import DeclarationError
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.environments.selection import check_patterns, is_glob, select
+from pytest_envrobust.core.globs import is_glob
+from pytest_envrobust.environments.selection import check_patterns, select
 
 IDS = ("torch/eager/cpu", "torch/tvm-o3/cpu", "torch/tvm-o3/cpu+avx2", "torch/tvm-tuned/cpu", "keras/eager/cpu")
 ALL = tuple(Environment.parse(text) for text in IDS)
