@@ -13,7 +13,9 @@ import numpy as np
 from _common import arguments, median, report
 from numpy.typing import NDArray
 
+from pytest_envrobust.core.status import Status
 from pytest_envrobust.history.analysis import analyse
+from pytest_envrobust.record.schema import Analysis, Cell, Latency, Model
 
 NOISE = 0.3
 """Beside logits of deviation 1: about every third label flips."""
@@ -31,11 +33,11 @@ def main() -> None:
     scores = _scores(options.outputs, options.inputs, options.classes)
     cells = [_cell(number) for number in range(options.outputs)]
     truth = scores["0"].argmax(axis=1).tolist()
-    entry = {"name": "benchmark", "truth": truth}
+    model = Model(name="benchmark", truth=truth)
 
-    def analysis() -> dict[str, Any]:
-        found = analyse(entry, cells, scores.get)
-        if found is None or len(found["outputs"]) != options.outputs:
+    def analysis() -> Analysis:
+        found = analyse(model, cells, scores.get)
+        if found is None or len(found.outputs) != options.outputs:
             raise SystemExit(f"{options.outputs} outputs were given, and not all of them were analysed")
         return found
 
@@ -49,7 +51,7 @@ def main() -> None:
         start = time.perf_counter()
         analysis()
         times.append(time.perf_counter() - start)
-    pairs = sum(item["pairs"] for item in found["sensitivity"] if "part" not in item)
+    pairs = sum(item.pairs for item in found.sensitivity if item.part is None)
     report(
         f"Analysing {options.outputs} outputs of {options.inputs} x {options.classes} scores, {pairs} pairs",
         {"seconds": median(times), "peak_mb": peak},
@@ -70,17 +72,18 @@ def _scores(outputs: int, inputs: int, classes: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def _cell(number: int) -> dict[str, Any]:
+def _cell(number: int) -> Cell:
     """Three frameworks, as many compilers as it takes."""
     frameworks = ("torch", "keras", "keras-to-torch")
     ratio = 1.0 + number / 10.0
-    return {
-        "model": "benchmark",
-        "environment": f"{frameworks[number % 3]}/compiler{number // 3}/cpu",
-        "reference": f"{frameworks[0]}/compiler0/cpu",
-        "output_digest": str(number),
-        "latency": {"from": "pairs", "ratio": {"cpu": [0.9 * ratio, ratio, 1.1 * ratio]}},
-    }
+    return Cell(
+        status=Status.PASSED,
+        model="benchmark",
+        environment=f"{frameworks[number % 3]}/compiler{number // 3}/cpu",
+        reference=f"{frameworks[0]}/compiler0/cpu",
+        output_digest=str(number),
+        latency=Latency(measured_from="pairs", ratio={"cpu": (0.9 * ratio, ratio, 1.1 * ratio)}),
+    )
 
 
 if __name__ == "__main__":

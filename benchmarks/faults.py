@@ -27,12 +27,14 @@ from _sessions import SIDE, check_packages
 from numpy.typing import NDArray
 
 from pytest_envrobust import ImageFolder, Preprocess
-from pytest_envrobust.checks.labels import judge_labels
 from pytest_envrobust.comparison.adequacy import Adequacy, adequacy, effect_of
 from pytest_envrobust.comparison.labels import compare_labels, top1
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.models.faults import faulty_batches
 from pytest_envrobust.models.inputs import LoadedInputs
+from pytest_envrobust.verdicts.labels import LabelEvidence, judge_labels
+from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT, Limit
+from pytest_envrobust.verdicts.verdict import Subject
 
 if TYPE_CHECKING:
     import torch
@@ -134,15 +136,9 @@ def outcomes(
 def our_outcome(inputs: Inputs, actual: NDArray[np.float32]) -> Outcome:
     """Our verdict with the default limit, strict; the flipped inputs that its message names."""
     comparison = compare_labels(actual, inputs.expected, inputs=inputs.loaded.names)
-    verdict = judge_labels(
-        comparison,
-        None,
-        model="lite0",
-        environment="candidate",
-        reference="reference",
-        adequacy=inputs.adequacy,
-        strict=True,
-    )
+    evidence = LabelEvidence(comparison, adequacy=inputs.adequacy, is_strict=True)
+    limit = Limit(MIN_LABEL_AGREEMENT, 1.0, "default")
+    verdict = judge_labels(evidence, limit, Subject("lite0", "candidate", "reference"))
     if verdict.status is Status.INCONCLUSIVE:
         return Outcome("inadequate" if "inadequate" in verdict.message else "inconclusive")
     named = tuple(flip.input for flip in comparison.flips if f"{flip.input}:" in verdict.message)

@@ -28,7 +28,6 @@ import numpy as np
 from _common import arguments, report
 from _sessions import Bench, bench
 
-from pytest_envrobust.checks.latency import judge_latency
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock, Timing
@@ -36,7 +35,9 @@ from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.measuring import Timed, measure_beside
 from pytest_envrobust.timing.sampling import Effort
+from pytest_envrobust.verdicts.latency import judge_latency
 from pytest_envrobust.verdicts.limits import MAX_LATENCY_RATIO, Limit
+from pytest_envrobust.verdicts.verdict import Subject
 from pytest_envrobust.workers.sessions import LiveSession
 
 ENVIRONMENT = "torch/ort-all/cpu"
@@ -71,14 +72,8 @@ def ours(clock: Clock) -> Gate:
         evidence = trial.evidence
         ratios = {name: _scaled(ratio, slowdown) for name, ratio in evidence.ratios.items()}
         slower = LatencyEvidence(evidence.timing, ratios, evidence.controls, clock=clock)
-        verdict = judge_latency(
-            slower,
-            Limit(MAX_LATENCY_RATIO, limit, "benchmark"),
-            model="lite0",
-            environment=ENVIRONMENT,
-            reference=ENVIRONMENT,
-        )
-        return verdict.status
+        asked = Limit(MAX_LATENCY_RATIO, limit, "benchmark")
+        return judge_latency(slower, asked, Subject("lite0", ENVIRONMENT, ENVIRONMENT)).status
 
     return judge
 

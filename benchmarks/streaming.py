@@ -17,13 +17,14 @@ import numpy as np
 from _common import arguments, report
 from numpy.typing import NDArray
 
-from pytest_envrobust.checks.invariants import FINITE, PROBABILITIES, REPETITION, finite, probabilities, same_scores
-from pytest_envrobust.checks.labels import judge_labels
 from pytest_envrobust.comparison.adequacy import adequacy
 from pytest_envrobust.comparison.blocks import largest_difference_of
 from pytest_envrobust.comparison.fidelity import fidelity, score_errors
+from pytest_envrobust.comparison.invariants import finite, probabilities, same_scores
 from pytest_envrobust.comparison.labels import compare_labels
+from pytest_envrobust.verdicts.labels import LabelEvidence, judge_labels
 from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT, LabelLimit
+from pytest_envrobust.verdicts.verdict import Subject
 
 BLOCK = 1000
 ROUNDING = 1e-5
@@ -71,11 +72,8 @@ def _steps(sides: dict[str, NDArray[Any]]) -> Iterator[tuple[str, float]]:
     yield "fidelity", _timed(lambda: fidelity(actual, expected, exact))[0]
     yield "invariants", _timed(lambda: _invariants(actual, expected))[0]
     limit = LabelLimit(MIN_LABEL_AGREEMENT, 0.95, "benchmark", ties="ignore", bound=True)
-    took, verdict = _timed(
-        lambda: judge_labels(
-            comparison, limit, model="benchmark", environment="actual", reference="expected", adequacy=told
-        )
-    )
+    subject = Subject("benchmark", "actual", "expected")
+    took, verdict = _timed(lambda: judge_labels(LabelEvidence(comparison, adequacy=told), limit, subject))
     yield "verdict", took
     flips = len(comparison.flips)
     if not 0 < flips < 2 * FLIPPED * len(expected) or "agreement 0.99" not in verdict.message:
@@ -83,9 +81,9 @@ def _steps(sides: dict[str, NDArray[Any]]) -> Iterator[tuple[str, float]]:
 
 
 def _invariants(actual: NDArray[Any], expected: NDArray[Any]) -> None:
-    same_scores(REPETITION, actual, actual, "when run again")
-    finite(FINITE, actual)
-    probabilities(PROBABILITIES, actual, expected)
+    same_scores("repetition", actual, actual, "when run again")
+    finite("finite", actual)
+    probabilities("probabilities", actual, expected)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -1,10 +1,11 @@
-"""Writes the tables of ``environments.md`` from the catalogue, between its markers.
+"""Writes what the code says best: the tables of ``environments.md``, between its markers, and the record's JSON schema.
 
-``python docs/generate.py`` writes them; ``python docs/generate.py --check`` fails where they are out of date.
+``python docs/generate.py`` writes both; ``python docs/generate.py --check`` fails where one is out of date.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ from pathlib import Path
 from pytest_envrobust.backends.base import Backend, Compiler
 from pytest_envrobust.core.devices import DEVICES
 from pytest_envrobust.planning.catalogue import Catalogue
+from pytest_envrobust.record.codec import json_schema
 
 PAGE = Path(__file__).parent / "environments.md"
+SCHEMA = Path(__file__).parent / "record.schema.json"
 
 
 def compiler_table(catalogue: Catalogue) -> list[str]:
@@ -96,14 +99,18 @@ def _table(rows: list[list[str]]) -> list[str]:
 
 
 def main() -> int:
-    """Write the page, or with ``--check`` say whether it is up to date."""
-    old = PAGE.read_text(encoding="utf-8")
-    new = generated(old)
+    """Write both, or with ``--check`` say whether they are up to date."""
+    texts = {
+        PAGE: generated(PAGE.read_text(encoding="utf-8")),
+        SCHEMA: json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
+    }
+    stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if sys.argv[1:] == ["--check"]:
-        if new != old:
-            print(f"{PAGE.name} is out of date: python docs/generate.py", file=sys.stderr)
-        return int(new != old)
-    PAGE.write_text(new, encoding="utf-8")
+        for path in stale:
+            print(f"{path.name} is out of date: python docs/generate.py", file=sys.stderr)
+        return int(bool(stale))
+    for path in stale:
+        path.write_text(texts[path], encoding="utf-8")
     return 0
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_envrobust import strategies
     from pytest_envrobust.checks.assertions import EnvironmentMismatch, assert_labels_agree, assert_latency
-    from pytest_envrobust.checks.invariants import Invariant
-    from pytest_envrobust.checks.scores import ScoreEvidence
+    from pytest_envrobust.checks.thresholds import Thresholds
+    from pytest_envrobust.comparison.invariants import Invariant
     from pytest_envrobust.comparison.labels import LabelComparison
     from pytest_envrobust.core.environment import Environment
     from pytest_envrobust.core.errors import (
@@ -23,16 +23,19 @@ if TYPE_CHECKING:
     )
     from pytest_envrobust.core.timing import Timing
     from pytest_envrobust.environments.devices import Device
+    from pytest_envrobust.integration.outside_checks import register_check
     from pytest_envrobust.models import zoo
     from pytest_envrobust.models.inputs import Arrays, ImageFolder, LoadedInputs
     from pytest_envrobust.models.model import Model, Source
     from pytest_envrobust.models.preprocess import Preprocess
     from pytest_envrobust.models.recorded import RecordedPredictions
+    from pytest_envrobust.notebook import compare
+    from pytest_envrobust.record.schema import Record
     from pytest_envrobust.runs.cell import Cell
     from pytest_envrobust.runs.runner import Runner
     from pytest_envrobust.strategies.disagreement import Disagreement, find_disagreement
     from pytest_envrobust.timing.evidence import LatencyEvidence
-    from pytest_envrobust.verdicts.limits import Thresholds
+    from pytest_envrobust.verdicts.scores import ScoreEvidence
 
 __all__ = [
     "Arrays",
@@ -51,6 +54,7 @@ __all__ = [
     "Model",
     "NoRoute",
     "Preprocess",
+    "Record",
     "RecordedPredictions",
     "Runner",
     "ScoreEvidence",
@@ -61,7 +65,9 @@ __all__ = [
     "Unavailable",
     "assert_labels_agree",
     "assert_latency",
+    "compare",
     "find_disagreement",
+    "register_check",
     "strategies",
     "zoo",
 ]
@@ -76,7 +82,7 @@ _HOMES = {
     "EnvironmentMismatch": "checks.assertions",
     "EnvrobustError": "core.errors",
     "ImageFolder": "models.inputs",
-    "Invariant": "checks.invariants",
+    "Invariant": "comparison.invariants",
     "LabelComparison": "comparison.labels",
     "LatencyEvidence": "timing.evidence",
     "LoadedInputs": "models.inputs",
@@ -84,16 +90,17 @@ _HOMES = {
     "NoRoute": "core.errors",
     "Preprocess": "models.preprocess",
     "RecordedPredictions": "models.recorded",
-    "Runner": "runs.runner",
-    "ScoreEvidence": "checks.scores",
+    "ScoreEvidence": "verdicts.scores",
     "Source": "models.model",
     "StageFailure": "core.errors",
-    "Thresholds": "verdicts.limits",
+    "Thresholds": "checks.thresholds",
     "Timing": "core.timing",
     "Unavailable": "core.errors",
     "assert_labels_agree": "checks.assertions",
     "assert_latency": "checks.assertions",
+    "compare": "notebook",
     "find_disagreement": "strategies.disagreement",
+    "register_check": "integration.outside_checks",
     "strategies": "strategies",
     "zoo": "models.zoo",
 }

@@ -6,20 +6,60 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
-from pytest_envrobust.verdicts.limit_kinds import limit_kinds
 
 if TYPE_CHECKING:
-    from pytest_envrobust.record.document import Record
     from pytest_envrobust.record.predictions import Joined, Predictions
+    from pytest_envrobust.record.schema import Record
     from pytest_envrobust.verdicts.limits import Limit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 1 where a cell fails or is worse, 2 for bad input."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        _import_named(given)
+        options = _parser().parse_args(given)
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except EnvrobustError as error:
+        print(f"envrobust: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read has seen enough; the interpreter must not flush into the pipe at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _import_named(arguments: Sequence[str]) -> None:
+    """Import what ``report -p`` names: the options of its checks' limits are known only then.
+
+    Raises `DeclarationError` for a module that cannot be imported.
+    """
+    if not arguments or arguments[0] != "report":
+        return
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
+    _add_modules(parser)
+    for name in parser.parse_known_args(arguments[1:])[0].modules:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise DeclarationError(f"-p {name} cannot be imported", cause=str(error)) from None
+
+
+def _add_modules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-p", dest="modules", action="append", default=[], metavar="MODULE", help="import it first: it registers checks"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    from pytest_envrobust.checks.registry import limit_kinds
+
     parser = argparse.ArgumentParser(prog="envrobust", description="Consistency of a model across environments.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     doctor = commands.add_parser("doctor", help="list every environment, and say what is missing for it here")
@@ -29,13 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report.add_argument("--html", type=Path, metavar="PATH", help="write the HTML report there")
     report.add_argument("--markdown", type=Path, metavar="PATH", help="write the Markdown report there")
     report.add_argument("--json", type=Path, metavar="PATH", help="write the record, as it is judged now, there")
+    _add_modules(report)
     for kind in limit_kinds().values():
-        meaning = kind.meaning.replace("%", "%%")
-        report.add_argument(
-            f"--{kind.name.replace('_', '-')}",
-            metavar="|".join(kind.choices) or "X",
-            help=f"judge every cell again: {meaning}",
-        )
+        option, meaning = kind.name.replace("_", "-"), kind.meaning.replace("%", "%%")
+        metavar = f"{{{','.join(kind.choices)}}}" if kind.choices else "X"
+        report.add_argument(f"--{option}", metavar=metavar, help=f"judge every cell again: {meaning}")
     report.set_defaults(run=_report)
     compare = commands.add_parser("compare", help="say what differs between two runs")
     compare.add_argument("before", type=Path, metavar="A.json", help="a record")
@@ -54,17 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     merge.add_argument("--markdown", type=Path, metavar="PATH", help="write the Markdown report there")
     merge.add_argument("--partial", action="store_true", help="no failure where shards are missing")
     merge.set_defaults(run=_merge)
-    options = parser.parse_args(arguments)
-    try:
-        status: int = options.run(options)
-        sys.stdout.flush()
-    except EnvrobustError as error:
-        print(f"envrobust: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # whoever read has seen enough; the interpreter must not flush into the pipe at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return status
+    return parser
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -100,13 +128,16 @@ def _report(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from pytest_envrobust.core.files import write_text
-    from pytest_envrobust.history.changes import Run, changes_between
+    from pytest_envrobust.history.changes import changes_between
+    from pytest_envrobust.history.recorded_run import RecordedRun
     from pytest_envrobust.record.document import read_record
     from pytest_envrobust.record.predictions import Predictions
     from pytest_envrobust.reports.changes import changes_lines, changes_page
 
-    runs = [Run(str(path), read_record(path), Predictions.beside(path)) for path in (options.before, options.after)]
-    changes = changes_between(*runs)
+    before, after = (
+        RecordedRun(str(path), read_record(path), Predictions.beside(path)) for path in (options.before, options.after)
+    )
+    changes = changes_between(before, after)
     print("\n".join(changes_lines(changes)))
     if options.html is not None:
         write_text(options.html, changes_page(changes), "page")
@@ -115,8 +146,8 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _merge(options: argparse.Namespace) -> int:
-    from pytest_envrobust.history.changes import Run
-    from pytest_envrobust.history.merging import is_empty, merged
+    from pytest_envrobust.history.merging import merged
+    from pytest_envrobust.history.recorded_run import RecordedRun
     from pytest_envrobust.record.document import read_record
     from pytest_envrobust.record.predictions import Joined, Predictions
     from pytest_envrobust.record.shards import missing_shards, shards_named
@@ -127,35 +158,37 @@ def _merge(options: argparse.Namespace) -> int:
     if options.json is not None and options.json.resolve() in [path.resolve() for path in paths]:
         raise DeclarationError(f"--json {options.json} is one of the records to merge", remedy="name another file")
     parts = [Predictions.beside(path) for path in paths]
-    runs = [Run(str(path), read_record(path), part) for path, part in zip(paths, parts)]
+    runs = [RecordedRun(str(path), read_record(path), part) for path, part in zip(paths, parts)]
     predictions = Joined(tuple(parts))
     record = merged(runs, ["envrobust", "merge", *map(str, paths)], predictions.scores)
     print("\n".join([*terminal_lines(record), *_written(options, record, predictions)]))
     failed = _tell_failures(record)
-    if is_empty(record):
+    if not record.compared_anything:
         print(f"envrobust: {NOTHING_COMPARED}")
         failed = True
-    if (told := record["run"].get("shard")) is not None and not options.partial:
-        print(f"envrobust: {shards_named(missing_shards(told))} of {told['of']} missing (--partial lets that pass)")
+    if (told := record.run.shard) is not None and not options.partial:
+        print(f"envrobust: {shards_named(missing_shards(told))} of {told.of} missing (--partial lets that pass)")
         failed = True
     return int(failed)
 
 
 def _tell_failures(record: Record) -> bool:
     """Say which cells failed or are inconclusive, and whether any failed."""
+    from pytest_envrobust.core.status import Status
     from pytest_envrobust.history.view import model_views
 
     rows = [(view.name, row) for view in model_views(record) for row in view.rows]
     for name, row in rows:
-        if row.has_failed or row.status == "inconclusive":
-            print(f"{row.status}: {_named(name, row.environment, row.reason)}")
+        if row.has_failed or row.status is Status.INCONCLUSIVE:
+            print(f"{row.status.value}: {_named(name, row.environment, row.reason)}")
     return any(row.has_failed for _, row in rows)
 
 
 def _limits(options: argparse.Namespace) -> dict[str, Limit]:
     """The limits that were given. Raises `DeclarationError` for a value that cannot be one."""
+    from pytest_envrobust.checks.registry import limit_kinds
+    from pytest_envrobust.checks.thresholds import parse_limit
     from pytest_envrobust.history.rejudge import ORIGIN
-    from pytest_envrobust.verdicts.limits import parse_limit
 
     given = {name: getattr(options, name) for name in limit_kinds()}
     return {name: parse_limit(text, name, ORIGIN) for name, text in given.items() if text is not None}
@@ -187,3 +220,7 @@ def _named(model: str, environment: str, reason: str) -> str:
     """The reason, with the cell's name before it unless it stands there."""
     subject = f"{model} in {environment}" if environment else model
     return reason if reason.startswith(subject) else f"{subject}: {reason}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

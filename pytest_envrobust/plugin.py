@@ -26,8 +26,8 @@ _NEEDED = "needs --envrobust (or `envrobust = true` in the ini file)"
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the options and ini keys."""
+    from pytest_envrobust.checks.registry import limit_kinds
     from pytest_envrobust.integration.options import OPTIONS, add_options, limit_options
-    from pytest_envrobust.verdicts.limit_kinds import limit_kinds
 
     add_options(parser, (*OPTIONS, *limit_options(limit_kinds().values())))
 

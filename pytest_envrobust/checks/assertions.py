@@ -7,24 +7,18 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pytest_envrobust.checks.labels import judge_labels
-from pytest_envrobust.checks.latency import judge_latency
+from pytest_envrobust.checks.thresholds import CALL_ARGUMENT, Thresholds, resolve
 from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
+from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.ratios import paired_ratio
-from pytest_envrobust.verdicts.limits import (
-    MAX_LATENCY_MS,
-    MAX_LATENCY_RATIO,
-    MIN_LABEL_AGREEMENT,
-    Thresholds,
-    resolve,
-)
-from pytest_envrobust.verdicts.verdict import Verdict
-
-CALL_ARGUMENT = "call argument"
+from pytest_envrobust.verdicts.labels import LabelEvidence, judge_labels
+from pytest_envrobust.verdicts.latency import judge_latency
+from pytest_envrobust.verdicts.limits import MAX_LATENCY_MS, MAX_LATENCY_RATIO, MIN_LABEL_AGREEMENT
+from pytest_envrobust.verdicts.verdict import Subject, Verdict
 
 
 class EnvironmentMismatch(AssertionError):
@@ -49,14 +43,9 @@ def assert_labels_agree(
     __tracebackhide__ = True
     limits = Thresholds.of({MIN_LABEL_AGREEMENT: min_agreement}, CALL_ARGUMENT)
     comparison = compare_labels(actual, expected, noise=noise, inputs=inputs)
-    verdict = judge_labels(
-        comparison,
-        resolve(MIN_LABEL_AGREEMENT, "", [limits]),
-        model="scores",
-        environment="actual",
-        reference="expected",
-    )
-    insist(verdict)
+    limit = resolve(MIN_LABEL_AGREEMENT, "", [limits])
+    assert limit is not None
+    raise_unless_passed(judge_labels(LabelEvidence(comparison), limit, Subject("scores", "actual", "expected")))
     return comparison
 
 
@@ -73,9 +62,8 @@ def assert_latency(
     inconclusive. Raises `DeclarationError` for a ratio without reference times, or where no limit is given.
     """
     __tracebackhide__ = True
-    from pytest_envrobust.core.errors import DeclarationError
-
-    asked = {name: value for name, value in ((MAX_LATENCY_MS, max_ms), (MAX_LATENCY_RATIO, max_ratio)) if value}
+    given = {MAX_LATENCY_MS: max_ms, MAX_LATENCY_RATIO: max_ratio}
+    asked = {name: value for name, value in given.items() if value is not None}
     if not asked:
         raise DeclarationError("assert_latency without a limit", remedy="give max_ms= or max_ratio=")
     mine = [round(value * 1e6) for value in times_ms]
@@ -89,14 +77,11 @@ def assert_latency(
     for name in asked:
         limit = resolve(name, "", [limits])
         assert limit is not None
-        insist(
-            judge_latency(
-                evidence, limit, model="times", environment="actual/given/given", reference="reference", clock="wall"
-            )
-        )
+        subject = Subject("times", "actual/given/given", "reference")
+        raise_unless_passed(judge_latency(evidence, limit, subject, clock="wall"))
 
 
-def insist(verdict: Verdict) -> None:
+def raise_unless_passed(verdict: Verdict) -> None:
     """Raise `EnvironmentMismatch` unless the verdict is a pass."""
     __tracebackhide__ = True
     if verdict.status is not Status.PASSED:

@@ -1,201 +1,214 @@
-"""Whether enough top-1 labels agree, and if not, which differ."""
+"""Do the top-1 labels agree with the reference's?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from pytest_envrobust.comparison.adequacy import ONE_LABEL, Adequacy
-from pytest_envrobust.comparison.bounds import inputs_to_show
-from pytest_envrobust.comparison.labels import UNDEFINED, Flip, LabelComparison
-from pytest_envrobust.comparison.tally import Tally, tally
-from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.checks.base import (
+    Asked,
+    Check,
+    JudgedAgain,
+    Result,
+    all_verdicts,
+    inconclusive,
+)
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.verdicts.limits import DEFAULTS, MIN_LABEL_AGREEMENT, LabelLimit, Limit
-from pytest_envrobust.verdicts.verdict import Verdict, closing_lines
+from pytest_envrobust.verdicts.limits import (
+    BOUND,
+    IGNORED_TIES,
+    MIN_LABEL_AGREEMENT,
+    TIES,
+    YES_OR_NO,
+    LabelLimit,
+    Limit,
+    LimitKind,
+)
+from pytest_envrobust.verdicts.verdict import Subject, Verdict
 
-SHOWN_FLIPS = 10
+if TYPE_CHECKING:
+    from pytest_envrobust.checks.cells import MeasuredCell, RecordedCell
+    from pytest_envrobust.record.schema import Cell, Labels
+    from pytest_envrobust.verdicts.labels import LabelEvidence
 
 
-def judge_labels(
-    comparison: LabelComparison,
-    limit: Limit | None,
-    *,
-    model: str,
-    environment: Environment | str,
-    reference: Environment | str,
-    route: Sequence[str] = (),
-    rerun: str = "",
-    class_names: Sequence[str] | None = None,
-    known: Mapping[int, str] | None = None,
-    adequacy: Adequacy | None = None,
-    strict: bool = False,
-    total: int | None = None,
-) -> Verdict:
-    """Hold the share of agreeing labels against ``min_label_agreement``; without a limit, the default one (all).
+class LabelCheck(Check["LabelEvidence"]):
+    """The share of inputs whose top-1 label is the reference's."""
 
-    Scores with NaN fail whatever the limit. A `LabelLimit` says whether ties count, and whether the share or its bound
-    must reach the limit; a bound that does not, though the inputs allow such a share, is inconclusive, with the number
-    of inputs that would decide. ``known`` flips, by place with the reason, count as agreeing. Inputs that could not
-    tell a broken model make a pass inconclusive where ``strict``; the message says so anyway. ``total`` is of how many
-    inputs those compared were the first, where the comparison was stopped since the rest could not have changed it.
+    name = "labels"
+    summary = "top-1 labels agree with the reference's"
+    limits = (
+        LimitKind.share(
+            MIN_LABEL_AGREEMENT,
+            "share of top-1 labels that must agree with the reference's (default: 1.0)",
+            default=1.0,
+        ),
+        LimitKind(
+            TIES,
+            "count (default): a tie is a flip; ignore: ties are left out of the share of labels that agree",
+            "'count' or 'ignore'",
+            words=IGNORED_TIES,
+        ),
+        LimitKind(
+            BOUND,
+            "what the inputs show at 95 % confidence must reach the limit on labels, not the share of these alone",
+            "true or false",
+            words=YES_OR_NO,
+            is_switch=True,
+        ),
+    )
+    rank = 10
+    asked_for_by_default = True
 
-    A failure's message names the first 10 flipped inputs, with class names where ``class_names`` has them, then
-    ``route`` (the steps' names) and ``rerun`` (a command line). Raises `DeclarationError` for another kind of limit.
+    def measure(self, cell: MeasuredCell, asked: Asked) -> LabelEvidence:
+        """The comparison with the reference and, where flips are told from ties, its noise."""
+        from pytest_envrobust.verdicts.labels import LabelEvidence
+
+        comparison, noise = cell.compare_labels(label_limit(asked.limits))
+        return LabelEvidence(
+            comparison,
+            noise,
+            known=cell.known_flips,
+            adequacy=cell.adequacy,
+            class_names=cell.class_names,
+            total=cell.count,
+            earlier=cell.label_reference,
+            is_strict=cell.is_strict and not cell.is_reference,
+        )
+
+    def judge(self, evidence: LabelEvidence, asked: Asked, subject: Subject) -> list[Verdict]:
+        """One verdict: there is always a limit."""
+        from pytest_envrobust.verdicts.labels import judge_labels
+
+        return [judge_labels(evidence, label_limit(asked.limits), subject)]
+
+    def compares(self, evidence: LabelEvidence, *, is_reference: bool) -> bool:
+        """Unless it is the reference and its own scores are what it would be held against."""
+        return not is_reference or evidence.earlier is not None
+
+    def compares_scores(self, evidence: LabelEvidence) -> bool:
+        """Unless they are those of an earlier run."""
+        return evidence.earlier is None
+
+    def recorded(self, results: Sequence[Result[LabelEvidence]]) -> dict[str, Any]:
+        """The record's ``labels``."""
+        from msgspec.structs import replace
+
+        from pytest_envrobust.record.label_part import labels_part, with_label_verdict
+
+        evidence = results[-1].evidence
+        comparison = evidence.comparison
+        part = replace(
+            labels_part(comparison, evidence.noise, evidence.known),
+            reference=evidence.earlier,
+            of=evidence.total if evidence.total is not None and evidence.total > comparison.n else None,
+        )
+        verdict = next(iter(all_verdicts(results[-1:])), None)
+        return {"labels": part if verdict is None else with_label_verdict(part, verdict)}
+
+    def was_asked(self, entry: Cell) -> bool:
+        """Whether labels were compared."""
+        return entry.labels is not None
+
+    def missed(self, entry: Cell) -> bool:
+        """Whether too few labels agreed; where no verdict is recorded, by the plain share."""
+        labels = entry.labels
+        if labels is None:
+            return False
+        if labels.verdict is not None:
+            return labels.verdict is not Status.PASSED
+        return labels.limit is not None and (labels.agreement < labels.limit or labels.flips.undefined > 0)
+
+    def judge_again(self, cell: RecordedCell, limits: Mapping[str, Limit]) -> JudgedAgain:
+        """Compare anew where the scores are kept; else the recorded counts are judged."""
+        from pytest_envrobust.record.label_part import recorded_comparison, recorded_label_limit
+
+        recorded = cell.entry.labels
+        standing = None if recorded is None else recorded_label_limit(recorded)
+        if not limits and standing is None:
+            return JudgedAgain()
+        limit = label_limit({**({} if standing is None else standing.layer), **limits})
+        if not limits and recorded is not None:
+            return JudgedAgain([_judged(cell, recorded, recorded_comparison(recorded), limit)])
+        return _compared_again(cell, limit)
+
+
+CHECK = LabelCheck()
+
+
+def label_limit(limits: Mapping[str, Limit]) -> LabelLimit:
+    """What labels are held against: the limit with its terms, each from where it was set.
+
+    Raises `DeclarationError` where a bound of 1 is asked for, which no number of inputs can show.
     """
-    limit = _with_terms(limit or DEFAULTS[MIN_LABEL_AGREEMENT])
-    known = known or {}
-    counted = tally(comparison, limit.ties, known)
-    status = _status(counted, limit, comparison.undefined)
-    doubts = _doubts(comparison, limit, adequacy)
-    if status is Status.PASSED and strict and doubts:
-        status = Status.INCONCLUSIVE
-    headline = f"{model} in {environment}: {_share(comparison, counted, limit, str(reference))}"
-    if comparison.flips:
-        headline += f"; {_kinds(comparison, len(_among(comparison.flips, known)))}"
-    if status is Status.INCONCLUSIVE:
-        headline += f"; inconclusive: {_undecided(counted, limit)}"
-    lines = [headline]
-    if total is not None and total > comparison.n:
-        lines.append(f"  stopped after {comparison.n} of {total} inputs: the others could not have changed the verdict")
-    known_lines = [
-        f"  known flip: {flip.input}, {known[flip.index]}" for flip in comparison.flips if flip.index in known
-    ]
-    if status is Status.PASSED:
-        lines[0] += f"; {_bound(counted)}"
-        return Verdict(status, "\n".join([*lines, *known_lines, *doubts]), limit)
-    fresh = [flip for flip in comparison.flips if flip.index not in known or flip.kind == "undefined"]
-    lines += [*_reasons(comparison, counted, limit), *_flip_lines(fresh, class_names), *known_lines]
-    if status is Status.INCONCLUSIVE:
-        lines += doubts  # labels that failed were told apart by these inputs
-    return Verdict(status, "\n".join([*lines, *closing_lines(route, rerun)]), limit)
+    share = limits.get(MIN_LABEL_AGREEMENT) or Limit(MIN_LABEL_AGREEMENT, 1.0, "default")
+    ties, bound = limits.get(TIES), limits.get(BOUND)
+    if bound is not None and bound.value and share.value == 1:
+        raise DeclarationError(
+            f"{BOUND} (from {bound.origin}) with {MIN_LABEL_AGREEMENT}=1 (from {share.origin})",
+            cause="no number of inputs shows that all labels agree",
+            remedy="ask for less: 0.99 is shown by 299 agreeing inputs",
+        )
+    ignores = ties is not None and ties.value == IGNORED_TIES["ignore"]
+    return LabelLimit(
+        share.name,
+        share.value,
+        share.origin,
+        ties="ignore" if ignores else "count",
+        bound=bound is not None and bool(bound.value),
+    )
 
 
-def has_failed_for_sure(
-    comparison: LabelComparison, limit: Limit, total: int, known: Mapping[int, str] | None = None
-) -> bool:
-    """Whether the labels fail the limit whatever the rest of ``total`` inputs give.
+def _compared_again(cell: RecordedCell, limit: LabelLimit) -> JudgedAgain:
+    """The verdict on the labels; the record's figures become those that it rests on."""
+    from pytest_envrobust.comparison.labels import compare_labels
+    from pytest_envrobust.record.label_part import labels_part, recorded_comparison, recorded_known, with_label_verdict
 
-    A pass is never certain before the last input: its score could be NaN, which fails whatever the limit.
-    """
-    limit = _with_terms(limit)
-    counted = tally(comparison, limit.ties, known or {})
-    best = counted.with_all_agreeing(total - comparison.n)
-    return _status(best, limit, comparison.undefined) is Status.FAILED
-
-
-def _among(flips: Sequence[Flip], known: Mapping[int, str]) -> list[Flip]:
-    """The flips that are known; NaN never is."""
-    return [flip for flip in flips if flip.index in known and flip.kind != "undefined"]
-
-
-def _with_terms(limit: Limit) -> LabelLimit:
-    if limit.name != MIN_LABEL_AGREEMENT:
-        raise DeclarationError(f"{limit.name} does not limit labels", cause=f"{MIN_LABEL_AGREEMENT} does")
-    return limit if isinstance(limit, LabelLimit) else LabelLimit(limit.name, limit.value, limit.origin)
-
-
-def _status(counted: Tally, limit: LabelLimit, undefined: int) -> Status:
-    if undefined:
-        return Status.FAILED
-    if not counted.n:
-        return Status.INCONCLUSIVE
-    if not limit.bound:
-        return Status.PASSED if counted.share >= limit.value else Status.FAILED
-    if counted.lower >= limit.value:
-        return Status.PASSED
-    return Status.FAILED if counted.upper < limit.value else Status.INCONCLUSIVE
+    recorded = cell.entry.labels
+    stopped_early = recorded is not None and recorded.of is not None
+    if not cell.has_reference or stopped_early:
+        if recorded is None:
+            reference = cell.entry.reference
+            return _undecided(
+                cell, f"it was not compared, and its reference {reference} gave no predictions in this run", limit
+            )
+        verdict = _judged(cell, recorded, recorded_comparison(recorded), limit)
+        return JudgedAgain([verdict], {"labels": with_label_verdict(recorded, verdict)})
+    actual = cell.scores()
+    if actual is None:
+        return _undecided(cell, "its predictions were not kept", limit)
+    expected = cell.reference_scores()
+    names = cell.model.inputs
+    try:
+        comparison = compare_labels(
+            actual, expected, noise=cell.noise, inputs=names if names and len(names) == len(actual) else None
+        )
+    except DeclarationError as error:
+        return JudgedAgain([Verdict(Status.FAILED, f"{cell.subject}: {error.headline}", limit)])
+    known = {} if recorded is None else recorded_known(recorded, comparison)
+    part = labels_part(comparison, cell.noise, known)
+    verdict = _judged(cell, part, comparison, limit)
+    return JudgedAgain([verdict], {"labels": with_label_verdict(part, verdict)})
 
 
-def _share(comparison: LabelComparison, counted: Tally, limit: LabelLimit, reference: str) -> str:
-    differing = comparison.n - comparison.agreeing
-    noun, verb = ("label", "differs") if comparison.n == 1 else ("labels", "differs" if differing == 1 else "differ")
-    said = f"{differing} of {comparison.n} top-1 {noun} {verb} from {reference}"
-    if differing == 0:
-        noun, verb = ("label", "agrees") if comparison.n == 1 else ("labels", "agree")
-        said = f"{comparison.n} of {comparison.n} top-1 {noun} {verb} with {reference}"
-    agreement = f"agreement {_rounded(counted.share, limit.value)}"
-    if limit.ties == "ignore" and comparison.tie:
-        agreement += " without ties"
-    asked = f"limit {limit.value:g}"
-    if limit.bound:
-        agreement += f", at least {_rounded(counted.lower, limit.value)} shown"
-        asked += " on what is shown"
-    return f"{said} ({agreement}, {asked} from {limit.origin})"
+def _undecided(cell: RecordedCell, why: str, limit: LabelLimit) -> JudgedAgain:
+    from pytest_envrobust.record.label_part import with_label_verdict
+
+    verdict = inconclusive(cell.subject, why, limit)
+    recorded = cell.entry.labels
+    return JudgedAgain([verdict], {} if recorded is None else {"labels": with_label_verdict(recorded, verdict)})
 
 
-def _rounded(share: float, limit: float) -> str:
-    """The share to three places, or to as many as it takes to stay on its own side of the limit and below 1."""
-    for places in range(3, 17):
-        text = f"{share:.{places}f}"
-        shown = float(text)
-        if (shown >= limit) == (share >= limit) and (shown == 1) == (share == 1):
-            return text
-    return repr(share)
+def _judged(cell: RecordedCell, part: Labels, comparison: Any, limit: LabelLimit) -> Verdict:
+    from pytest_envrobust.record.label_part import recorded_known
+    from pytest_envrobust.verdicts.labels import LabelEvidence, judge_labels
 
-
-def _kinds(comparison: LabelComparison, known: int) -> str:
-    said = f"{_count(comparison.real, 'real flip')}, {_count(comparison.tie, 'tie')}"
-    if comparison.undefined:
-        said += f", {comparison.undefined} undefined"
-    return f"{said}; {known} of them known" if known else said
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _bound(counted: Tally) -> str:
-    return f"{_count(counted.n, 'input')} like these show an agreement of at least {counted.lower:.3f} (95 %)"
-
-
-def _undecided(counted: Tally, limit: LabelLimit) -> str:
-    if not counted.n:
-        return "every input is a tie, and ties are ignored"
-    if not limit.bound or counted.lower >= limit.value:
-        return "inputs that cannot tell a broken model show nothing"
-    shown = f"{counted.agreeing} of {counted.n} shows {_rounded(counted.lower, limit.value)}"
-    needed = inputs_to_show(limit.value, counted.differing)
-    if not counted.differing:
-        return f"{shown}; {_count(needed, 'agreeing input')} would show {limit.value:g}"
-    return f"{shown}; {_count(needed, 'input')}, no more than {counted.differing} flipped, would show {limit.value:g}"
-
-
-def _reasons(comparison: LabelComparison, counted: Tally, limit: LabelLimit) -> Iterator[str]:
-    if comparison.undefined:
-        yield "  scores with NaN have no label and agree with nothing, whatever the limit"
-    if comparison.real == 0 and comparison.tie and limit.ties == "count" and counted.share < limit.value:
-        yield "  every defined flip is a tie: the reference's own scores of both labels are closer than its noise"
-
-
-def _doubts(comparison: LabelComparison, limit: Limit, adequacy: Adequacy | None) -> list[str]:
-    """Why these inputs cannot tell; empty where they can."""
-    if adequacy is not None and comparison.n > 1:
-        return [] if adequacy.is_adequate(limit.value) else [f"  {line}" for line in adequacy.lines(limit.value)]
-    if comparison.distinct_labels == 1 and comparison.n > 1:
-        return [f"  {ONE_LABEL}"]
-    return []
-
-
-def _flip_lines(flips: Sequence[Flip], class_names: Sequence[str] | None) -> Iterator[str]:
-    for flip in flips[:SHOWN_FLIPS]:
-        expected, actual = _label(flip.expected, class_names), _label(flip.actual, class_names)
-        yield f"  {flip.input}: expected {expected}, got {actual}; {_margin(flip)}{flip.kind}"
-    if len(flips) > SHOWN_FLIPS:
-        yield f"  and {len(flips) - SHOWN_FLIPS} more"
-
-
-def _margin(flip: Flip) -> str:
-    """The reference's margin and, where the cell chose another class than its second best, how far that is behind."""
-    if flip.expected == UNDEFINED:
-        return ""
-    behind = f"{flip.lead:.3g} ahead of it, " if flip.lead > flip.margin else ""
-    return f"margin {flip.margin:.3g}, {behind}"
-
-
-def _label(label: int, class_names: Sequence[str] | None) -> str:
-    if label == UNDEFINED:
-        return "no label (NaN)"
-    if class_names is None or label >= len(class_names):
-        return str(label)
-    return f"{label} ({class_names[label]})"
+    evidence = LabelEvidence(
+        comparison,
+        known=recorded_known(part, comparison),
+        class_names=cell.model.class_names or (),
+        total=part.of,
+        earlier=part.reference,
+    )
+    return judge_labels(evidence, limit, cell.subject)

@@ -1,75 +1,106 @@
-"""Whether scores lie near enough to the reference's, or to those in double precision, for those who ask for that."""
+"""Do the scores themselves lie near the reference's, or as near to double precision as those?"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from pytest_envrobust.comparison.fidelity import Fidelity, ScoreErrors
-from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.checks.base import (
+    Asked,
+    Check,
+    JudgedAgain,
+    Result,
+    all_verdicts,
+    inconclusive,
+)
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.verdicts.limits import MAX_ABS_ERROR, MAX_FIDELITY_RATIO, MAX_RELATIVE_ERROR, SCORE_LIMITS, Limit
-from pytest_envrobust.verdicts.verdict import Verdict, closing_lines
+from pytest_envrobust.verdicts.limits import MAX_ABS_ERROR, MAX_FIDELITY_RATIO, MAX_RELATIVE_ERROR, Limit, LimitKind
+from pytest_envrobust.verdicts.verdict import Subject, Verdict
+
+if TYPE_CHECKING:
+    from pytest_envrobust.checks.cells import MeasuredCell, RecordedCell
+    from pytest_envrobust.record.schema import Cell
+    from pytest_envrobust.verdicts.scores import ScoreEvidence
 
 
-@dataclass(frozen=True)
-class ScoreEvidence:
-    """A cell's errors against the reference and, where double precision could run, against that.
+class ScoreCheck(Check["ScoreEvidence"]):
+    """How far scores lie from the reference's; without a limit the errors are recorded only."""
 
-    ``exact`` is the environment in double precision; ``no_fidelity`` says why there is none where it was asked for.
-    """
+    name = "scores"
+    summary = "scores lie near the reference's"
+    limits = (
+        LimitKind.at_least_zero(
+            MAX_ABS_ERROR, "largest difference of a score from the reference's", ", in the scores' unit"
+        ),
+        LimitKind.at_least_zero(
+            MAX_RELATIVE_ERROR,
+            "largest difference of a score, as a share of its input's largest score",
+            "; 0.01 is a hundredth",
+        ),
+        LimitKind.positive(
+            MAX_FIDELITY_RATIO,
+            "error against double precision, as a multiple of the reference's own",
+            "; 2 is twice the reference's own error",
+        ),
+    )
+    rank = 30
 
-    errors: ScoreErrors
-    fidelity: Fidelity | None = None
-    exact: str = ""
-    no_fidelity: str = ""
+    def measure(self, cell: MeasuredCell, asked: Asked) -> ScoreEvidence:
+        """The errors and, where a limit needs it, the fidelity to double precision."""
+        from pytest_envrobust.comparison.fidelity import score_errors
+        from pytest_envrobust.verdicts.scores import ScoreEvidence
+
+        errors = score_errors(cell.scores, cell.reference_scores)
+        if MAX_FIDELITY_RATIO not in asked.limits:
+            return ScoreEvidence(errors)
+        fidelity, told = cell.fidelity()
+        return ScoreEvidence(errors, no_fidelity=told) if fidelity is None else ScoreEvidence(errors, fidelity, told)
+
+    def judge(self, evidence: ScoreEvidence, asked: Asked, subject: Subject) -> list[Verdict]:
+        """One verdict a limit."""
+        from pytest_envrobust.verdicts.scores import judge_scores
+
+        return [judge_scores(evidence, limit, subject) for limit in asked.limits.values()]
+
+    def compares(self, evidence: ScoreEvidence, *, is_reference: bool) -> bool:
+        """Unless it is the reference, whose scores are its own."""
+        return not is_reference
+
+    def compares_scores(self, evidence: ScoreEvidence) -> bool:
+        """Always."""
+        return True
+
+    def recorded(self, results: Sequence[Result[ScoreEvidence]]) -> dict[str, Any]:
+        """The record's ``scores``."""
+        from pytest_envrobust.record.judged_part import with_verdicts
+        from pytest_envrobust.record.score_part import scores_part
+
+        return {"scores": with_verdicts(scores_part(results[-1].evidence), list(all_verdicts(results)))}
+
+    def was_asked(self, entry: Cell) -> bool:
+        """Whether errors were measured."""
+        return entry.scores is not None
+
+    def missed(self, entry: Cell) -> bool:
+        """Whether a recorded limit was not kept, or not surely."""
+        return entry.scores is not None and entry.scores.verdict not in (None, Status.PASSED)
+
+    def judge_again(self, cell: RecordedCell, limits: Mapping[str, Limit]) -> JudgedAgain:
+        """Judge the recorded errors, under these limits and recorded ones that are not among them."""
+        from pytest_envrobust.record.judged_part import recorded_limits, with_verdicts
+        from pytest_envrobust.record.schema import Scores
+        from pytest_envrobust.record.score_part import recorded_scores
+
+        part = cell.entry.scores
+        asked = Asked({**recorded_limits(part), **limits})
+        if not asked.limits:
+            return JudgedAgain()
+        if part is None:
+            why = "the errors of its scores were not measured"
+            verdicts = [inconclusive(cell.subject, why, limit) for limit in asked.limits.values()]
+        else:
+            verdicts = self.judge(recorded_scores(part), asked, cell.subject)
+        return JudgedAgain(verdicts, {"scores": with_verdicts(part or Scores(), verdicts)})
 
 
-def judge_scores(
-    evidence: ScoreEvidence,
-    limit: Limit,
-    *,
-    model: str,
-    environment: Environment | str,
-    reference: Environment | str,
-    route: Sequence[str] = (),
-    rerun: str = "",
-) -> Verdict:
-    """Hold a cell's scores against one of `SCORE_LIMITS`; inconclusive where nothing could run in double precision.
-
-    Raises `DeclarationError` for another kind of limit.
-    """
-    value = _value(evidence, limit.name)
-    asked = f"(limit {limit.value:g} from {limit.origin})"
-    subject = f"{model} in {environment}"
-    if value is None:
-        message = f"{subject}: inconclusive, no fidelity could be told: {evidence.no_fidelity} {asked}"
-        return Verdict(Status.INCONCLUSIVE, message, limit)
-    headline = f"{subject}: {_said(evidence, limit.name, value, str(reference))} {asked}"
-    if value <= limit.value:
-        return Verdict(Status.PASSED, headline, limit)
-    lines = [headline]
-    if math.isinf(value):
-        lines.append("  a score is NaN or infinite where the other is not, or the other has no error at all")
-    return Verdict(Status.FAILED, "\n".join([*lines, *closing_lines(route, rerun)]), limit)
-
-
-def _value(evidence: ScoreEvidence, name: str) -> float | None:
-    if name == MAX_ABS_ERROR:
-        return evidence.errors.largest
-    if name == MAX_RELATIVE_ERROR:
-        return evidence.errors.relative
-    if name == MAX_FIDELITY_RATIO:
-        return None if evidence.fidelity is None else evidence.fidelity.ratio
-    raise DeclarationError(f"{name} does not limit scores", cause=f"those that do are {', '.join(SCORE_LIMITS)}")
-
-
-def _said(evidence: ScoreEvidence, name: str, value: float, reference: str) -> str:
-    if name == MAX_FIDELITY_RATIO and evidence.fidelity is not None:
-        own = f"{evidence.fidelity.error:.3g} against {evidence.fidelity.reference_error:.3g} of {reference}"
-        return f"its error to {evidence.exact} is {value:.3g} times the reference's own ({own})"
-    if name == MAX_RELATIVE_ERROR:
-        return f"scores differ from those of {reference} by up to {value:.3g} of an input's largest score"
-    return f"scores differ from those of {reference} by up to {value:.3g}"
+CHECK = ScoreCheck()

@@ -7,7 +7,7 @@ goes into a network and comes out of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,17 +77,6 @@ class Adequacy:
     def lines(self, min_agreement: float) -> list[str]:
         """What the inputs can tell, in words for a report: whether they are adequate, and the faults not seen."""
         return [*self._why_inadequate(min_agreement), self._tally(min_agreement)]
-
-    def as_plain(self) -> dict[str, Any]:
-        """The same as plain data for the record."""
-        effects = [{"fault": effect.fault, "changed": effect.changed, "n": effect.n} for effect in self.effects]
-        return {"n": self.n, "distinct_labels": self.distinct_labels, "faults": effects}
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Adequacy:
-        """What `as_plain` gave."""
-        effects = tuple(FaultEffect(each["fault"], each["changed"], each["n"]) for each in plain["faults"])
-        return cls(plain["n"], plain["distinct_labels"], effects)
 
     def _why_inadequate(self, min_agreement: float) -> Iterator[str]:
         if self.distinct_labels == 0:

@@ -29,3 +29,24 @@ class Status(str, Enum):
     TIMED_OUT = "timed-out"
     OUT_OF_MEMORY = "out-of-memory"
     LIMITED = "limited"
+
+
+GRAVITY = (
+    Status.BROKEN,
+    Status.CONVERSION_FAILED,
+    Status.CRASHED,
+    Status.TIMED_OUT,
+    Status.OUT_OF_MEMORY,
+    Status.FAILED,
+    Status.NO_ROUTE,
+    Status.INCONCLUSIVE,
+    Status.LIMITED,
+    Status.UNAVAILABLE,
+    Status.PASSED,
+)
+"""Every status, the gravest first."""
+
+
+def gravity(status: Status) -> int:
+    """A key to sort by: the gravest status comes first."""
+    return GRAVITY.index(status)

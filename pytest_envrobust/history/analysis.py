@@ -5,23 +5,24 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.checks.figures import clock_of
 from pytest_envrobust.comparison.accuracy import accuracy, mcnemar
 from pytest_envrobust.comparison.kinds import kind_of, label_shift, shift_notice, softmax_notice
 from pytest_envrobust.comparison.labels import top1
-from pytest_envrobust.comparison.pairwise import Pairwise, pairwise
+from pytest_envrobust.comparison.pairwise import pairwise
 from pytest_envrobust.comparison.sensitivity import Sensitivity, Times, sensitivities
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Clock
+from pytest_envrobust.record import schema
+from pytest_envrobust.record.latency_part import clock_of
+from pytest_envrobust.record.schema import Analysis, Cell, Latency, Model
 
-Entry = dict[str, Any]
 ScoresOf = Callable[[str], "NDArray[Any] | None"]
 
 _CLOCKS: tuple[Clock, ...] = ("wall", "cpu")
@@ -36,16 +37,15 @@ class _Seen:
     times: Times
 
 
-def analyse(model_entry: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], scores_of: ScoresOf) -> Entry | None:
-    """The record's ``models[].analysis``: plain data, every number finite; ``None`` where nothing gave predictions.
+def analyse(model: Model, cells: Sequence[Cell], scores_of: ScoresOf) -> Analysis | None:
+    """What a model's environments show when all are held against each other; ``None`` where none gave predictions.
 
-    ``model_entry`` is the model's entry in the record, ``cells`` the entries of its items, ``scores_of`` gives the
-    scores (N, classes) of an output digest, or ``None`` where they were not kept. An environment without scores is left
-    out, and one whose scores have another shape than most, with a notice.
+    ``cells`` may be those of other models too. ``scores_of`` gives the scores (N, classes) of an output digest, or
+    ``None`` where they were not kept. An environment without scores is left out, and one whose scores have another
+    shape than most, with a notice.
     """
-    name = model_entry.get("name")
-    mine = [cell for cell in cells if cell.get("environment") and cell.get("model", name) == name]
-    reference = next((cell["reference"] for cell in mine if "reference" in cell), "")
+    mine = [cell for cell in cells if cell.model == model.name]
+    reference = next((cell.reference for cell in mine if cell.environment and cell.reference is not None), "")
     gathered = _gathered(mine, reference)
     scores = _scores([item.digest for item in gathered], scores_of)
     seen = [item for item in gathered if item.digest in scores]
@@ -59,36 +59,30 @@ def analyse(model_entry: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], 
     kinds = [kind_of(array) for array in arrays]
     matrices = pairwise(arrays, kinds)
     output_of = [digests.index(item.digest) for item in kept]
+    found = sensitivities(
+        [item.environment for item in kept], output_of, matrices.label_dissimilarity, [item.times for item in kept]
+    )
     twice = [str(item.environment) for item, number in zip(kept, output_of) if kinds[number] == "twice-softmaxed"]
     notices = [*_shift_notices(seen, labels), *([softmax_notice(twice)] if twice else [])]
     notices += _shape_notices(seen, scores, shape)
-    found: Entry = {
-        "environments": [str(item.environment) for item in kept],
-        "output_of": output_of,
-        "outputs": [{"digest": digest, "kind": kind} for digest, kind in zip(digests, kinds)],
-        "matrices": {field.name: _matrix(getattr(matrices, field.name)) for field in fields(Pairwise)},
-        "sensitivity": [
-            _sensitivity_entry(item)
-            for item in sensitivities(
-                [item.environment for item in kept],
-                output_of,
-                matrices.label_dissimilarity,
-                [item.times for item in kept],
-            )
-        ],
-    }
-    truth = model_entry.get("truth", ())
-    if any(index >= 0 for index in truth):
-        if len(truth) == shape[0]:
-            found["accuracy"] = _accuracies(kept, output_of, arrays, truth, reference)
-        else:
-            notices.append(f"the true classes of {len(truth)} inputs say nothing of {shape[0]}: no accuracy is told")
-    found["notices"] = notices
-    return found
-
-
-def _digest(cells: Sequence[Mapping[str, Any]]) -> str:
-    return next((cell["output_digest"] for cell in cells if "output_digest" in cell), "")
+    truth = model.truth if model.truth is not None and any(index >= 0 for index in model.truth) else None
+    if truth is not None and len(truth) != shape[0]:
+        notices.append(f"the true classes of {len(truth)} inputs say nothing of {shape[0]}: no accuracy is told")
+        truth = None
+    return Analysis(
+        environments=[str(item.environment) for item in kept],
+        output_of=output_of,
+        outputs=[schema.Output(digest=digest, kind=kind) for digest, kind in zip(digests, kinds)],
+        matrices=schema.Matrices(
+            label_dissimilarity=_matrix(matrices.label_dissimilarity),
+            top5_dissimilarity=_matrix(matrices.top5_dissimilarity),
+            rank_correlation=_matrix(matrices.rank_correlation),
+            largest_difference=_matrix(matrices.largest_difference),
+        ),
+        sensitivity=[_sensitivity(item) for item in found],
+        notices=notices,
+        accuracy=None if truth is None else _accuracies(kept, output_of, arrays, truth, reference),
+    )
 
 
 def _scores(digests: Sequence[str], scores_of: ScoresOf) -> dict[str, NDArray[Any]]:
@@ -101,60 +95,66 @@ def _scores(digests: Sequence[str], scores_of: ScoresOf) -> dict[str, NDArray[An
     }
 
 
-def _gathered(cells: Sequence[Mapping[str, Any]], reference: str) -> list[_Seen]:
+def _gathered(cells: Sequence[Cell], reference: str) -> list[_Seen]:
     """Each environment with what its cells say, in the record's order."""
-    by_environment: dict[str, list[Mapping[str, Any]]] = {}
+    by_environment: dict[str, list[Cell]] = {}
     for cell in cells:
-        by_environment.setdefault(cell["environment"], []).append(cell)
+        if cell.environment:
+            by_environment.setdefault(cell.environment, []).append(cell)
     return [
         _Seen(Environment.parse(name), _digest(items), _times(name, items, reference))
         for name, items in by_environment.items()
     ]
 
 
-def _times(name: str, cells: Sequence[Mapping[str, Any]], reference: str) -> Times:
+def _digest(cells: Sequence[Cell]) -> str:
+    return next((cell.output_digest for cell in cells if cell.output_digest is not None), "")
+
+
+def _times(name: str, cells: Sequence[Cell], reference: str) -> Times:
     """The best of what was timed: measured times before those of the calls that gave the predictions."""
     # a ratio to another reference than the model's cannot be divided by the others
-    latencies: list[Mapping[str, Any]] = [
-        cell["latency"]
+    latencies = [
+        cell.latency
         for cell in cells
-        if "latency" in cell and (cell.get("reference") == reference or "ratio" not in cell["latency"])
+        if cell.latency is not None and (cell.reference == reference or cell.latency.ratio is None)
     ]
-    best = max(latencies, key=lambda latency: latency.get("from") != "predictions", default={})
+    best = max(latencies, key=lambda latency: latency.measured_from != "predictions", default=Latency())
     medians: dict[Clock, float] = {}
-    for clock in _CLOCKS:
-        if best.get("from") == "predictions" and "median" in best.get(f"{clock}_ms", {}):
-            medians[clock] = best[f"{clock}_ms"]["median"]
-    if name == reference:
-        ratios: dict[Clock, tuple[float, float, float]] = dict.fromkeys(_CLOCKS, (1.0, 1.0, 1.0))
-    else:
-        measured = best.get("ratio", {})
-        ratios = {clock: tuple(measured[clock]) for clock in _CLOCKS if clock in measured}
+    if best.measured_from == "predictions":
+        medians = {clock: times.median for clock in _CLOCKS if (times := best.on(clock)) is not None}
+    ratios: dict[Clock, schema.Ends] = dict.fromkeys(_CLOCKS, (1.0, 1.0, 1.0))
+    if name != reference:
+        measured = best.ratio or {}
+        ratios = {clock: measured[clock] for clock in _CLOCKS if clock in measured}
     return Times(ratios, medians, clock_of(name, best))
 
 
-def _sensitivity_entry(item: Sensitivity) -> Entry:
-    found: Entry = {"factor": item.factor}
-    if item.part is not None:
-        found["part"] = item.part
-    found |= {
-        "pairs": item.pairs,
-        "environments": item.environments,
-        "distinct_outputs": item.distinct_outputs,
-    }
-    if item.labels is not None:
-        labels = item.labels
-        found["labels"] = {"mean": labels.mean, "largest": labels.largest, "pair": [str(one) for one in labels.pair]}
-    if item.time is not None:
-        found["time"] = {"largest": item.time.largest}
-        if item.time.interval is not None:
-            found["time"]["interval"] = list(item.time.interval)
-        found["time"] |= {
-            "pair": [str(one) for one in item.time.pair],
-            "clock": item.time.clock,
-            "from": item.time.source,
-        }
-    return found
+def _sensitivity(found: Sensitivity) -> schema.Sensitivity:
+    labels, time = found.labels, found.time
+    return schema.Sensitivity(
+        factor=found.factor,
+        part=found.part,
+        pairs=found.pairs,
+        environments=found.environments,
+        distinct_outputs=found.distinct_outputs,
+        labels=None
+        if labels is None
+        else schema.LabelSensitivity(mean=labels.mean, largest=labels.largest, pair=_names(labels.pair)),
+        time=None
+        if time is None
+        else schema.TimeSensitivity(
+            largest=time.largest,
+            interval=time.interval,
+            pair=_names(time.pair),
+            clock=time.clock,
+            measured_from=time.source,
+        ),
+    )
+
+
+def _names(pair: tuple[Environment, Environment]) -> tuple[str, str]:
+    return str(pair[0]), str(pair[1])
 
 
 def _accuracies(
@@ -163,24 +163,20 @@ def _accuracies(
     arrays: Sequence[NDArray[Any]],
     truth: Sequence[int],
     reference: str,
-) -> list[Entry]:
+) -> list[schema.Accuracy]:
     of_output = [accuracy(array, truth) for array in arrays]
     names = [str(item.environment) for item in seen]
     expected = of_output[output_of[names.index(reference)]] if reference in names else None
     found = []
     for name, number in zip(names, output_of):
         here = of_output[number]
-        entry: Entry = {"environment": name, "n": here.n, "top1": here.top1}
-        if here.top5 is not None:
-            entry["top5"] = here.top5
+        against = None
         if expected is not None and name != reference:
             test = mcnemar(here.correct, expected.correct)
-            entry["against_reference"] = {
-                "only_here": test.only_here,
-                "only_reference": test.only_there,
-                "p": test.p,
-            }
-        found.append(entry)
+            against = schema.AgainstReference(only_here=test.only_here, only_reference=test.only_there, p=test.p)
+        found.append(
+            schema.Accuracy(environment=name, n=here.n, top1=here.top1, top5=here.top5, against_reference=against)
+        )
     return found
 
 
@@ -211,5 +207,5 @@ def _shape_notices(seen: Sequence[_Seen], scores: Mapping[str, NDArray[Any]], sh
     ]
 
 
-def _matrix(values: NDArray[np.float64]) -> list[list[float | None]]:
+def _matrix(values: NDArray[np.float64]) -> schema.Matrix:
     return [[value if math.isfinite(value) else None for value in row] for row in values.tolist()]

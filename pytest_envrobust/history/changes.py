@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pytest_envrobust.checks.figures import was_timed
+from pytest_envrobust.core.status import Status, gravity
+from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.history.label_changes import LabelChanges, MatchedInputs, changed_labels, matched_inputs
-from pytest_envrobust.history.view import GRAVITY, ModelView, Row, model_views
-from pytest_envrobust.record.predictions import HasPredictions
+from pytest_envrobust.history.recorded_run import RecordedRun, differ
+from pytest_envrobust.history.view import ModelView, Row, model_views
+from pytest_envrobust.record.schema import Machine, Model, Run, Source
 
 _GIB = 2**30
 _SHOWN_FEATURES = 12
 _OF_TIME = ("processor", "processor features", "cores", "governor", "threads")
 """Where machines differ in one of these, their times are not comparable."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A record with its predictions, under the name that the comparison calls it by."""
-
-    name: str
-    record: Mapping[str, Any]
-    predictions: HasPredictions
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,7 @@ class CellChange:
     @property
     def is_graver(self) -> bool:
         """Whether the status is a graver one."""
-        return GRAVITY.index(self.after.status) < GRAVITY.index(self.before.status)
+        return gravity(self.after.status) < gravity(self.before.status)
 
     @property
     def labels_changed(self) -> bool:
@@ -68,7 +60,7 @@ class CellChange:
     def flips_changed(self) -> bool:
         """Whether other numbers of inputs, or of another kind, flipped."""
         before, after = self.before.labels, self.after.labels
-        return bool(before and after) and before["flips"] != after["flips"]
+        return before is not None and after is not None and before.flips != after.flips
 
     @property
     def bits_changed(self) -> bool:
@@ -80,16 +72,18 @@ class CellChange:
         """Whether both runs had labels that could not be compared."""
         return self.labels is None and self.before.ran and self.after.ran
 
-    def time_ratio(self, clock: str) -> float | None:
+    def time_ratio(self, clock: Clock) -> float | None:
         """Median after over median before, on a clock.
 
         Only where both were measured in the same way, with the same batch and threads as far as the runs tell.
         """
         before, after = self.before.latency, self.after.latency
-        if was_timed(before) != was_timed(after) or any(_differ(before, after, axis) for axis in ("batch", "threads")):
+        if before is None or after is None or before.was_asked_for != after.was_asked_for:
             return None
-        medians = [latency.get(f"{clock}_ms", {}).get("median") for latency in (before, after)]
-        return medians[1] / medians[0] if medians[0] and medians[1] else None
+        if differ(before.batch, after.batch) or differ(before.threads, after.threads):
+            return None
+        old, new = before.on(clock), after.on(clock)
+        return new.median / old.median if old is not None and new is not None and old.median and new.median else None
 
 
 @dataclass(frozen=True)
@@ -107,8 +101,8 @@ class ModelChanges:
 class Changes:
     """What differs between two runs. Cells that were skipped in each run that has them are left out."""
 
-    before: Run
-    after: Run
+    before: RecordedRun
+    after: RecordedRun
     machine: tuple[Difference, ...]
     versions: tuple[Difference, ...]
     models: tuple[ModelChanges, ...]
@@ -131,20 +125,19 @@ class Changes:
         )
 
 
-def changes_between(before: Run, after: Run) -> Changes:
+def changes_between(before: RecordedRun, after: RecordedRun) -> Changes:
     """Compare two runs, with labels input by input where both have their predictions."""
     return Changes(
         before=before,
         after=after,
-        machine=tuple(_machine(before.record["run"], after.record["run"])),
-        versions=_differences(before.record["run"].get("versions", {}), after.record["run"].get("versions", {})),
+        machine=tuple(_machine(before.record.run, after.record.run)),
+        versions=_differences(before.record.run.versions or {}, after.record.run.versions or {}),
         models=tuple(_models(before, after)),
     )
 
 
-def _models(before: Run, after: Run) -> Iterator[ModelChanges]:
+def _models(before: RecordedRun, after: RecordedRun) -> Iterator[ModelChanges]:
     views = [{view.name: view for view in model_views(run.record)} for run in (before, after)]
-    entries = [{model["name"]: model for model in run.record["models"]} for run in (before, after)]
     for name in dict.fromkeys([*views[0], *views[1]]):
         old, new = views[0].get(name), views[1].get(name)
         if old is None or new is None:
@@ -153,22 +146,23 @@ def _models(before: Run, after: Run) -> Iterator[ModelChanges]:
             notes = (f"only {run.name} has this model",)
             yield ModelChanges(name, lost=rows if new is None else (), gained=rows if old is None else (), notes=notes)
         else:
-            yield _Pair(before, after, old, new, entries[0].get(name, {}), entries[1].get(name, {})).changes()
+            models = [run.record.model(name) or Model(name=name) for run in (before, after)]
+            yield _Pair(before, after, old, new, *models).changes()
 
 
 @dataclass(frozen=True)
 class _Pair:
     """A model in both runs."""
 
-    before: Run
-    after: Run
+    before: RecordedRun
+    after: RecordedRun
     old: ModelView
     new: ModelView
-    old_entry: Mapping[str, Any]
-    new_entry: Mapping[str, Any]
+    old_model: Model
+    new_model: Model
 
     def changes(self) -> ModelChanges:
-        inputs = matched_inputs(self.old_entry, self.new_entry)
+        inputs = matched_inputs(self.old_model, self.new_model)
         old = {row.environment: row for row in self.old.rows}
         new = {row.environment: row for row in self.new.rows}
         both = [(row, new[row.environment]) for row in self.old.rows if row.environment in new]
@@ -187,8 +181,8 @@ class _Pair:
     def _labels(self, old: Row, new: Row, inputs: MatchedInputs) -> LabelChanges | None:
         if not (old.ran and new.ran):
             return None
-        names = self.old_entry.get("class_names", ()), self.new_entry.get("class_names", ())
-        if old.output == new.output and inputs.are_the_same and list(names[0]) == list(names[1]):
+        names = self.old_model.class_names or [], self.new_model.class_names or []
+        if old.output == new.output and inputs.are_the_same and names[0] == names[1]:
             return LabelChanges(compared=len(inputs.rows))
         scores = self.before.predictions.scores(old.output), self.after.predictions.scores(new.output)
         if scores[0] is None or scores[1] is None:
@@ -216,29 +210,29 @@ class _Pair:
             )
 
     def _source_notes(self) -> Iterator[str]:
-        sources = self.old_entry.get("sources", {}), self.new_entry.get("sources", {})
-        for framework in dict.fromkeys([*sources[0], *sources[1]]):
-            if framework not in sources[0] or framework not in sources[1]:
-                run = self.before if framework in sources[0] else self.after
+        before, after = self.old_model.sources or {}, self.new_model.sources or {}
+        for framework in dict.fromkeys([*before, *after]):
+            if framework in before and framework in after:
+                yield from (f"{framework}: {note}" for note in _source_differences(before[framework], after[framework]))
+            else:
+                run = self.before if framework in before else self.after
                 yield f"{framework}: only {run.name} has this source"
-                continue
-            old, new = sources[0][framework], sources[1][framework]
-            if _differ(old, new, "digest"):
-                yield (
-                    f"{framework}: weights or structure differ ({old['digest'][:12]} -> {new['digest'][:12]}): labels "
-                    "and times may change for that alone; environments of one run can be compared with each other"
-                )
-            for key in ("weights", "preprocess", "label_offset"):
-                if _differ(old, new, key):
-                    said = {"preprocess": "preprocessing", "label_offset": "label offset"}.get(key, key)
-                    yield (
-                        f"{framework}: {said} {old[key]} -> {new[key]}: labels may change for that alone, "
-                        "time can be compared"
-                    )
 
 
-def _differ(old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> bool:
-    return key in old and key in new and bool(old[key] != new[key])
+def _source_differences(old: Source, new: Source) -> Iterator[str]:
+    if old.digest is not None and new.digest is not None and old.digest != new.digest:
+        yield (
+            f"weights or structure differ ({old.digest[:12]} -> {new.digest[:12]}): labels and times may change for "
+            "that alone; environments of one run can be compared with each other"
+        )
+    facts = (
+        ("weights", old.weights, new.weights),
+        ("preprocessing", old.preprocess, new.preprocess),
+        ("label offset", old.label_offset, new.label_offset),
+    )
+    for what, before, after in facts:
+        if differ(before, after):
+            yield f"{what} {before} -> {after}: labels may change for that alone, time can be compared"
 
 
 def _only(rows: Iterable[Row], others: Mapping[str, Row]) -> tuple[Row, ...]:
@@ -246,33 +240,36 @@ def _only(rows: Iterable[Row], others: Mapping[str, Row]) -> tuple[Row, ...]:
 
 
 def _status(row: Row) -> str:
-    verdict = row.latency.get("verdict", row.status)
-    return row.status if verdict in (row.status, "passed") else f"{row.status}, time {verdict}"
+    on_time = row.latency.verdict if row.latency is not None else None
+    if on_time is None or on_time in (row.status, Status.PASSED):
+        return row.status.value
+    return f"{row.status.value}, time {on_time.value}"
 
 
-def _machine(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
+def _machine(before: Run, after: Run) -> Iterator[Difference]:
     """What differs of the machines and of how the engines were run."""
-    machines = before.get("machine", {}), after.get("machine", {})
-    facts = [
-        {
-            "architecture": machine.get("architecture"),
-            "processor": machine.get("processor"),
-            "cores": machine.get("cores"),
-            "governor": machine.get("governor") or None,
-            "memory": f"{machine['memory_bytes'] / _GIB:.1f} GiB" if "memory_bytes" in machine else None,
-            "system": machine.get("system"),
-            "python": machine.get("python"),
-            "threads": run.get("threads"),
-            "preprocessing of": run.get("preprocess_from"),
-            "labels compared with": run["reference_run"].get("path") if "reference_run" in run else None,
-        }
-        for machine, run in zip(machines, (before, after))
-    ]
-    yield from _differences(*facts)
-    features = [set(machine.get("features", ())) for machine in machines]
-    if features[0] != features[1]:
-        only = [_shortened(sorted(features[one] - features[1 - one])) for one in (0, 1)]
-        yield Difference("processor features", *only)
+    yield from _differences(_facts(before), _facts(after))
+    old, new = (set((run.machine or Machine()).features or ()) for run in (before, after))
+    if old != new:
+        yield Difference("processor features", _shortened(sorted(old - new)), _shortened(sorted(new - old)))
+
+
+def _facts(run: Run) -> dict[str, object]:
+    """What is held against the other run's, by what it is called; ``None`` where it is not known."""
+    machine = run.machine or Machine()
+    memory = machine.memory_bytes
+    return {
+        "architecture": machine.architecture,
+        "processor": machine.processor,
+        "cores": machine.cores,
+        "governor": machine.governor or None,
+        "memory": None if memory is None else f"{memory / _GIB:.1f} GiB",
+        "system": machine.system,
+        "python": machine.python,
+        "threads": run.threads,
+        "preprocessing of": run.preprocess_from,
+        "labels compared with": None if run.reference_run is None else run.reference_run.path,
+    }
 
 
 def _shortened(names: Sequence[str]) -> str:
@@ -280,7 +277,7 @@ def _shortened(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN_FEATURES]) + more
 
 
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
+def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[Difference, ...]:
     texts = [{name: str(value) for name, value in each.items() if value is not None} for each in (before, after)]
     return tuple(
         Difference(name, texts[0].get(name, ""), texts[1].get(name, ""))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.wording import counted
 from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.record.ledger_file import read_ledger, update_ledger
@@ -17,13 +19,11 @@ if TYPE_CHECKING:
 
     from pytest_envrobust.core.shard import CellName
     from pytest_envrobust.planning.catalogue import Catalogue
-    from pytest_envrobust.record.document import Record
+    from pytest_envrobust.record.schema import Labels, Record
 
 DAYS = 90
 """For so long a flip counts as known that the plugin wrote into the ledger."""
 UNEXPLAINED = "not explained yet"
-
-Entry = Mapping[str, Any]
 
 
 def ledger_of_run(path: Path, *, is_named: bool, catalogue: Catalogue) -> Ledger:
@@ -73,8 +73,20 @@ def write_flips(path: Path, ledger: Ledger, record: Record, today: date) -> str:
     return f"{' and '.join(done)} in {path}{advice}; the next run is held against it"
 
 
+@dataclass(frozen=True)
+class _LabelledCell:
+    """A cell with labels. ``digests`` are of all inputs of its model; ``digest_of`` has them by the inputs' names."""
+
+    model: str
+    environment: str
+    can_flip: bool
+    labels: Labels
+    digests: Sequence[str]
+    digest_of: Mapping[str, str]
+
+
 def _in_other_shards(record: Record) -> list[CellName]:
-    told = record["run"].get("shard")
+    told = record.run.shard
     if told is None:
         return []
     here = covered_by(told)
@@ -83,44 +95,45 @@ def _in_other_shards(record: Record) -> list[CellName]:
 
 def _compared(record: Record) -> Iterator[Compared]:
     """The cells whose labels were compared, with the inputs that they were compared on."""
-    for entry, labels, digests in _labelled(record):
-        if entry["environment"] == entry["reference"] and "reference" not in labels:
-            continue  # it cannot flip
-        names = dict(zip(_inputs(record, entry), digests))
-        flipped = {names[flip["input"]] for flip in labels["flipped"] if flip["input"] in names}
-        yield Compared(
-            entry["model"],
-            entry["environment"],
-            compared=frozenset(digests[: labels["n"]]),
-            flipped=frozenset(flipped),
-            every=frozenset(digests),
-        )
+    for cell in _labelled(record):
+        if cell.can_flip:
+            flipped = (flip.input for flip in cell.labels.flipped or ())
+            yield Compared(
+                cell.model,
+                cell.environment,
+                compared=frozenset(cell.digests[: cell.labels.n]),
+                flipped=frozenset(cell.digest_of[name] for name in flipped if name in cell.digest_of),
+                every=frozenset(cell.digests),
+            )
 
 
 def _new_flips(record: Record, today: date) -> Iterator[KnownFlip]:
     """The flips that nothing excuses; NaN is no label that could be known."""
     seen: set[tuple[str, str, str]] = set()
-    for entry, labels, digests in _labelled(record):
-        if labels.get("verdict") != "failed":
+    for cell in _labelled(record):
+        if cell.labels.verdict is not Status.FAILED:
             continue
-        names = dict(zip(_inputs(record, entry), digests))
-        for flip in labels["flipped"]:
-            digest = names.get(flip["input"], "")
-            twin = (entry["model"], entry["environment"], digest)
-            if not digest or "known" in flip or flip["kind"] == "undefined" or twin in seen:
+        for flip in cell.labels.flipped or ():
+            digest = cell.digest_of.get(flip.input, "")
+            twin = (cell.model, cell.environment, digest)
+            if not digest or flip.known is not None or flip.kind == "undefined" or twin in seen:
                 continue
             seen.add(twin)
-            yield KnownFlip(*twin, reason=UNEXPLAINED, expires=today + timedelta(days=DAYS), name=flip["input"])
+            yield KnownFlip(*twin, reason=UNEXPLAINED, expires=today + timedelta(days=DAYS), name=flip.input)
 
 
-def _labelled(record: Record) -> Iterator[tuple[Entry, Entry, Sequence[str]]]:
-    """The entries with labels, these, and the digests of the model's inputs."""
-    described = {model["name"]: model for model in record["models"]}
-    for entry in record["cells"]:
-        digests = described.get(entry.get("model"), {}).get("input_digests")
-        if "labels" in entry and digests:
-            yield entry, entry["labels"], digests
-
-
-def _inputs(record: Record, entry: Entry) -> Sequence[str]:
-    return next(model["inputs"] for model in record["models"] if model["name"] == entry["model"])
+def _labelled(record: Record) -> Iterator[_LabelledCell]:
+    """The cells with labels, of models that tell the digests of their inputs."""
+    described = {model.name: model for model in record.models}
+    for cell in record.cells:
+        if cell.name is None or cell.labels is None or cell.name[0] not in described:
+            continue
+        model = described[cell.name[0]]
+        if model.input_digests:
+            yield _LabelledCell(
+                *cell.name,
+                can_flip=not cell.is_reference or cell.labels.reference is not None,
+                labels=cell.labels,
+                digests=model.input_digests,
+                digest_of=dict(zip(model.inputs or (), model.input_digests)),
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.labels import top1
 from pytest_envrobust.core.wording import label
+from pytest_envrobust.record.schema import Model
 
 SHOWN = 10
 """Changed inputs that are named for each cell; all are counted."""
@@ -60,9 +61,9 @@ class LabelChanges:
     bits_differ: bool = False
 
 
-def matched_inputs(before: Mapping[str, Any], after: Mapping[str, Any]) -> MatchedInputs:
-    """The inputs of two entries of a model: by the digests of their pixels, and by their names where those differ."""
-    names = before.get("inputs", ()), after.get("inputs", ())
+def matched_inputs(before: Model, after: Model) -> MatchedInputs:
+    """A model's inputs in two runs, matched by the digests of their pixels, and by their names where those differ."""
+    names = before.inputs or (), after.inputs or ()
     digests = [_digests(model) for model in (before, after)]
     found: dict[int, int] = {}
     if all(digests):
@@ -117,9 +118,9 @@ def _name(number: int, class_names: Sequence[str]) -> str:
     return class_names[number] if 0 <= number < len(class_names) else label(number, ())
 
 
-def _digests(model: Mapping[str, Any]) -> Sequence[str]:
-    digests: Sequence[str] = model.get("input_digests", ())
-    return digests if len(digests) == len(model.get("inputs", ())) else ()
+def _digests(model: Model) -> Sequence[str]:
+    digests = model.input_digests or ()
+    return digests if len(digests) == len(model.inputs or ()) else ()
 
 
 def _same(

@@ -2,70 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.wording import counted
 from pytest_envrobust.frameworks import frameworks
-from pytest_envrobust.history.changes import Run
+from pytest_envrobust.history.recorded_run import RecordedRun, differ
+from pytest_envrobust.record.schema import Machine, Model, Run, Shard, Source
 from pytest_envrobust.record.shards import whole_of
 
 SAME_EVERYWHERE = "run every part with the same tests, options and commit"
-_INPUTS = {
-    "inputs": "are others",
-    "input_digests": "have other pixels or values: other files, or another decoder",
-    "class_names": "have other class names",
-    "truth": "have other true classes",
-}
-"""What must be the same of a model's inputs, in words where it is not."""
-_SOURCE = {
-    "digest": "other weights or structure",
-    "weights": "other weights",
-    "preprocess": "another preprocessing",
-    "label_offset": "another label offset",
-}
-"""What must be the same of a source."""
-_SETTINGS = {"threads": "--envrobust-threads", "preprocess_from": "--envrobust-preprocess-from"}
-"""Settings that make cells incomparable where they differ. Limits are none: each cell says what it was held against."""
 
 
-def check_mergeable(runs: Sequence[Run]) -> None:
+def check_mergeable(runs: Sequence[RecordedRun]) -> None:
     """Raise `DeclarationError` for the first thing that keeps these records apart, naming it and what to do."""
-    _check_shards([run for run in runs if "shard" in run.record["run"]])
+    _check_shards([(run, run.record.run.shard) for run in runs if run.record.run.shard is not None])
     _check_settings(runs)
     _check_models(runs)
     _check_references(runs)
     _check_twice(runs)
 
 
-def _check_shards(runs: Sequence[Run]) -> None:
-    holders: dict[int, Run] = {}
-    for run in runs:
-        told = run.record["run"]["shard"]
-        first = runs[0]
-        first_told = first.record["run"]["shard"]
-        if told["of"] != first_told["of"]:
+def _check_shards(shards: Sequence[tuple[RecordedRun, Shard]]) -> None:
+    holders: dict[int, RecordedRun] = {}
+    for run, told in shards:
+        first, first_told = shards[0]
+        if told.of != first_told.of:
             raise DeclarationError(
-                f"{first.name!r} is one of {first_told['of']} shards and {run.name!r} one of {told['of']}",
+                f"{first.name!r} is one of {first_told.of} shards and {run.name!r} one of {told.of}",
                 cause="shards of different splits have cells in common and leave others out",
                 remedy="merge the shards of one N",
             )
-        for number in told["numbers"]:
+        for number in told.numbers:
             if number in holders:
                 raise DeclarationError(
-                    f"shard {number}/{told['of']} is in both {holders[number].name!r} and {run.name!r}",
+                    f"shard {number}/{told.of} is in both {holders[number].name!r} and {run.name!r}",
                     remedy="give each shard once",
                 )
             holders[number] = run
-        if "whole" not in told:
+        if told.whole is None:
             raise DeclarationError(
                 f"{run.name!r} has no cells", cause="its run ended before they were collected", remedy="run it again"
             )
-        if set(whole_of(told)) != set(whole_of(first_told)):
+        if set(told.whole) != set(whole_of(first_told)):
             raise DeclarationError(
                 f"{first.name!r} and {run.name!r} are shards of different runs",
-                cause=_other_whole(whole_of(first_told), whole_of(told)),
+                cause=_other_whole(whole_of(first_told), told.whole),
                 remedy=SAME_EVERYWHERE,
             )
 
@@ -77,18 +59,13 @@ def _other_whole(first: Sequence[tuple[str, str]], second: Sequence[tuple[str, s
     return f"{counts}, and {only[0]} in {only[1]} is in the {where} only"
 
 
-def _check_settings(runs: Sequence[Run]) -> None:
-    for setting, option in _SETTINGS.items():
-        known = [(run, run.record["run"][setting]) for run in runs if setting in run.record["run"]]
-        for run, value in known:
-            if value != known[0][1]:
-                raise DeclarationError(
-                    f"{known[0][0].name!r} has {setting} {known[0][1]} and {run.name!r} {value}",
-                    cause="their cells cannot be compared",
-                    remedy=f"run every part with the same {option}",
-                )
+def _check_settings(runs: Sequence[RecordedRun]) -> None:
+    """Settings that make cells incomparable are the same. Limits are none: each cell says what it was held against."""
+    _check_setting("threads", "--envrobust-threads", [(run, run.record.run.threads) for run in runs])
+    preprocessing = [(run, run.record.run.preprocess_from) for run in runs]
+    _check_setting("preprocess_from", "--envrobust-preprocess-from", preprocessing)
     for run in runs:
-        earlier = [_earlier(each) for each in (runs[0], run)]
+        earlier = [_earlier(each.record.run) for each in (runs[0], run)]
         if earlier[0] != earlier[1]:
             said = [f"the reference of {text}" if text else "a reference of its own" for text in earlier]
             raise DeclarationError(
@@ -98,51 +75,62 @@ def _check_settings(runs: Sequence[Run]) -> None:
             )
 
 
+def _check_setting(name: str, option: str, values: Sequence[tuple[RecordedRun, object]]) -> None:
+    known = [(run, value) for run, value in values if value is not None]
+    for run, value in known:
+        if value != known[0][1]:
+            raise DeclarationError(
+                f"{known[0][0].name!r} has {name} {known[0][1]} and {run.name!r} {value}",
+                cause="their cells cannot be compared",
+                remedy=f"run every part with the same {option}",
+            )
+
+
 def _earlier(run: Run) -> str:
     """Which earlier run's reference the labels were compared with; its path may differ from job to job."""
-    earlier: Mapping[str, Any] = run.record["run"].get("reference_run", {})
-    return str(earlier.get("started") or earlier.get("path", ""))
+    earlier = run.reference_run
+    return "" if earlier is None else earlier.started or earlier.path or ""
 
 
-def _check_models(runs: Sequence[Run]) -> None:
-    known: dict[str, list[tuple[Run, Mapping[str, Any]]]] = {}
+def _check_models(runs: Sequence[RecordedRun]) -> None:
+    known: dict[str, list[tuple[RecordedRun, Model]]] = {}
     for run in runs:
-        for model in run.record["models"]:
-            for other, earlier in known.setdefault(model["name"], []):
-                if flaw := next(_model_differences(earlier, model, code_may_differ=_code_may_differ(other, run)), ""):
+        for model in run.record.models:
+            for other, earlier in known.setdefault(model.name, []):
+                code_may_differ = _code_may_differ(other.record.run, run.record.run)
+                if flaw := next(_model_differences(earlier, model, code_may_differ=code_may_differ), ""):
                     raise DeclarationError(
-                        f"model {model['name']!r} is another one in {run.name!r} than in {other.name!r}",
+                        f"model {model.name!r} is another one in {run.name!r} than in {other.name!r}",
                         cause=flaw,
                         remedy=SAME_EVERYWHERE,
                     )
-            known[model["name"]].append((run, model))
+            known[model.name].append((run, model))
 
 
 def _code_may_differ(one: Run, other: Run) -> bool:
     """Whether other Pythons, packages or systems may be all that makes digests of code differ between two runs."""
-    told = one.record["run"], other.record["run"]
-    machines = [run.get("machine", {}) for run in told]
-    versions = [run.get("versions", {}) for run in told]
-    return any(machines[0].get(fact) != machines[1].get(fact) for fact in ("python", "architecture", "system")) or any(
-        versions[0][name] != versions[1][name] for name in versions[0].keys() & versions[1].keys()
+    here, there = (
+        (machine.python, machine.architecture, machine.system)
+        for machine in (one.machine or Machine(), other.machine or Machine())
     )
+    versions, others = one.versions or {}, other.versions or {}
+    return here != there or any(versions[name] != others[name] for name in versions.keys() & others.keys())
 
 
-def _model_differences(one: Mapping[str, Any], other: Mapping[str, Any], *, code_may_differ: bool) -> Iterator[str]:
-    for key, said in _INPUTS.items():
-        if _differ(one, other, key):
-            numbers = ""
-            if key == "inputs":
-                numbers = f", {len(one[key])} there and {len(other[key])} here"
-            yield f"its inputs {said}{numbers}"
-    sources = one.get("sources", {}), other.get("sources", {})
-    for framework in sources[0]:
-        for key, said in _SOURCE.items():
-            old, new = sources[0][framework], sources[1].get(framework, {})
-            is_excused = code_may_differ and key == "digest" and _covers_code(framework)
-            if _differ(old, new, key) and not is_excused:
-                texts = [str(each[key])[:12] if key == "digest" else str(each[key]) for each in (old, new)]
-                yield f"its {framework} source has {said}: {texts[0]} there, {texts[1]} here"
+def _model_differences(one: Model, other: Model, *, code_may_differ: bool) -> Iterator[str]:
+    if differ(one.inputs, other.inputs):
+        yield f"its inputs are others, {len(one.inputs or ())} there and {len(other.inputs or ())} here"
+    facts = (
+        ("have other pixels or values: other files, or another decoder", one.input_digests, other.input_digests),
+        ("have other class names", one.class_names, other.class_names),
+        ("have other true classes", one.truth, other.truth),
+    )
+    yield from (f"its inputs {said}" for said, there, here in facts if differ(there, here))
+    others = other.sources or {}
+    for framework, source in (one.sources or {}).items():
+        digest_may_differ = code_may_differ and _covers_code(framework)
+        found = _source_differences(source, others.get(framework, Source()), digest_may_differ=digest_may_differ)
+        yield from (f"its {framework} source has {said}" for said in found)
 
 
 def _covers_code(framework: str) -> bool:
@@ -151,38 +139,44 @@ def _covers_code(framework: str) -> bool:
     return known is not None and known.digest_covers_code
 
 
-def _differ(one: Mapping[str, Any], other: Mapping[str, Any], key: str) -> bool:
-    return key in one and key in other and bool(one[key] != other[key])
+def _source_differences(one: Source, other: Source, *, digest_may_differ: bool) -> Iterator[str]:
+    if one.digest is not None and other.digest is not None and one.digest != other.digest and not digest_may_differ:
+        yield f"other weights or structure: {one.digest[:12]} there, {other.digest[:12]} here"
+    facts = (
+        ("other weights", one.weights, other.weights),
+        ("another preprocessing", one.preprocess, other.preprocess),
+        ("another label offset", one.label_offset, other.label_offset),
+    )
+    yield from (f"{said}: {there} there, {here} here" for said, there, here in facts if differ(there, here))
 
 
-def _check_references(runs: Sequence[Run]) -> None:
+def _check_references(runs: Sequence[RecordedRun]) -> None:
     """A test's cells of one model have one reference. Two tests may have two: a marker can choose it."""
-    known: dict[tuple[str, str], tuple[Run, str]] = {}
+    known: dict[tuple[str, str], tuple[RecordedRun, str]] = {}
     for run in runs:
-        for cell in run.record["cells"]:
-            if "environment" not in cell:
+        for cell in run.record.cells:
+            if cell.name is None or cell.reference is None:
                 continue
-            test = cell.get("nodeid", "").partition("[")[0]
-            other, reference = known.setdefault((test, cell["model"]), (run, cell["reference"]))
-            if reference != cell["reference"] and other is not run:
+            model, test = cell.name[0], cell.nodeid.partition("[")[0]
+            other, reference = known.setdefault((test, model), (run, cell.reference))
+            if reference != cell.reference and other is not run:
                 raise DeclarationError(
-                    f"{cell['model']!r} has the reference {reference} in {other.name!r} and {cell['reference']} in "
-                    f"{run.name!r}",
+                    f"{model!r} has the reference {reference} in {other.name!r} and {cell.reference} in {run.name!r}",
                     cause=f"the cells of {test or 'a test'} cannot stand side by side",
                     remedy="name one: --envrobust-reference",
                 )
 
 
-def _check_twice(runs: Sequence[Run]) -> None:
+def _check_twice(runs: Sequence[RecordedRun]) -> None:
     """No cell was run by two jobs. A faulty declaration may fail in each: it is no cell."""
-    known: dict[str, Run] = {}
+    known: dict[str, RecordedRun] = {}
     for run in runs:
-        for cell in run.record["cells"]:
-            if "environment" not in cell or "nodeid" not in cell:
+        for cell in run.record.cells:
+            if cell.environment is None or not cell.nodeid:
                 continue
-            if known.setdefault(cell["nodeid"], run) is not run:
+            if known.setdefault(cell.nodeid, run) is not run:
                 raise DeclarationError(
-                    f"{cell['nodeid']} is in both {known[cell['nodeid']].name!r} and {run.name!r}",
+                    f"{cell.nodeid} is in both {known[cell.nodeid].name!r} and {run.name!r}",
                     cause="it is not known which of both counts",
                     remedy="merge runs of different cells",
                 )

@@ -3,57 +3,63 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from pytest_envrobust.checks.figures import was_timed
-from pytest_envrobust.comparison.adequacy import Adequacy
-from pytest_envrobust.core.wording import clock_name, counted, listed, percent
-from pytest_envrobust.record.shards import shard_notice
+from msgspec.structs import replace
 
-GRAVITY = (
-    "broken",
-    "conversion-failed",
-    "crashed",
-    "timed-out",
-    "out-of-memory",
-    "failed",
-    "no-route",
-    "inconclusive",
-    "limited",
-    "unavailable",
-    "passed",
+from pytest_envrobust.core.status import Status, gravity
+from pytest_envrobust.core.wording import listed
+from pytest_envrobust.record.adequacy_part import recorded_adequacy
+from pytest_envrobust.record.schema import (
+    Accuracy,
+    Cell,
+    Invariant,
+    Labels,
+    Latency,
+    Model,
+    OtherPart,
+    Record,
+    Scores,
+    Sensitivity,
 )
-"""Every status, the gravest first."""
 
 NO_MODEL = "(no model)"
 """In the place of a name, for entries of a test whose declaration is at fault."""
-_ABSENT = ("unavailable", "no-route")
-_NO_FAILURE = ("passed", "inconclusive", "limited")
+_ABSENT = (Status.UNAVAILABLE, Status.NO_ROUTE)
+_NO_FAILURE = (Status.PASSED, Status.INCONCLUSIVE, Status.LIMITED)
 GROUPS = ("passed", "failed", "inconclusive", "limited", "skipped")
 """How cells end, as the reports count them."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """All that a record says of a model in an environment."""
+    """All that a record says of a model in an environment.
+
+    ``checks`` has what checks beyond those of this package found, by the check's name.
+    """
 
     environment: str
-    status: str
+    status: Status
     reason: str
     is_reference: bool
     is_required: bool = False
-    labels: Mapping[str, Any] = field(default_factory=dict)
-    latency: Mapping[str, Any] = field(default_factory=dict)
-    scores: Mapping[str, Any] = field(default_factory=dict)
-    invariants: tuple[Mapping[str, Any], ...] = ()
+    labels: Labels | None = None
+    latency: Latency | None = None
+    scores: Scores | None = None
+    invariants: tuple[Invariant, ...] = ()
+    checks: Mapping[str, OtherPart] = field(default_factory=dict)
     output: str = ""
 
     @property
     def ran(self) -> bool:
         """Whether the environment gave predictions, be it of some inputs only."""
-        return bool(self.output) or "of" in self.labels
+        return bool(self.output) or (self.labels is not None and self.labels.of is not None)
+
+    @property
+    def was_timed(self) -> bool:
+        """Whether a time was asked for."""
+        return self.latency is not None and self.latency.was_asked_for
 
     @property
     def was_skipped(self) -> bool:
@@ -70,7 +76,7 @@ class Row:
         """Which of `GROUPS` it belongs to."""
         if self.has_failed:
             return "failed"
-        return "skipped" if self.status in _ABSENT else self.status
+        return "skipped" if self.status in _ABSENT else self.status.value
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,8 @@ class ModelView:
     reference: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
-    sensitivity: tuple[Mapping[str, Any], ...] = ()
+    sensitivity: tuple[Sensitivity, ...] = ()
+    accuracy: tuple[Accuracy, ...] = ()
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -105,7 +112,7 @@ class ModelView:
     @property
     def undecided(self) -> tuple[Row, ...]:
         """The rows whose verdict is inconclusive: pytest counts them and says no more."""
-        return tuple(row for row in self.rows if row.status == "inconclusive")
+        return tuple(row for row in self.rows if row.status is Status.INCONCLUSIVE)
 
     @property
     def absent(self) -> Counter[str]:
@@ -113,134 +120,102 @@ class ModelView:
         return Counter(row.reason for row in self.rows if row.was_skipped)
 
 
-def model_views(record: Mapping[str, Any]) -> list[ModelView]:
+def model_views(record: Record) -> list[ModelView]:
     """A view of each model of the record."""
-    by_model: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
-    for cell in record["cells"]:
-        by_model.setdefault(cell.get("model", NO_MODEL), {}).setdefault(cell.get("environment", ""), []).append(cell)
-    described = {model["name"]: model for model in record["models"]}
+    by_model: dict[str, dict[str, list[Cell]]] = {}
+    for cell in record.cells:
+        by_model.setdefault(cell.model or NO_MODEL, {}).setdefault(cell.environment or "", []).append(cell)
+    described = {model.name: model for model in record.models}
     views = []
     for name, environments in by_model.items():
         rows = tuple(_row(environment, cells) for environment, cells in environments.items())
         every = [cell for cells in environments.values() for cell in cells]
-        model = described.get(name, {})
-        sensitivity = tuple(model.get("analysis", {}).get("sensitivity", ()))
+        model = described.get(name, Model(name=name))
         notes = (*_notes(model), *_adequacy_notes(model, every))
-        views.append(ModelView(name, _reference(every), rows, notes, sensitivity))
+        analysis = model.analysis
+        views.append(
+            ModelView(
+                name=name,
+                reference=_reference(every),
+                rows=rows,
+                notes=notes,
+                sensitivity=tuple(analysis.sensitivity) if analysis is not None else (),
+                accuracy=tuple(analysis.accuracy or ()) if analysis is not None else (),
+            )
+        )
     return views
 
 
-def _reference(cells: list[Mapping[str, Any]]) -> str:
+def _reference(cells: Sequence[Cell]) -> str:
     """What labels were compared with: an environment, or that of an earlier run."""
-    earlier = (cell["labels"]["reference"] for cell in cells if "reference" in cell.get("labels", {}))
-    return next(earlier, next((cell["reference"] for cell in cells if "reference" in cell), ""))
+    earlier = (cell.labels.reference for cell in cells if cell.labels is not None and cell.labels.reference is not None)
+    return next(earlier, next((cell.reference for cell in cells if cell.reference is not None), ""))
 
 
-def _notes(model: Mapping[str, Any]) -> tuple[str, ...]:
+def _notes(model: Model) -> tuple[str, ...]:
     """What a reader must know of the model beside its figures, each once."""
     weights: dict[str, list[str]] = {}
-    for framework, source in model.get("sources", {}).items():
-        if "weights" in source:
-            weights.setdefault(source["weights"], []).append(framework)
+    for framework, source in (model.sources or {}).items():
+        if source.weights is not None:
+            weights.setdefault(source.weights, []).append(framework)
     said = [f"weights in {listed(frameworks)}: {text}" for text, frameworks in weights.items()]
-    notices = model.get("analysis", {}).get("notices", ())
-    return tuple(dict.fromkeys([*model.get("guesses", {}).values(), *said, *notices]))
+    notices = model.analysis.notices if model.analysis is not None else ()
+    return tuple(dict.fromkeys([*(model.guesses or {}).values(), *said, *notices]))
 
 
-def _adequacy_notes(model: Mapping[str, Any], cells: list[Mapping[str, Any]]) -> Iterator[str]:
+def _adequacy_notes(model: Model, cells: Sequence[Cell]) -> Iterator[str]:
     """What the inputs can tell under the most generous of the limits that they were held against."""
-    limits = [cell["labels"]["limit"] for cell in cells if "limit" in cell.get("labels", {})]
-    for plain in model.get("adequacy", {}).values() if limits else ():
-        yield from Adequacy.from_plain(plain).lines(min(limits))
+    limits = [cell.labels.limit for cell in cells if cell.labels is not None and cell.labels.limit is not None]
+    for told in (model.adequacy or {}).values() if limits else ():
+        yield from recorded_adequacy(told).lines(min(limits))
 
 
-def _row(environment: str, cells: list[Mapping[str, Any]]) -> Row:
-    gravest = min(_judged(cells), key=lambda cell: GRAVITY.index(cell["status"]))
-    latencies = [cell["latency"] for cell in cells if "latency" in cell]
+def _row(environment: str, cells: Sequence[Cell]) -> Row:
+    gravest = min(_judged(cells), key=lambda cell: gravity(cell.status))
     return Row(
         environment=environment,
-        status=gravest["status"],
-        reason=gravest.get("reason", ""),
+        status=gravest.status,
+        reason=gravest.reason or "",
         is_reference=any(
-            cell.get("reference") == environment and "reference" not in cell.get("labels", {}) for cell in cells
+            cell.reference == environment and (cell.labels is None or cell.labels.reference is None) for cell in cells
         ),
-        is_required=any(cell.get("required", False) for cell in cells),
-        labels=next((cell["labels"] for cell in cells if "labels" in cell), {}),
-        latency=_latency(latencies),
-        scores=next((cell["scores"] for cell in cells if "scores" in cell), {}),
-        invariants=tuple(each for cell in cells for each in cell.get("invariants", ())),
-        output=next((cell["output_digest"] for cell in cells if "output_digest" in cell), ""),
+        is_required=any(cell.required for cell in cells),
+        labels=next((cell.labels for cell in cells if cell.labels is not None), None),
+        latency=_latency([cell.latency for cell in cells if cell.latency is not None]),
+        scores=next((cell.scores for cell in cells if cell.scores is not None), None),
+        invariants=tuple(each for cell in cells for each in cell.invariants or ()),
+        checks=_checks(cells),
+        output=next((cell.output_digest for cell in cells if cell.output_digest is not None), ""),
     )
 
 
-def _latency(latencies: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _checks(cells: Sequence[Cell]) -> dict[str, OtherPart]:
+    """What other checks found, each from the first entry that has it."""
+    found: dict[str, OtherPart] = {}
+    for cell in cells:
+        for name, part in (cell.checks or {}).items():
+            found.setdefault(name, part)
+    return found
+
+
+def _latency(latencies: Sequence[Latency]) -> Latency | None:
     """A time that was asked for before one that was not; with the further points that any of the entries has."""
-    best = max(latencies, key=was_timed, default={})
-    points: dict[tuple[int, int], Mapping[str, Any]] = {}
+    best = max(latencies, key=lambda latency: latency.was_asked_for, default=None)
+    points: dict[tuple[int, int], Latency] = {}
     for latency in latencies:
-        for point in latency.get("points", ()):
-            points.setdefault((point.get("batch", 1), point.get("threads", 1)), point)
-    return {**best, "points": list(points.values())} if points else best
+        for point in latency.points or ():
+            points.setdefault((point.batch or 1, point.threads or 1), point)
+    return replace(best, points=list(points.values())) if best is not None and points else best
 
 
-def _judged(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _judged(cells: Sequence[Cell]) -> Sequence[Cell]:
     """The entries that tell how a cell ended: what it has not, and nobody required, counts only where it has no other.
 
     Predictions recorded elsewhere have labels and no time: what asks for their time is skipped, and they have passed.
     """
-    if any(cell.get("required", False) for cell in cells):
+    if any(cell.required for cell in cells):
         return cells
-    return [cell for cell in cells if cell["status"] not in _ABSENT] or cells
-
-
-def run_notices(run: Mapping[str, Any]) -> list[str]:
-    """What a reader must know of the run before its figures, one line each."""
-    said = []
-    if parts := run.get("parts"):
-        said.append(f"Merged from {counted(len(parts), 'record')}: {listed([part['record'] for part in parts])}.")
-    if told := run.get("shard"):
-        notice = shard_notice(told)
-        said.append(f"{notice[0].upper()}{notice[1:]}.")
-    said += run.get("notices", ())
-    if run.get("preprocess_from") == "reference":
-        said.append("Every source was given the reference's preprocessing, not its own: labels differ by that too.")
-    if earlier := run.get("reference_run"):
-        machine = earlier.get("machine", {}).get("processor")
-        where = f" on {machine}" if machine else ""
-        started = f", started {earlier['started']}" if "started" in earlier else ""
-        said.append(
-            f"The reference's labels were recorded by an earlier run{where}: {earlier.get('path', '')}{started}."
-        )
-    return said
-
-
-def headline(view: ModelView) -> str:
-    """A model's line: name, reference, inputs, how many environments ran with how many distinct outputs."""
-    inputs = next((row.labels["n"] for row in view.rows if "n" in row.labels), None)
-    parts = [f"reference {view.reference}"] if view.reference else []
-    if inputs is not None:
-        parts.append(counted(inputs, "input"))
-    parts.append(f"{counted(len(view.ran), 'environment')} ran, {counted(len(view.outputs), 'distinct output')}")
-    return f"{view.name}: {', '.join(parts)}"
-
-
-SENSITIVITY_HEAD = ("only this differs", "pairs", "labels differ: mean", "largest", "between", "slower/faster", "of")
-
-
-def sensitivity_texts(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """One entry of an analysis' sensitivity in words, a text for each of `SENSITIVITY_HEAD`."""
-    labels, time = entry.get("labels", {}), entry.get("time", {})
-    part = f" ({entry['part']})" if "part" in entry else ""
-    interval = "[{:.2f}, {:.2f}] ".format(*time["interval"]) if "interval" in time else ""
-    return (
-        f"{entry['factor']}{part}",
-        str(entry.get("pairs", "")),
-        percent(labels["mean"]) if labels else "",
-        percent(labels["largest"]) if labels else "",
-        " and ".join(labels["pair"]) if labels.get("largest") else "",
-        f"{time['largest']:.2f} {interval}{clock_name(time.get('clock', ''))}".strip() if time else "",
-        " / ".join(time.get("pair", ())),
-    )
+    return [cell for cell in cells if cell.status not in _ABSENT] or cells
 
 
 def _letters(number: int) -> str:

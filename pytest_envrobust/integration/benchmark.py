@@ -14,10 +14,10 @@ import pytest
 
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.integration.parametrization import CASE_FIXTURE
+from pytest_envrobust.record.latency_part import ends
 from pytest_envrobust.runs.cases import Case
 from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.timing.evidence import LatencyEvidence
-from pytest_envrobust.timing.summaries import ends, summary
 
 FIXTURE = "envrobust_benchmark"
 _TICK_NS = 1
@@ -99,7 +99,7 @@ def _extra_info(cell: Cell, evidence: LatencyEvidence) -> dict[str, Any]:
         "reference": cell.case.reference.id,
         "route": list(cell.route),
         "clock": "wall time of the call inside the worker",
-        "cpu_median_ms": summary(evidence.timing)["cpu_ms"]["median"],
+        "cpu_median_ms": evidence.timing.median_cpu_ms,
         "images_per_second": evidence.images_per_second,
     }
     clock: Clock = evidence.clock

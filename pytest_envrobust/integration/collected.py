@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pytest_envrobust.core.shard import CellName, Shard
+from pytest_envrobust.record import schema
 from pytest_envrobust.runs.cases import LeftOut
 
 
@@ -18,9 +18,9 @@ class Collected:
     left_out: LeftOut = field(default_factory=LeftOut)
     whole: Sequence[CellName] | None = None
 
-    def described_shard(self) -> dict[str, Any] | None:
+    def shard_part(self) -> schema.Shard | None:
         """What the record says of the shard that this run is; ``None`` where it is none."""
         if self.shard is None:
             return None
-        whole = {} if self.whole is None else {"whole": [list(cell) for cell in self.whole]}
-        return {"numbers": [self.shard.number], "of": self.shard.of, **whole}
+        whole = None if self.whole is None else list(self.whole)
+        return schema.Shard(numbers=[self.shard.number], of=self.shard.of, whole=whole)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pytest_envrobust.checks.registry import checks
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.integration.collected import Collected
 from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
-from pytest_envrobust.integration.settings import LABELS, LATENCY, SCORES
 from pytest_envrobust.integration.xdist import is_worker
 from pytest_envrobust.models import zoo
 from pytest_envrobust.models.guessing import framework_of
@@ -20,10 +20,8 @@ from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.preprocess import NAMED
 from pytest_envrobust.runs.cases import Case, Fault, cases_of, choice_of
 from pytest_envrobust.runs.cell import Cell
-from pytest_envrobust.runs.invariants import CHECKS as INVARIANT_CHECKS
 from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.settings import Settings
-from pytest_envrobust.verdicts.limits import SCORE_LIMITS
 
 _SELECTED = "envrobust_selected"
 
@@ -83,17 +81,21 @@ class ModelCollector(pytest.Collector):
     def _items(self) -> Iterator[CheckItem]:
         for case in self._cases():
             label = case.environment.id if isinstance(case, Case) else "declaration"
-            for check in self._checks if isinstance(case, Case) else (LABELS,):
+            for check in self._checks if isinstance(case, Case) else self._checks[:1]:
                 yield CheckItem.from_parent(
                     self, name=f"{check}[{label}]", case=case, check=check, registry=self._registry
                 )
 
     @property
     def _checks(self) -> tuple[str, ...]:
-        """What was asked for or, where nobody asked, labels and time, and scores where a limit is set on them."""
+        """What was asked for or, where nobody asked, those that any model is given and those with a limit set."""
         settings = self._registry.context.settings
         limited = {**settings.command_line_limits, **settings.ini_limits}
-        return settings.checks or (LABELS, LATENCY, *([SCORES] if limited.keys() & set(SCORE_LIMITS) else []))
+        return settings.checks or tuple(
+            check.name
+            for check in checks().values()
+            if check.asked_for_by_default or any(kind.name in limited for kind in check.limits)
+        )
 
     def _cases(self) -> list[Case | Fault]:
         context = self._registry.context
@@ -102,14 +104,6 @@ class ModelCollector(pytest.Collector):
         except EnvrobustError as error:
             return [Fault(self.name, error)]
         return cases_of(model, context.catalogue, choice_of(context.settings), self._collected.left_out)
-
-
-_CHECKED: Mapping[str, Callable[[Cell], object]] = {
-    LABELS: Cell.assert_labels_agree,
-    LATENCY: Cell.assert_latency,
-    SCORES: Cell.assert_scores_agree,
-    **INVARIANT_CHECKS,
-}
 
 
 class CheckItem(pytest.Item):
@@ -134,7 +128,7 @@ class CheckItem(pytest.Item):
         limits = self._registry.context.settings.outer_limits
         cell = Cell(self.case, self._registry, layers=limits, rerun=rerun_command(self))
         self.stash[SUBJECT] = cell
-        _CHECKED[self.check](cell)
+        cell.check(self.check)
 
     def repr_failure(  # type: ignore[override]
         self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_envrobust.checks.registry import limit_kinds
+from pytest_envrobust.checks.thresholds import Layer, Thresholds
 from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
@@ -15,7 +17,6 @@ from pytest_envrobust.runs.cases import Case, Fault
 from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.runner import Runner
-from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Layer, Thresholds
 
 REGISTRY = pytest.StashKey[Registry]()
 """Under it the configuration has the models and cells of its run."""
@@ -95,7 +96,7 @@ def _checked_thresholds(given: object) -> Thresholds:
 def marker_limits(node: pytest.Item) -> Thresholds:
     """The limits that the test's markers set. Raises `DeclarationError` for a malformed one."""
     arguments = marker_arguments(node)
-    return Thresholds.of({name: arguments[name] for name in LIMIT_NAMES if name in arguments}, "marker")
+    return Thresholds.of({name: arguments[name] for name in limit_kinds() if name in arguments}, "marker")
 
 
 def marker_axes(node: pytest.Item) -> Axes:

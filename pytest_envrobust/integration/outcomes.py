@@ -8,16 +8,19 @@ from typing import Any, NoReturn
 
 import pytest
 
+from pytest_envrobust.checks.registry import limit_kinds
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, Unavailable
 from pytest_envrobust.core.globs import matches
+from pytest_envrobust.core.status import Status
 from pytest_envrobust.environments.selection import check_patterns
-from pytest_envrobust.integration.entries import entry_of, inconclusive_reason, properties_of
+from pytest_envrobust.integration.entries import properties_of, reported_entry
 from pytest_envrobust.integration.options import OPTIONS, limit_options, rerun_arguments
 from pytest_envrobust.integration.parametrization import CASE_FIXTURE
+from pytest_envrobust.record import codec
 from pytest_envrobust.runs.cases import Case, Fault
 from pytest_envrobust.runs.cell import Cell
+from pytest_envrobust.runs.entries import inconclusive_reason
 from pytest_envrobust.runs.registry import Registry
-from pytest_envrobust.verdicts.limit_kinds import limit_kinds
 
 SUBJECT: pytest.StashKey[Cell | Case | Fault] = pytest.StashKey()
 """What an item is about: its cell or, where none could be made, its case or the fault in its place."""
@@ -100,9 +103,9 @@ class Outcomes:
             report.outcome = "skipped"
             report.longrepr = (path, (line or 0) + 1, reason)
         error = _error_of(call)
-        entry = entry_of(item.nodeid, subject, report, error, self._registry)
+        entry = reported_entry(item.nodeid, subject, report, error)
         if entry is not None:
-            report.envrobust = entry  # type: ignore[attr-defined]
+            report.envrobust = codec.plain(entry)  # type: ignore[attr-defined]
             item.user_properties.extend(properties_of(entry))
         return report
 
@@ -111,7 +114,7 @@ class Outcomes:
         entry = getattr(report, "envrobust", None)
         if entry is None:
             return None
-        if entry["status"] == "inconclusive" and report.skipped:
+        if entry["status"] == Status.INCONCLUSIVE and report.skipped:
             return "inconclusive", "?", "INCONCLUSIVE"
         if report.when == "setup" and report.failed:
             return "failed", "F", "FAILED"

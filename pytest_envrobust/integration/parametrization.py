@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_envrobust.checks.registry import limit_kinds
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.environments.selection import check_patterns
@@ -15,11 +16,11 @@ from pytest_envrobust.integration.declarations import Declarations
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.runs.cases import Case, Choice, Fault, cases_of, choice_of, find_models
 from pytest_envrobust.runs.context import RunContext
-from pytest_envrobust.verdicts.limits import LIMIT_NAMES
 
 CASE_FIXTURE = "_envrobust_case"
 """The fixture that all fixtures of a cell ask for."""
-_MARKER_KEYS = frozenset({"models", "environments", "reference", "batch_sizes", "threads", *LIMIT_NAMES})
+_MARKER_KEYS = ("models", "environments", "reference", "batch_sizes", "threads")
+"""Arguments of the marker beside the limits."""
 
 
 class Parametrization:
@@ -62,15 +63,16 @@ class Parametrization:
 def marker_arguments(node: pytest.Item) -> dict[str, Any]:
     """Arguments of all ``envrobust`` markers of a test, the closest winning. Raises `DeclarationError`."""
     found: dict[str, Any] = {}
+    known = {*_MARKER_KEYS, *limit_kinds()}
     for marker in reversed(list(node.iter_markers("envrobust"))):
         if marker.args:
             raise DeclarationError(
                 f"the envrobust marker got {marker.args[0]!r}", cause="it takes keyword arguments only"
             )
         for name in marker.kwargs:
-            if name not in _MARKER_KEYS:
+            if name not in known:
                 raise DeclarationError(
-                    f"the envrobust marker has no argument {name!r}", cause=f"it has {', '.join(sorted(_MARKER_KEYS))}"
+                    f"the envrobust marker has no argument {name!r}", cause=f"it has {', '.join(sorted(known))}"
                 )
         found |= marker.kwargs
     return found

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict
 from datetime import date
-from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
-import pytest_envrobust
 from pytest_envrobust.core.errors import EnvrobustError
-from pytest_envrobust.environments.availability import versions
-from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.history.known_flips import ledger_faults, write_flips
 from pytest_envrobust.history.merging import analysed, joined_models
 from pytest_envrobust.integration.collected import Collected
 from pytest_envrobust.integration.xdist import Findings
+from pytest_envrobust.record import codec
 from pytest_envrobust.record.document import new_record, write_record
+from pytest_envrobust.record.schema import Cell, Device, Model, Record
 from pytest_envrobust.reports.terminal import terminal_lines
 from pytest_envrobust.reports.words import NOTHING_COMPARED
 from pytest_envrobust.runs.registry import Registry
-
-if TYPE_CHECKING:
-    from pytest_envrobust.record.document import Record
+from pytest_envrobust.runs.run_part import run_part
 
 NOTHING_HERE = "nothing was compared in this shard; `envrobust merge` fails where nothing was in any"
 
@@ -34,9 +29,9 @@ class Recorder:
     def __init__(self, config: pytest.Config, registry: Registry, collected: Collected) -> None:
         self._config, self._registry, self._collected = config, registry, collected
         self._context = registry.context
-        self._entries: list[dict[str, Any]] = []
-        self._models: dict[str, dict[str, Any]] = {}
-        self._devices: dict[str, dict[str, Any]] = {}
+        self._entries: list[Cell] = []
+        self._models: dict[str, Model] = {}
+        self._devices: dict[str, Device] = {}
         self._record: Record | None = None
         self._troubles: list[str] = []
         self._remarks: list[str] = []
@@ -45,14 +40,15 @@ class Recorder:
         """Take an item's entry from its report."""
         entry = getattr(report, "envrobust", None)
         if entry is not None:
-            self._entries.append(entry)
+            self._entries.append(codec.typed(entry, Cell))
 
     def learn(self, found: Findings) -> None:
         """Put together what the processes of a run know: each has loaded some of a model's sources only."""
         known = [*self._models.values(), *found.models]
-        self._models = {model["name"]: model for model in joined_models(known)}
+        self._models = {model.name: model for model in joined_models(known)}
         for name, told in found.devices.items():
-            self._devices[name] = {**self._devices.get(name, {}), **told}
+            known_of_it = codec.plain(self._devices.get(name, Device()))
+            self._devices[name] = codec.typed({**known_of_it, **codec.plain(told)}, Device)
         if found.whole is not None:
             self._collected.whole = found.whole
 
@@ -104,7 +100,7 @@ class Recorder:
     def _say_if_empty(self, exitstatus: int) -> None:
         """A run in which nothing was compared fails, where cells were there or the user asked for it by the flag."""
         usual = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.TESTS_FAILED)
-        if not usual or any(entry.get("compared") for entry in self._entries):
+        if not usual or any(entry.compared for entry in self._entries):
             return
         if self._is_partial:
             self._remarks.append(NOTHING_HERE)
@@ -133,42 +129,18 @@ class Recorder:
             write_markdown(record, settings.markdown)
 
     def _made(self) -> Record:
-        context, settings = self._context, self._context.settings
-        machine = asdict(this_machine())
-        run = {
-            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(context.started)),
-            "seconds": round(time.time() - context.started, 3),
-            "machine": machine,
-            "versions": {
-                "pytest_envrobust": _own_version(),
-                "pytest": pytest.__version__,
-                **versions(context.catalogue.requirements),
-            },
-            "command": ["pytest", *self._config.invocation_params.args],
-            "threads": settings.timing.threads,
-            "preprocess_from": settings.preprocess_from,
-            "left_out": self._collected.left_out.line(),
-        }
-        if context.catalogue.interpreters:
-            run["interpreters"] = {
-                name: {"python": given.python, "version": given.version, "packages": dict(given.packages)}
-                for name, given in context.catalogue.interpreters.items()
-            }
-        if (shard := self._collected.described_shard()) is not None:
-            run["shard"] = shard
-        tested = {entry.get("device") for entry in self._entries}
-        if used := {name: told for name, told in self._devices.items() if name in tested}:
-            run["devices"] = used
-        if context.earlier is not None:
-            run["reference_run"] = context.earlier.described()
-        models = [analysed(model, self._entries, context.predictions.scores) for model in self._models.values()]
+        run = run_part(
+            self._context,
+            ["pytest", *self._config.invocation_params.args],
+            left_out=self._collected.left_out.line(),
+            shard=self._collected.shard_part(),
+            devices=self._tested_devices() or None,
+        )
+        run = replace(run, versions={**(run.versions or {}), "pytest": pytest.__version__})
+        scores_of = self._context.predictions.scores
+        models = [analysed(model, self._entries, scores_of) for model in self._models.values()]
         return new_record(run, models, self._entries)
 
-
-def _own_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(pytest_envrobust.__name__.replace("_", "-"))
-    except PackageNotFoundError:
-        return "unknown"
+    def _tested_devices(self) -> dict[str, Device]:
+        tested = {entry.device for entry in self._entries}
+        return {name: device for name, device in self._devices.items() if name in tested}

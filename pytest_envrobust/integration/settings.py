@@ -11,13 +11,15 @@ import pytest
 
 from pytest_envrobust.artifacts.store import default_root
 from pytest_envrobust.backends.base import Option
-from pytest_envrobust.checks.invariants import INVARIANTS
+from pytest_envrobust.checks.registry import checks, limit_kinds
+from pytest_envrobust.checks.thresholds import parse_limit
 from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.devices import DEVICES
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.core.shard import Shard
 from pytest_envrobust.core.status import Stage
+from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.environments.interpreters import GivenInterpreter, given_interpreter
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.environments.selection import check_patterns
@@ -30,12 +32,9 @@ from pytest_envrobust.record.ledger_file import LEDGER
 from pytest_envrobust.runs.settings import NATIVE, OF_REFERENCE, Settings, TimingSettings
 from pytest_envrobust.timing.measuring import PRECISION
 from pytest_envrobust.verdicts.ledger import Ledger
-from pytest_envrobust.verdicts.limits import LIMIT_NAMES, Limit, parse_limit
+from pytest_envrobust.verdicts.limits import Limit
 
 COMMAND_LINE, INI = "command line", "ini"
-LABELS, LATENCY, SCORES = "labels", "latency", "scores"
-CHECKS = (LABELS, LATENCY, SCORES, *INVARIANTS)
-"""What can be checked of a model without test code."""
 EVERY_CHECK = "all"
 AUTO = "auto"
 """As many threads as this process's share of the cores."""
@@ -155,14 +154,14 @@ def _checks(config: pytest.Config) -> tuple[str, ...]:
     """The checks that were asked for, in the order in which they are made; empty where nobody asked."""
     asked = config.getoption("envrobust_check") or ()
     names = {part.strip() for item in asked for part in item.split(",") if part.strip()}
-    if unknown := sorted(names - {*CHECKS, EVERY_CHECK}):
-        near = get_close_matches(unknown[0], CHECKS, 1)
+    known = checks()
+    if unknown := sorted(names - {*known, EVERY_CHECK}):
         raise DeclarationError(
             f"--envrobust-check {unknown[0]}",
-            cause=f"checks are {', '.join(CHECKS)}, or {EVERY_CHECK}",
-            remedy=f"did you mean {near[0]!r}?" if near else "",
+            cause=f"checks are {', '.join(known)}, or {EVERY_CHECK}",
+            remedy=did_you_mean(unknown[0], known),
         )
-    return tuple(check for check in CHECKS if check in names or EVERY_CHECK in names)
+    return tuple(check for check in known if check in names or EVERY_CHECK in names)
 
 
 def _shard(text: str | None) -> Shard | None:
@@ -261,7 +260,7 @@ def _interpreters(config: pytest.Config) -> dict[str, GivenInterpreter]:
 
 def _limits(config: pytest.Config, origin: str) -> dict[str, Limit]:
     found = {}
-    for name in LIMIT_NAMES:
+    for name in limit_kinds():
         key = f"envrobust_{name}"
         text = config.getoption(key) if origin == COMMAND_LINE else config.getini(key)
         if text is not None and text != "":

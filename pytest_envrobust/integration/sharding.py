@@ -37,7 +37,7 @@ class Sharding:
 
     def pytest_report_collectionfinish(self) -> str:
         """How many cells of how many this run has."""
-        told = self._collected.described_shard()
+        told = self._collected.shard_part()
         return "" if told is None else f"envrobust: {shard_notice(told)}"
 
 

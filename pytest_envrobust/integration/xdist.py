@@ -11,6 +11,8 @@ import pytest
 
 from pytest_envrobust.core.shard import CellName
 from pytest_envrobust.integration.collected import Collected
+from pytest_envrobust.record import codec
+from pytest_envrobust.record.schema import Device, Model
 from pytest_envrobust.runs.registry import Registry
 
 _FOLDER = "envrobust_predictions"
@@ -38,16 +40,34 @@ def shared_folder(config: pytest.Config) -> Path | None:
 
 @dataclass(frozen=True)
 class Findings:
-    """What one process of a run knows: models, devices by name, and the cells of all shards; as the record has them."""
+    """What one process of a run knows: models, devices by name, and the cells of all shards."""
 
-    models: Sequence[dict[str, Any]] = ()
-    devices: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    models: Sequence[Model] = ()
+    devices: Mapping[str, Device] = field(default_factory=dict)
     whole: Sequence[CellName] | None = None
 
     @classmethod
     def of(cls, registry: Registry, collected: Collected) -> Findings:
         """What this process knows."""
-        return cls(registry.described_models(), registry.described_devices(), collected.whole)
+        return cls(registry.model_parts(), registry.device_parts(), collected.whole)
+
+    def plain(self) -> dict[str, Any]:
+        """The same as plain data, which xdist carries."""
+        return {
+            "models": [codec.plain(model) for model in self.models],
+            "devices": {name: codec.plain(device) for name, device in self.devices.items()},
+            "whole": self.whole,
+        }
+
+    @classmethod
+    def typed(cls, told: Mapping[str, Any]) -> Findings:
+        """What `plain` was made from."""
+        whole = told["whole"]
+        return cls(
+            [codec.typed(model, Model) for model in told["models"]],
+            {name: codec.typed(device, Device) for name, device in told["devices"].items()},
+            None if whole is None else [(model, environment) for model, environment in whole],
+        )
 
 
 class WorkerHooks:
@@ -59,7 +79,7 @@ class WorkerHooks:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Put it where xdist takes it from."""
         output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
-        output[_FINDINGS] = vars(Findings.of(self._registry, self._collected))
+        output[_FINDINGS] = Findings.of(self._registry, self._collected).plain()
 
 
 class ControllerHooks:
@@ -78,7 +98,7 @@ class ControllerHooks:
         """After it came to its end; one that crashed left nothing."""
         found = getattr(node, "workeroutput", {}).get(_FINDINGS)
         if found is not None:
-            self._learn(Findings(**found))
+            self._learn(Findings.typed(found))
 
 
 def _told(config: pytest.Config) -> Mapping[str, Any]:

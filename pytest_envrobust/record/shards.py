@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pytest_envrobust.core.shard import CellName, shares
 from pytest_envrobust.core.wording import counted, listed
+from pytest_envrobust.record.schema import Shard, ShardNumbers
 
 _SHOWN = 8
 """Shards that a sentence names."""
 
 
-def whole_of(told: Mapping[str, Any]) -> list[CellName]:
+def whole_of(told: Shard | None) -> list[CellName]:
     """The cells of all shards, in the run's order; none where nothing was collected."""
-    return [(model, environment) for model, environment in told.get("whole", ())]
+    return [] if told is None else list(told.whole or ())
 
 
-def covered_by(told: Mapping[str, Any]) -> frozenset[CellName]:
+def covered_by(told: Shard) -> frozenset[CellName]:
     """The cells that are in these shards."""
-    return shares(whole_of(told), told["numbers"], told["of"])
+    return shares(whole_of(told), told.numbers, told.of)
 
 
-def missing_shards(told: Mapping[str, Any]) -> list[int]:
+def missing_shards(told: ShardNumbers) -> list[int]:
     """The numbers of the shards that these are not."""
-    return [number for number in range(1, told["of"] + 1) if number not in told["numbers"]]
+    return [number for number in range(1, told.of + 1) if number not in told.numbers]
 
 
 def shards_named(numbers: list[int]) -> str:
@@ -33,13 +31,13 @@ def shards_named(numbers: list[int]) -> str:
     return f"shard{'s' if len(numbers) > 1 else ''} {listed([*first, f'{more} more'] if more > 0 else first)}"
 
 
-def shard_notice(told: Mapping[str, Any]) -> str:
+def shard_notice(told: Shard) -> str:
     """How many cells of how many: ``shard 3/8: 12 of 96 cells; the other 84 are in the other shards``."""
-    numbers, of = told["numbers"], told["of"]
+    numbers, of = told.numbers, told.of
     name = f"shard {numbers[0]}/{of}" if len(numbers) == 1 else f"{shards_named(numbers)} of {of}"
-    if "whole" not in told:
+    if told.whole is None:
         return f"{name}: no cells were collected"
-    whole, here = len(told["whole"]), len(covered_by(told))
+    whole, here = len(told.whole), len(covered_by(told))
     if here == whole:
         return f"{name}: all of {counted(whole, 'cell')}"
     cells = f"{here} of {counted(whole, 'cell')}" if here else f"none of {counted(whole, 'cell')}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.core.wording import counted
-from pytest_envrobust.history.changes import CellChange, Changes, Difference, ModelChanges, Run
-from pytest_envrobust.reports.findings import agreement_text
+from pytest_envrobust.history.changes import CellChange, Changes, Difference, ModelChanges
+from pytest_envrobust.history.recorded_run import RecordedRun
+from pytest_envrobust.record.schema import Machine
+from pytest_envrobust.reports.columns import agreement_text
 from pytest_envrobust.reports.words import kinds
 
 NO_DECLARATION = "(declaration)"
+_CLOCKS: tuple[Clock, ...] = ("cpu", "wall")
 
 
 def changes_lines(changes: Changes) -> list[str]:
@@ -42,12 +45,12 @@ def changes_page(changes: Changes) -> str:
     )
 
 
-def run_line(run: Run) -> str:
+def run_line(run: RecordedRun) -> str:
     """Which run it was: name, start, processor, cores, threads."""
-    about: Mapping[str, Any] = run.record["run"]
-    machine = about.get("machine", {})
-    parts = [about.get("started", ""), machine.get("processor", "")]
-    parts += [counted(number, noun) for number, noun in _counts(about, machine)]
+    about = run.record.run
+    machine = about.machine or Machine()
+    counts = ((machine.cores, "core"), (about.threads, "thread"))
+    parts = [about.started, machine.processor, *(counted(n, noun) for n, noun in counts if n is not None)]
     return f"{run.name}: {', '.join(part for part in parts if part)}"
 
 
@@ -72,13 +75,6 @@ def model_summary(model: ModelChanges) -> str:
     return f"{counted(len(model.cells), 'cell')} in both runs, {', '.join(said)}"
 
 
-def _counts(about: Mapping[str, Any], machine: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-    if "cores" in machine:
-        yield machine["cores"], "core"
-    if "threads" in about:
-        yield about["threads"], "thread"
-
-
 def _arrow(difference: Difference) -> str:
     return f"{difference.name} {difference.before or '(none)'} -> {difference.after or '(none)'}"
 
@@ -86,8 +82,8 @@ def _arrow(difference: Difference) -> str:
 def _model_lines(model: ModelChanges, times_are_comparable: bool) -> Iterator[str]:
     yield f"{model.name}: {model_summary(model)}"
     yield from (f"  {note}" for note in model.notes)
-    yield from (f"  lost    {_environment(row.environment)} (was {row.status})" for row in model.lost)
-    yield from (f"  gained  {_environment(row.environment)} ({row.status})" for row in model.gained)
+    yield from (f"  lost    {_environment(row.environment)} (was {row.status.value})" for row in model.lost)
+    yield from (f"  gained  {_environment(row.environment)} ({row.status.value})" for row in model.gained)
     for cell in sorted(model.cells, key=lambda cell: not cell.is_graver):
         if cell.status_changed:
             word = "graver" if cell.is_graver else "status"
@@ -129,10 +125,11 @@ def _labels_said(cell: CellChange) -> Iterator[str]:
 
 def _unknown(cell: CellChange) -> str:
     """What is known of labels that could not be compared input by input: the counts of flips."""
-    before, after = (kinds(row.labels.get("flips", {})) or "none" for row in (cell.before, cell.after))
-    if not (cell.before.labels and cell.after.labels):
+    before, after = cell.before.labels, cell.after.labels
+    if before is None or after is None:
         return "not comparable"
-    return f"not comparable input by input, flips {before} -> {after}"
+    flips = [kinds(labels.flips) or "none" for labels in (before, after)]
+    return f"not comparable input by input, flips {flips[0]} -> {flips[1]}"
 
 
 def _agreement(cell: CellChange) -> str:
@@ -154,7 +151,7 @@ def _time_lines(model: ModelChanges, are_comparable: bool) -> Iterator[str]:
 
 def _times(cell: CellChange) -> Sequence[str]:
     """Ratios of the medians, CPU and wall, as text; empty where one is missing."""
-    ratios = (cell.time_ratio(clock) for clock in ("cpu", "wall"))
+    ratios = (cell.time_ratio(clock) for clock in _CLOCKS)
     return [f"{ratio:.2f}" if ratio is not None else "" for ratio in ratios]
 
 

@@ -4,45 +4,31 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from pytest_envrobust.core.files import write_text
+from pytest_envrobust.core.status import gravity
 from pytest_envrobust.core.wording import counted
-from pytest_envrobust.history.view import (
-    GRAVITY,
-    SENSITIVITY_HEAD,
-    ModelView,
-    Row,
-    headline,
-    model_views,
-    run_notices,
-    sensitivity_texts,
-)
-from pytest_envrobust.reports.findings import agreement_text, bound_text, flips_text, known_flip_lines
-from pytest_envrobust.reports.times import (
-    Timed,
+from pytest_envrobust.history.view import ModelView, model_views
+from pytest_envrobust.record.schema import Record
+from pytest_envrobust.reports.columns import SENSITIVITY, THROUGHPUT, Entry, entries_of, environment_columns
+from pytest_envrobust.reports.lines import known_flip_lines, model_line, run_notices
+from pytest_envrobust.reports.tables import Column, Report, Subject, tabulated
+from pytest_envrobust.reports.timings import (
     all_timings,
     controls_text,
     notice_lines,
-    rate_text,
-    ratio_text,
     throughput_of,
     unavailable_points,
 )
-
-_SIGNS = {"failed": "❌", "inconclusive": "⚠️", "limited": "➖", "passed": "✅", "skipped": "⏭️"}
-"""How a cell ended, in the order of the tables, with a sign beside the word."""
-_LONGEST_REASON = 300
-_HEAD = ("status", "environment", "agreement", "at least", "flips", "time ratio", "why")
-_THROUGHPUT_HEAD = ("throughput", "batch", "threads", "ms a call", "ms an image", "images/s", "time ratio")
+from pytest_envrobust.reports.words import GROUP_SIGNS
 
 _SPECIAL = re.compile(r"[\\`*|~]|\](?=[(\[])|(?<![^\W_])_|_(?![^\W_])")
 """What GitHub would read as markup; an underscore within a word is none, nor is a bracket without a link."""
 
 
-def markdown_lines(record: Mapping[str, Any]) -> list[str]:
+def markdown_lines(record: Record) -> list[str]:
     """The report: a verdict line, a table of environments for each model, failures first, and what made a difference.
 
     Environments that are bit-identical and ended alike share a line, those that were skipped are folded away: 30
@@ -50,14 +36,14 @@ def markdown_lines(record: Mapping[str, Any]) -> list[str]:
     """
     views = model_views(record)
     lines = [_verdict(views), ""]
-    if said := run_notices(record["run"]):
+    if said := run_notices(record.run):
         lines += [escaped(" ".join(said)), ""]
     for view in views:
         lines += _model_lines(view)
     return [*lines, *_sensitivity_lines(views)]
 
 
-def write_markdown(record: Mapping[str, Any], path: Path) -> None:
+def write_markdown(record: Record, path: Path) -> None:
     """Write the report, whole or not at all. Raises `DeclarationError` where the place cannot be written."""
     write_text(path, "\n".join(markdown_lines(record)) + "\n", "summary")
 
@@ -71,22 +57,21 @@ def escaped(text: str) -> str:
 def _verdict(views: Sequence[ModelView]) -> str:
     found = Counter(row.group for view in views for row in view.rows)
     if not found:
-        return f"### {_SIGNS['inconclusive']} envrobust: no cell was recorded"
-    sign = next(_SIGNS[ended] for ended in ("failed", "inconclusive", "passed", "limited", "skipped") if found[ended])
-    counts = ", ".join(f"{found[ended]} {ended}" for ended in _SIGNS if found[ended])
+        return f"### {GROUP_SIGNS['inconclusive']} envrobust: no cell was recorded"
+    sign = next(
+        GROUP_SIGNS[ended] for ended in ("failed", "inconclusive", "passed", "limited", "skipped") if found[ended]
+    )
+    counts = ", ".join(f"{found[ended]} {ended}" for ended in GROUP_SIGNS if found[ended])
     return f"### {sign} envrobust: {counts} of {counted(found.total(), 'cell')}"
 
 
 def _model_lines(view: ModelView) -> Iterator[str]:
-    yield from (f"#### {escaped(headline(view))}", "")
+    yield from (f"#### {escaped(model_line(view))}", "")
     if view.notes:
         yield from ("<br>".join(map(escaped, view.notes)), "")
-    shown = [row for row in view.rows if row.group != "skipped"]
+    shown = [entry for entry in entries_of(view) if entry.row.group != "skipped"]
     if shown:
-        yield from (
-            *_table(_HEAD, _rows(shown, view)),
-            "",
-        )
+        yield from (*_table(environment_columns(shown), _ended_alike(shown)), "")
     if known := known_flip_lines(view.rows):
         yield from ("<br>".join(map(escaped, known)), "")
     yield from _time_lines(view)
@@ -96,7 +81,7 @@ def _model_lines(view: ModelView) -> Iterator[str]:
             skipped.setdefault(row.reason, []).append(row.environment)
     if skipped:
         count = sum(map(len, skipped.values()))
-        yield from (f"<details><summary>{_SIGNS['skipped']} {count} skipped</summary>", "")
+        yield from (f"<details><summary>{GROUP_SIGNS['skipped']} {count} skipped</summary>", "")
         for reason, environments in skipped.items():
             yield f"- {escaped(', '.join(environments))}: {escaped(reason)}"
         yield from ("", "</details>", "")
@@ -110,7 +95,7 @@ def _time_lines(view: ModelView) -> Iterator[str]:
         yield from ("<br>".join(map(escaped, said)), "")
     if tables := throughput_of(view):
         yield from ("<details><summary>Throughput</summary>", "")
-        yield from _table(_THROUGHPUT_HEAD, [_throughput(table) for table in tables])
+        yield from _table(THROUGHPUT, [[timing for timing in table if not timing.reason] for table in tables])
         if unavailable := unavailable_points(timings):
             yield ""
             for reason, environments in unavailable.items():
@@ -118,72 +103,45 @@ def _time_lines(view: ModelView) -> Iterator[str]:
         yield from ("", "</details>", "")
 
 
-def _throughput(timings: Sequence[Timed]) -> list[str]:
-    """One line for an environment, all its points in it."""
-    measured = [timed for timed in timings if not timed.reason]
-    columns = [
-        [str(timed.point.batch) for timed in measured],
-        [str(timed.point.threads) for timed in measured],
-        [_milliseconds(timed.latency.get("wall_ms", {}).get("median")) for timed in measured],
-        [_milliseconds(timed.image_ms) for timed in measured],
-        [rate_text(timed) for timed in measured],
-        [ratio_text(timed) for timed in measured],
-    ]
-    return [escaped(timings[0].environment), *("<br>".join(column) if any(column) else "" for column in columns)]
-
-
-def _milliseconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
-def _rows(rows: Sequence[Row], view: ModelView) -> list[list[str]]:
-    """The cells of the table, one line for all that gave the same bits and ended alike, the gravest first."""
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        apart = row.environment if not row.output else ""
-        groups.setdefault((row.status, row.output, _reason(row, view), apart), []).append(row)
-    order = list(_SIGNS)
-    ordered = sorted(groups.values(), key=lambda group: (order.index(group[0].group), GRAVITY.index(group[0].status)))
-    return [_line(group, view) for group in ordered]
-
-
-def _line(group: Sequence[Row], view: ModelView) -> list[str]:
-    first = group[0]
-    labels = next((row.labels for row in group if row.labels), {})
-    ratios = [ratio_text(Timed(row.environment, row.latency)) for row in group]
-    return [
-        f"{_SIGNS[first.group]} {escaped(first.status)}",
-        "<br>".join(map(_name, group)),
-        agreement_text(labels),
-        next(filter(None, map(bound_text, group)), ""),
-        flips_text(labels),
-        "<br>".join(ratios) if any(ratios) else "",
-        escaped(_reason(first, view)),
-    ]
-
-
-def _name(row: Row) -> str:
-    return escaped(row.environment or "(declaration)") + (" (reference)" if row.is_reference else "")
-
-
-def _reason(row: Row, view: ModelView) -> str:
-    """Why it ended so, without the cell's name, which stands beside it."""
-    text = row.reason.removeprefix(f"{view.name} in {row.environment}: ")
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON].rstrip()} ..."
+def _ended_alike(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """Those that gave the same bits and ended alike, which share a line, the gravest first."""
+    groups: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in entries:
+        row = entry.row
+        apart = "" if row.output else row.environment
+        groups.setdefault((row.status, row.output, entry.reason, apart), []).append(entry)
+    order = list(GROUP_SIGNS)
+    return sorted(groups.values(), key=lambda group: (order.index(group[0].row.group), gravity(group[0].row.status)))
 
 
 def _sensitivity_lines(views: Sequence[ModelView]) -> list[str]:
-    rows = [
-        [escaped(text) for text in (view.name, *sensitivity_texts(entry))]
-        for view in views
-        for entry in view.sensitivity
-    ]
-    if not rows:
+    factors = [(view.name, factor) for view in views for factor in view.sensitivity]
+    if not factors:
         return []
-    return ["#### What makes labels and time differ", "", *_table(["model", *SENSITIVITY_HEAD], rows), ""]
+    columns, rows = tabulated(SENSITIVITY, [factor for _, factor in factors], Report.MARKDOWN)
+    texts = [[escaped(text) for text in (name, *row)] for (name, _), row in zip(factors, rows)]
+    headings = ["model", *(column.heading for column in columns)]
+    return ["#### What makes labels and time differ", "", *_lines(headings, texts), ""]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table without the columns in which no row has anything."""
-    used = [column for column in range(len(head)) if any(row[column] for row in rows)]
-    return ["| " + " | ".join(row[column] for column in used) + " |" for row in (head, ["---"] * len(head), *rows)]
+def _table(columns: Iterable[Column[Subject]], groups: Sequence[Sequence[Subject]]) -> list[str]:
+    """A table with a line for each group of subjects."""
+    shared = [Column(column.name, escaped(column.heading), _shared(column), column.reports) for column in columns]
+    used, rows = tabulated(shared, groups, Report.MARKDOWN)
+    return _lines([column.heading for column in used], rows)
+
+
+def _shared(column: Column[Subject]) -> Callable[[Sequence[Subject]], str]:
+    """What gives the text of subjects that share a line."""
+
+    def text(group: Sequence[Subject]) -> str:
+        texts = [escaped(column.text(subject)) for subject in group]
+        if column.own_text:
+            return "<br>".join(texts) if any(texts) else ""
+        return next(filter(None, texts), "")
+
+    return text
+
+
+def _lines(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (headings, ["---"] * len(headings), *rows)]

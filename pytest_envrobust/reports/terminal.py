@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_envrobust.history.view import (
-    SENSITIVITY_HEAD,
-    ModelView,
-    Row,
-    headline,
-    model_views,
-    run_notices,
-    sensitivity_texts,
-)
-from pytest_envrobust.reports.findings import (
-    SCORE_HEAD,
-    agreement_text,
-    bound_text,
-    flips_text,
-    invariants_text,
-    known_flip_lines,
-    score_texts,
-)
-from pytest_envrobust.reports.times import (
-    Timed,
+from pytest_envrobust.history.view import ModelView, model_views
+from pytest_envrobust.record.schema import Record
+from pytest_envrobust.reports.columns import SENSITIVITY, THROUGHPUT, entries_of, environment_columns
+from pytest_envrobust.reports.lines import known_flip_lines, model_line, run_notices
+from pytest_envrobust.reports.tables import Column, Report, Subject, tabulated
+from pytest_envrobust.reports.timings import (
     all_timings,
     controls_text,
     notice_lines,
-    rate_text,
-    ratio_text,
     throughput_of,
     unavailable_points,
 )
 
-_HEAD = (
-    *("environment", "status", "agreement", "at least", "flips", *SCORE_HEAD, "invariants"),
-    *("wall ms", "CPU ms", "device ms", "ratio", "output"),
-)
-_THROUGHPUT_HEAD = ("throughput", "batch", "threads", "ms a call", "ms an image", "images/s", "ratio")
-_RIGHT = frozenset({*SCORE_HEAD, "wall ms", "CPU ms", "device ms", "pairs", *_THROUGHPUT_HEAD[1:-1]})
 
-
-def terminal_lines(record: Mapping[str, Any]) -> list[str]:
+def terminal_lines(record: Record) -> list[str]:
     """The report of a run: for each model a table of its environments and what is to be known about it."""
-    lines = run_notices(record["run"])
+    lines = run_notices(record.run)
     for view in model_views(record):
         if lines:
             lines.append("")
@@ -53,10 +29,10 @@ def terminal_lines(record: Mapping[str, Any]) -> list[str]:
 
 
 def _model_lines(view: ModelView) -> list[str]:
-    lines = [headline(view), *(f"  {note}" for note in view.notes)]
-    shown = [row for row in view.rows if not row.was_skipped]
+    lines = [model_line(view), *(f"  {note}" for note in view.notes)]
+    shown = [entry for entry in entries_of(view) if not entry.row.was_skipped]
     if shown:
-        lines += _table([_HEAD, *(_cells(row, view.outputs) for row in shown)])
+        lines += _table(environment_columns(shown), shown)
     lines += [
         f"  output {letter} is bit-identical in {len(same)}: {', '.join(same)}" for letter, same in view.identical
     ]
@@ -64,7 +40,7 @@ def _model_lines(view: ModelView) -> list[str]:
     lines += [f"  inconclusive: {row.reason.removeprefix(f'{view.name} in ')}" for row in view.undecided]
     lines += _time_lines(view)
     if view.sensitivity:
-        lines += ["", *_table([SENSITIVITY_HEAD, *map(sensitivity_texts, view.sensitivity)])]
+        lines += ["", *_table(SENSITIVITY, view.sensitivity)]
     lines += [f"  skipped {count}: {reason}" for reason, count in view.absent.most_common()]
     return lines
 
@@ -76,54 +52,17 @@ def _time_lines(view: ModelView) -> Iterator[str]:
         yield f"  {controls}"
     yield from (f"  timing: {line}" for line in notice_lines(view))
     if tables := throughput_of(view):
-        measured = [timed for table in tables for timed in table if not timed.reason]
-        yield from ("", *_table([_THROUGHPUT_HEAD, *map(_throughput_cells, measured)]))
+        yield from ("", *_table(THROUGHPUT, [timing for table in tables for timing in table if not timing.reason]))
         for reason, environments in unavailable_points(timings).items():
             yield f"  {reason} ({', '.join(environments)})"
 
 
-def _throughput_cells(timed: Timed) -> tuple[str, ...]:
-    return (
-        timed.environment,
-        str(timed.point.batch),
-        str(timed.point.threads),
-        _median(timed.latency, "wall_ms"),
-        "" if timed.image_ms is None else f"{timed.image_ms:.2f}",
-        rate_text(timed),
-        ratio_text(timed),
-    )
-
-
-def _cells(row: Row, outputs: Mapping[str, str]) -> tuple[str, ...]:
-    return (
-        row.environment or "(declaration)",
-        "reference" if row.is_reference and row.status == "passed" else row.status,
-        agreement_text(row.labels),
-        bound_text(row),
-        flips_text(row.labels),
-        *score_texts(row.scores),
-        invariants_text(row.invariants),
-        _median(row.latency, "wall_ms"),
-        _median(row.latency, "cpu_ms"),
-        _median(row.latency, "device_ms"),
-        ratio_text(Timed(row.environment, row.latency)),
-        outputs.get(row.output, ""),
-    )
-
-
-def _median(latency: Mapping[str, Any], clock: str) -> str:
-    median = latency.get(clock, {}).get("median")
-    return "" if median is None else f"{median:.2f}"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    used = [column for column in range(len(rows[0])) if any(row[column] for row in rows[1:])]
-    widths = {column: max(len(row[column]) for row in rows) for column in used}
-    lines = []
-    for row in rows:
+def _table(columns: Iterable[Column[Subject]], subjects: Sequence[Subject]) -> Iterator[str]:
+    used, rows = tabulated(columns, subjects, Report.TERMINAL)
+    headings = [column.heading for column in used]
+    widths = [max(map(len, texts)) for texts in zip(headings, *rows)]
+    for row in (headings, *rows):
         parts = [
-            row[column].rjust(widths[column]) if rows[0][column] in _RIGHT else row[column].ljust(widths[column])
-            for column in used
+            text.rjust(width) if column.right else text.ljust(width) for column, text, width in zip(used, row, widths)
         ]
-        lines.append(("  " + "  ".join(parts)).rstrip())
-    return lines
+        yield ("  " + "  ".join(parts)).rstrip()

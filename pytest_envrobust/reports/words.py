@@ -1,19 +1,35 @@
-"""Figures and statuses as words: how the pages write them."""
+"""How the reports write figures and statuses."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-SIGNS = {"passed": "✓", "inconclusive": "?", "limited": "○", "unavailable": "–", "no-route": "–"}
+from pytest_envrobust.core.status import Status
+from pytest_envrobust.record.schema import FlipCounts
+
+SIGNS = {
+    Status.PASSED: "✓",
+    Status.INCONCLUSIVE: "?",
+    Status.LIMITED: "○",
+    Status.UNAVAILABLE: "–",
+    Status.NO_ROUTE: "–",
+}
 """A sign for each status that is no failure."""
 FAILURE = "✕"
+GROUP_SIGNS = {"failed": "❌", "inconclusive": "⚠️", "limited": "➖", "passed": "✅", "skipped": "⏭️"}
+"""A sign for each way to end, in the order in which Markdown has them."""
 NOTHING_COMPARED = "nothing was compared: no environment's labels or time were held against a reference"
 
 
-def sign(status: str) -> str:
+def sign(status: Status) -> str:
     """The status's sign, so that color is never the only carrier."""
     return SIGNS.get(status, FAILURE)
+
+
+def fixed(value: float) -> str:
+    """Two decimals, for columns of figures below each other."""
+    return f"{value:.2f}"
 
 
 def milliseconds(value: float) -> str:
@@ -65,8 +81,11 @@ def compact(value: float) -> str:
     return f"{value:.{min(places, 2)}f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.{places}f}"
 
 
-def kinds(flips: Mapping[str, int]) -> str:
+def kinds(flips: FlipCounts) -> str:
     """``3 real, 1 tie``: the kinds of flips that there are."""
-    plural = {"tie": "ties"}
-    found = {kind: count for kind, count in flips.items() if count}
-    return ", ".join(f"{count} {plural.get(kind, kind) if count > 1 else kind}" for kind, count in found.items())
+    told = (
+        (flips.real, "real", "real"),
+        (flips.tie, "tie", "ties"),
+        (flips.undefined, "undefined", "undefined"),
+    )
+    return ", ".join(f"{count} {one if count == 1 else several}" for count, one, several in told if count)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from pytest_envrobust.checks.figures import recorded_times, was_timed
+import msgspec
+
 from pytest_envrobust.environments.availability import versions
 from pytest_envrobust.environments.machine import machine_differences, this_machine, version_differences
 from pytest_envrobust.planning.catalogue import Plan
-from pytest_envrobust.record.document import Record, read_record
+from pytest_envrobust.record.document import read_record
+from pytest_envrobust.record.latency_part import recorded_times
+from pytest_envrobust.record.schema import Cell, Machine, Record
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.timing.evidence import LatencyFigures
 from pytest_envrobust.timing.regression import EarlierTime
@@ -31,36 +33,40 @@ class Baseline:
     def time_of(self, run: CellRun, reference: CellRun, threads: int) -> EarlierTime:
         """What it measured of a cell, and whether that can be compared; figures of no calls where it has none."""
         model, environment = run.model_run.model.name, run.environment.id
-        entry = next((cell for cell in self._cells(model) if cell["environment"] == environment), None) or {}
+        entry = self._timed(model, environment)
+        latency = None if entry is None else entry.latency
+        same_reference = entry is not None and entry.reference == reference.environment.id
         return EarlierTime(
             self.path.name,
-            recorded_times(entry["latency"]) if entry else LatencyFigures(0),
+            LatencyFigures(0) if latency is None else recorded_times(latency),
             self._differences((run.plan, reference.plan), threads),
-            same_reference=entry.get("reference") == reference.environment.id and self._has_same_source(reference),
+            same_reference=same_reference and self._has_same_source(reference),
             is_reference=run.environment == reference.environment,
         )
 
-    def _cells(self, model: str) -> list[dict[str, Any]]:
-        cells = [cell for cell in self.record["cells"] if cell.get("model") == model]
-        return [cell for cell in cells if was_timed(cell.get("latency", {}))]
+    def _timed(self, model: str, environment: str) -> Cell | None:
+        """The first entry of the cell whose test asked for a time."""
+        cells = (cell for cell in self.record.cells_of(model) if cell.environment == environment)
+        return next((cell for cell in cells if cell.latency is not None and cell.latency.was_asked_for), None)
 
     def _differences(self, plans: tuple[Plan, ...], threads: int) -> tuple[str, ...]:
         """What differs of machine, threads, and the packages that the cell and its reference use."""
-        then = self.record["run"]
+        then = self.record.run
         requirements = [requirement for plan in plans for requirement in plan.requires]
         now = versions(requirements)
         found = [
-            *machine_differences(asdict(this_machine()), then.get("machine", {})),
-            *version_differences(now, then.get("versions", {}), now),
+            *machine_differences(asdict(this_machine()), msgspec.structs.asdict(then.machine or Machine())),
+            *version_differences(now, then.versions or {}, now),
         ]
-        if then.get("threads", threads) != threads:
-            found.append(f"{then['threads']} threads then, {threads} now")
+        if then.threads not in (None, threads):
+            found.append(f"{then.threads} threads then, {threads} now")
         return tuple(found)
 
     def _has_same_source(self, reference: CellRun) -> bool:
         """Whether the reference's model has the weights and structure that it had."""
         framework = reference.environment.source_framework
-        name = reference.model_run.model.name
-        entries = [entry for entry in self.record["models"] if entry["name"] == name]
-        then = entries[0].get("sources", {}).get(framework, {}).get("digest") if entries else None
-        return then is not None and then == reference.model_run.inspection(framework).digest
+        model = self.record.model(reference.model_run.model.name)
+        source = None if model is None else (model.sources or {}).get(framework)
+        if source is None or source.digest is None:
+            return False
+        return source.digest == reference.model_run.inspection(framework).digest

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
 
-from pytest_envrobust.checks.scores import ScoreEvidence
-from pytest_envrobust.comparison.fidelity import fidelity
+from pytest_envrobust.comparison.fidelity import Fidelity, fidelity
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.runs.cases import Case
@@ -21,9 +19,9 @@ FLOAT64 = "float64"
 
 
 def fidelity_of(
-    evidence: ScoreEvidence, registry: Registry, case: Case, actual: NDArray[Any], expected: NDArray[Any]
-) -> ScoreEvidence:
-    """The evidence with the fidelity of a case's scores, or with why there is none."""
+    registry: Registry, case: Case, actual: NDArray[Any], expected: NDArray[Any]
+) -> tuple[Fidelity | None, str]:
+    """The fidelity of a case's scores and the environment in double precision; or ``None``, and why there is none."""
     why = f"no source of {case.model.name!r} can run in double precision"
     for run in _exact_runs(registry, case):
         try:
@@ -33,9 +31,9 @@ def fidelity_of(
             continue
         exact = exact[: len(actual)]
         if exact.shape == actual.shape:
-            return replace(evidence, fidelity=fidelity(actual, expected, exact), exact=run.environment.id)
+            return fidelity(actual, expected, exact), run.environment.id
         why = f"{run.environment.id} gives scores of shape {exact.shape}"
-    return replace(evidence, no_fidelity=why)
+    return None, why
 
 
 def _exact_runs(registry: Registry, case: Case) -> Iterator[CellRun]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.models.inputs import LoadedInputs
-from pytest_envrobust.record.document import Record, read_record
+from pytest_envrobust.record.document import read_record
 from pytest_envrobust.record.predictions import Predictions
+from pytest_envrobust.record.schema import Model, Record, ReferenceRun
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +45,10 @@ class EarlierRun:
             )
         return cls(path, record, predictions)
 
-    def described(self) -> dict[str, Any]:
+    def part(self) -> ReferenceRun:
         """What this run's record says of that one."""
-        run = self.record["run"]
-        known = {name: run[name] for name in ("started", "machine", "versions") if name in run}
-        return {"path": str(self.path), **known}
+        run = self.record.run
+        return ReferenceRun(path=str(self.path), started=run.started, machine=run.machine, versions=run.versions)
 
     def reference(self, model: str, inputs: LoadedInputs, chosen: Environment | None) -> EarlierReference:
         """The reference's predictions for this run's inputs: those of the ``chosen`` environment, or of its own.
@@ -57,24 +56,23 @@ class EarlierRun:
         Inputs are found by their digests and, where another decoder gave other pixels, by their names. Raises
         `DeclarationError` where the model, the environment, its predictions or an input is missing there.
         """
-        cells = [cell for cell in self.record["cells"] if cell.get("model") == model]
-        entry = next((each for each in self.record["models"] if each["name"] == model), None)
+        cells, entry = list(self.record.cells_of(model)), self.record.model(model)
         if entry is None or not cells:
-            names = ", ".join(each["name"] for each in self.record["models"]) or "none"
+            names = ", ".join(each.name for each in self.record.models) or "none"
             raise self._lacks(f"has no model {model!r}", f"its models are {names}")
-        wanted = chosen.id if chosen is not None else next(cell["reference"] for cell in cells if "reference" in cell)
-        of_reference = [cell for cell in cells if cell.get("environment") == wanted]
-        digest = next((cell["output_digest"] for cell in of_reference if "output_digest" in cell), None)
+        wanted = chosen.id if chosen is not None else next(cell.reference for cell in cells if cell.reference)
+        digests = [cell.output_digest for cell in cells if cell.environment == wanted]
+        digest = next(filter(None, digests), None)
         scores = None if digest is None else self.predictions.scores(digest)
         if scores is None:
             raise self._lacks(f"has no predictions of {model} in {wanted}", "it did not run there, or they were lost")
-        noises = [cell["labels"]["noise"] for cell in cells if "noise" in cell.get("labels", {})]
+        noises = [cell.labels.noise for cell in cells if cell.labels is not None and cell.labels.noise is not None]
         rows = self._rows(model, entry, inputs)
         return EarlierReference(f"{wanted} of {self.path.name}", scores[rows], max(noises, default=None))
 
-    def _rows(self, model: str, entry: Mapping[str, Any], inputs: LoadedInputs) -> list[int]:
-        by_digest = {digest: row for row, digest in enumerate(entry.get("input_digests", ()))}
-        by_name = {name: row for row, name in enumerate(entry.get("inputs", ()))}
+    def _rows(self, model: str, entry: Model, inputs: LoadedInputs) -> list[int]:
+        by_digest = {digest: row for row, digest in enumerate(entry.input_digests or ())}
+        by_name = {name: row for row, name in enumerate(entry.inputs or ())}
         digests = inputs.digests or ("",) * len(inputs)
         found = [by_digest.get(digest, by_name.get(name)) for digest, name in zip(digests, inputs.names)]
         rows = [row for row in found if row is not None]

@@ -17,6 +17,7 @@ from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.preprocess import Preprocess
 from pytest_envrobust.models.recorded import LoadedPredictions
 from pytest_envrobust.models.truth import Truth, truth_of
+from pytest_envrobust.record import schema
 from pytest_envrobust.runs.cases import reference_of
 from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.runs.earlier import EarlierReference
@@ -97,40 +98,30 @@ class ModelRun:
 
         return self._handles.get(framework, put)
 
-    def described(self) -> dict[str, Any]:
+    def part(self) -> schema.Model:
         """What the record says of the model: sources with their digests, inputs, guesses."""
-        described: dict[str, Any] = {
-            "name": self.model.name,
-            "sources": {framework: self._described_source(framework) for framework in self.model.sources},
-        }
-        inputs = self._inputs.done
-        if inputs is not None:
-            described["inputs"] = list(inputs.names)
-            if inputs.digests:
-                described["input_digests"] = list(inputs.digests)
-        if self.class_names:
-            described["class_names"] = list(self.class_names)
-        truth = self._truth.done
-        if truth is not None:
-            described |= {"truth": list(truth.classes), "truth_from": truth.origin}
-        if self.guesses:
-            described["guesses"] = self.guesses
-        return described
+        inputs, truth = self._inputs.done, self._truth.done
+        return schema.Model(
+            name=self.model.name,
+            sources={framework: self._source_part(framework) for framework in self.model.sources},
+            inputs=None if inputs is None else list(inputs.names),
+            input_digests=None if inputs is None else list(inputs.digests) or None,
+            class_names=list(self.class_names) or None,
+            truth=None if truth is None else list(truth.classes),
+            truth_from=None if truth is None else truth.origin,
+            guesses=dict(self.guesses) or None,
+        )
 
-    def _described_source(self, framework: str) -> dict[str, Any]:
+    def _source_part(self, framework: str) -> schema.Source:
         source = self.model.source(framework)
-        recorded = source.recorded
-        described: dict[str, Any] = {
-            "target": str(source.target if recorded is None else recorded.path),
-            "label_offset": source.label_offset if recorded is None else recorded.label_offset,
-        }
-        if inspection := self._inspections.done(framework):
-            described["digest"] = inspection.digest
-        if preprocess := self._used.get(framework):
-            described["preprocess"] = str(preprocess)
-        if source.weights:
-            described["weights"] = source.weights
-        return described
+        recorded, inspection, used = source.recorded, self._inspections.done(framework), self._used.get(framework)
+        return schema.Source(
+            target=str(source.target if recorded is None else recorded.path),
+            label_offset=source.label_offset if recorded is None else recorded.label_offset,
+            digest=None if inspection is None else inspection.digest,
+            preprocess=None if used is None else str(used),
+            weights=source.weights or None,
+        )
 
     def _find_earlier(self) -> EarlierReference | None:
         run, chosen = self._context.earlier, self._context.settings.reference

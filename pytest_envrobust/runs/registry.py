@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from msgspec.structs import replace
 
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.models.model import Model
+from pytest_envrobust.record import codec, schema
+from pytest_envrobust.record.adequacy_part import adequacy_part
 from pytest_envrobust.runs.baseline import Baseline
 from pytest_envrobust.runs.cases import Case
 from pytest_envrobust.runs.cell_run import CellRun
@@ -48,18 +50,18 @@ class Registry:
             self._references[run] = Reference(run, self.context)
         return self._references[run]
 
-    def described_models(self) -> list[dict[str, Any]]:
-        """What the record says of the models that were used, as plain data."""
-        return [{**run.described(), **self._described_adequacy(run)} for run in self._models.values()]
+    def model_parts(self) -> list[schema.Model]:
+        """What the record says of the models that were used."""
+        return [replace(run.part(), adequacy=self._adequacy(run)) for run in self._models.values()]
 
-    def described_devices(self) -> dict[str, dict[str, Any]]:
+    def device_parts(self) -> dict[str, schema.Device]:
         """What the record says of the devices that have a place of their own, by name."""
         places, hosts = self.context.catalogue.places, self.context.hosts
-        return {name: {**place.described(), **hosts.get(name, {})} for name, place in places.items()}
+        told = {name: {**place.described(), **hosts.get(name, {})} for name, place in places.items()}
+        return {name: codec.typed(each, schema.Device) for name, each in told.items()}
 
-    def _described_adequacy(self, model_run: ModelRun) -> dict[str, Any]:
+    def _adequacy(self, model_run: ModelRun) -> dict[str, schema.Adequacy] | None:
         """What the model's inputs can tell, by reference."""
         references = [each for each in self._references.values() if each.run.model_run is model_run]
         known = {each.run.environment.id: each.known_adequacy for each in references}
-        found = {name: adequacy.as_plain() for name, adequacy in known.items() if adequacy is not None}
-        return {"adequacy": found} if found else {}
+        return {name: adequacy_part(adequacy) for name, adequacy in known.items() if adequacy is not None} or None

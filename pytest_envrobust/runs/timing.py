@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -14,11 +14,9 @@ from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.timing.conditions import notices, own_cpu_seconds, read_conditions
-from pytest_envrobust.timing.evidence import TAILS, LatencyEvidence
-from pytest_envrobust.timing.intervals import calls_for_quantile
+from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.measuring import Timed, measure_alone, measure_beside
 from pytest_envrobust.timing.sampling import Effort, Sampler
-from pytest_envrobust.verdicts.limits import TAIL_LIMITS, Limit
 from pytest_envrobust.workers.locks import machine_lock
 from pytest_envrobust.workers.sessions import LiveSession
 
@@ -97,13 +95,6 @@ class CellTimer:
         except EnvrobustError as error:
             return None, error.headline
         return control, ""
-
-
-def effort_for(limits: Sequence[Limit], budget: float) -> Effort:
-    """How long a cell is timed: within the budget in seconds, as many calls as the limits on tails need."""
-    shares = [TAILS[TAIL_LIMITS[limit.name]] for limit in limits if limit.name in TAIL_LIMITS]
-    calls = max((calls_for_quantile(share) for share in shares), default=0)
-    return Effort(budget=budget, calls=calls)
 
 
 @contextmanager

@@ -10,17 +10,34 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from msgspec import inspect
 from support.examples import run_pytest
 
 import pytest_envrobust
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.planning.catalogue import Catalogue
+from pytest_envrobust.record import schema
+from pytest_envrobust.record.schema import Part, Record
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.joinpath("docs").glob("*.md"), *ROOT.glob("*.md")])
 SIGNS = ROOT / "examples" / "signs"
+
+RECORD_PARTS: dict[str, type[Part]] = {
+    "run": schema.Run,
+    "models": schema.Model,
+    "cells": schema.Cell,
+    "labels": schema.Labels,
+    "scores": schema.Scores,
+    "invariants": schema.Invariant,
+    "latency": schema.Latency,
+    "checks": schema.OtherPart,
+    "analysis": schema.Analysis,
+}
+"""The parts of a record that have a heading of their own in ``record.md``."""
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -42,6 +59,35 @@ def table(page: str, heading: str, level: str = "##") -> list[str]:
     section = text.partition(f"\n{level} {heading}\n")[2].partition("\n## ")[0]
     rows = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("|")]
     return [cell.replace("`", "") for cell in rows[2:]]
+
+
+def section(page: str, heading: str) -> str:
+    """What stands below a heading, up to the next one of any level."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    found = re.search(rf"^#+ `?{heading}`?\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, heading
+    return str(found[1])
+
+
+def parts_within(kind: type[Part]) -> Iterator[type[Part]]:
+    """The parts that a part of a record is made of and that have no heading of their own."""
+
+    def structs(found: inspect.Type) -> Iterator[type[Part]]:
+        if isinstance(found, inspect.StructType) and issubclass(found.cls, Part):
+            yield found.cls
+        for inner in ("types", "item_types"):
+            for each in getattr(found, inner, ()):
+                yield from structs(each)
+        for inner in ("item_type", "value_type"):
+            if hasattr(found, inner):
+                yield from structs(getattr(found, inner))
+
+    told = inspect.type_info(kind)
+    assert isinstance(told, inspect.StructType)
+    for part in [part for field in told.fields for part in structs(field.type)]:
+        if part not in RECORD_PARTS.values():
+            yield part
+            yield from parts_within(part)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +121,7 @@ def test_python_blocks_compile(text: str) -> None:
     compile(text, "block", "exec")
 
 
-def test_the_tables_of_environments_are_up_to_date() -> None:
+def test_what_is_generated_is_up_to_date() -> None:
     command = [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"]
     found = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert found.returncode == 0, found.stderr
@@ -126,6 +172,19 @@ def test_record_lists_every_status() -> None:
     text = (ROOT / "docs" / "record.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `([\w-]+)` \|", text.partition("| `status` | meaning |")[2].partition("###")[0], re.M)
     assert sorted(listed) == sorted(status.value for status in Status)
+
+
+@pytest.mark.parametrize("heading", ["The record", *RECORD_PARTS])
+def test_record_lists_every_field(heading: str) -> None:
+    """The table below a heading has the fields of its part, all of them; those of parts within it are named there."""
+    kind = RECORD_PARTS.get(heading, Record)
+    text = section("record.md", heading)
+    table = text.partition("| field | meaning |\n| --- | --- |\n")[2].partition("\n\n")[0]
+    listed = [name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])]
+    own = [field.encode_name for field in msgspec.structs.fields(kind)]
+    assert sorted(listed) == sorted(own)
+    within = {field.encode_name for part in parts_within(kind) for field in msgspec.structs.fields(part)}
+    assert within - set(re.findall(r"`(\w+)`", text)) == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

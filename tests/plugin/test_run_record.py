@@ -27,7 +27,7 @@ def test_fields_predictions_and_views(project) -> None:
     result = project.run(ENVIRONMENTS, "--junitxml=junit.xml")
     result.assert_outcomes(passed=6, skipped=2)
     record = project.record()
-    assert record["schema_version"] == 2
+    assert record["schema_version"] == 3
     run = record["run"]
     assert {"started", "seconds", "machine", "versions", "command", "threads"} <= run.keys()
     assert run["machine"]["cores"] >= 1
@@ -116,7 +116,7 @@ def test_the_report_command_refuses_what_is_no_record(project) -> None:
     for name, message in (
         ("gone.json", "envrobust: 'gone.json' is no record of a run: *"),
         ("odd.json", "envrobust: 'odd.json' is no record of a run: *"),
-        ("later.json", "envrobust: record 'later.json' has schema version 99: this release reads 2"),
+        ("later.json", "envrobust: record 'later.json' has schema version 99: this release reads 2 and 3"),
     ):
         result = project.pytester.run(sys.executable, "-c", COMMAND, "report", name)
         assert result.ret == 2

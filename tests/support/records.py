@@ -7,20 +7,32 @@ real JPEGs. Nothing is run.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.labels import compare_labels, margins
+from pytest_envrobust.comparison.labels import compare_labels
+from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.digests import output_digest
 from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.history.analysis import analyse
-from pytest_envrobust.record.document import Record, new_record, write_record
+from pytest_envrobust.record import codec, schema
+from pytest_envrobust.record.document import new_record, write_record
+from pytest_envrobust.record.label_part import labels_part, with_label_verdict
+from pytest_envrobust.record.latency_part import latency_part, predicted_part
 from pytest_envrobust.record.predictions import PredictionStore, encode_thumbnail
+from pytest_envrobust.record.schema import Cell, Model, Record, Run
+from pytest_envrobust.timing.evidence import LatencyEvidence, TimedPoint
+from pytest_envrobust.timing.intervals import Estimate
+from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT, LabelLimit
+from pytest_envrobust.verdicts.verdict import Verdict
 
 Array = NDArray[Any]
 
@@ -43,6 +55,24 @@ CONTROLS = {"openvino": 1.052, "tvm-o3": 0.99}
 """By compiler, where the A/A control shows something, and the machine was busy."""
 WORDS = ("tench", "hen", "ostrich", "brambling", "goldfinch", "newt", "bullfrog", "terrapin", "gecko", "iguana")
 MEDIAN_MS = 18.0
+
+
+def record_of(cells: Sequence[Mapping[str, Any]] = (), models: Sequence[Mapping[str, Any]] = (), **run: Any) -> Record:
+    """A record from plain data, as the codec reads it from a file."""
+    return new_record(codec.typed(run, Run), [codec.typed(each, Model) for each in models], cells_of(*cells))
+
+
+def cells_of(*cells: Mapping[str, Any]) -> list[Cell]:
+    """Cells from plain data, as the codec reads them from a file."""
+    return [codec.typed(cell, Cell) for cell in cells]
+
+
+def analysis_of(**parts: Any) -> dict[str, Any]:
+    """Plain data of an analysis that has these parts and is empty else."""
+    names = ("label_dissimilarity", "top5_dissimilarity", "rank_correlation", "largest_difference")
+    matrices: dict[str, Any] = {name: [] for name in names}
+    return {"environments": [], "output_of": [], "outputs": [], "matrices": matrices, "sensitivity": [], "notices": [],
+            **parts}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,20 +127,19 @@ def synthetic(
     digests = [hashlib.sha256(image.tobytes()).hexdigest()[:16] for image in images]
     thumbnails = {digest: encode_thumbnail(image) for digest, image in zip(digests, images)}
     truth = random.integers(0, classes, inputs)
-    whole = Synthetic(new_record(_run(), [], []), {}, thumbnails)
+    models_told: list[Model] = []
+    cells_told: list[Cell] = []
+    arrays: dict[str, Array] = {}
     for number in range(models):
         name = f"model-{number}"
         scores = _scores(random, ENVIRONMENTS[:environments], truth, classes, disagreement)
-        cells = [cell for environment in scores for cell in _cells(random, name, environment, scores, inputs)]
-        for cell in cells if points else ():
-            if cell["latency"]["from"] != "predictions":
-                cell["latency"]["points"] = list(_points(cell["environment"], cell["latency"]))
+        cells = [cell for each in scores for cell in _cells(random, name, each, scores, inputs, points=points)]
         model = _model(name, inputs, digests, classes, truth)
-        model["analysis"] = analyse(model, cells, {output_digest(array): array for array in scores.values()}.get)
-        whole.record["models"].append(model)
-        whole.record["cells"].extend(cells + (_failures(name) if extras else []))
-        whole.arrays.update({output_digest(array): array for array in scores.values()})
-    return whole
+        analysis = analyse(model, cells, {output_digest(array): array for array in scores.values()}.get)
+        models_told.append(replace(model, analysis=analysis))
+        cells_told += cells + (_failures(name) if extras else [])
+        arrays |= {output_digest(array): array for array in scores.values()}
+    return Synthetic(new_record(_run(), models_told, cells_told), arrays, thumbnails)
 
 
 def large() -> Synthetic:
@@ -154,103 +183,94 @@ def _scores(
 
 
 def _cells(
-    random: np.random.Generator, model: str, text: str, scores: dict[str, Array], inputs: int
-) -> Iterator[dict[str, Any]]:
-    """The entries of a labels and of a latency item."""
+    random: np.random.Generator, model: str, text: str, scores: dict[str, Array], inputs: int, *, points: bool
+) -> Iterator[Cell]:
+    """The cells of a labels and of a latency item, as the product writes them."""
     environment, reference = Environment.parse(text), next(iter(scores))
     source, native = environment.source_framework, environment.compiler in ("eager", "script", "inductor", "graph")
     compared = compare_labels(scores[text], scores[reference], noise=0.002, inputs=_input_names(inputs))
-    own = margins(scores[text])
-    common = {
-        "model": model, "environment": text, "framework": environment.framework, "compiler": environment.compiler,
-        "device": environment.device, "reference": reference, "required": False, "compared": text != reference,
-        "route": [source, *([] if native else [f"onnx_from_{source}"]), environment.compiler],
-        "output_digest": output_digest(scores[text]), "artifact": _digest(text),
-        "engine_evidence": {"threads": "1", "precision": "float32"},
-        "peak_memory_bytes": 400 * 2**20,
-    }  # fmt: skip
-    latency = _latency(random, environment, text == reference)
-    predicted = {"wall_ms": latency["wall_ms"], "cpu_ms": latency["cpu_ms"], "from": "predictions"}
-    failed = compared.agreement < 0.9
-    reason = {"reason": f"{len(compared.flips)} of {inputs} top-1 labels differ from {reference}"} if failed else {}
-    labels = {
-        "n": compared.n, "agreement": compared.agreement, "bound": compared.bound, "limit": 0.9, "limit_from": "ini",
-        "flips": {"real": compared.real, "tie": compared.tie, "undefined": compared.undefined}, "noise": 0.002,
-        "ties": "count", "limit_on": "share", "verdict": "failed" if failed else "passed",
-        "largest_difference": compared.largest_difference, "out_of_reach": compared.out_of_reach,
-        "distinct_labels": compared.distinct_labels,
-        "flipped": [
-            {"input": flip.input, "expected": flip.expected, "actual": flip.actual, "margin": flip.margin,
-             "actual_margin": float(own[flip.index]), "lead": flip.lead, "kind": flip.kind}
-            for flip in compared.flips
-        ],
-    }  # fmt: skip
-    yield {"nodeid": f"test_labels[{model}-{text}]", "status": "failed" if failed else "passed", **reason, **common,
-           "labels": labels, "latency": predicted}  # fmt: skip
-    yield {"nodeid": f"test_time[{model}-{text}]", "status": "passed", **common, "latency": latency}
+    common = Cell(
+        status=Status.PASSED, model=model, environment=text, framework=environment.framework,
+        compiler=environment.compiler, device=environment.device, reference=reference, required=False,
+        compared=text != reference, route=[source, *([] if native else [f"onnx_from_{source}"]), environment.compiler],
+        output_digest=output_digest(scores[text]), artifact=_digest(text),
+        engine_evidence={"threads": "1", "precision": "float32"}, peak_memory_bytes=400 * 2**20,
+    )  # fmt: skip
+    evidence = _timed(random, environment, Point(), 1.0, is_reference=text == reference)
+    status = Status.FAILED if compared.agreement < 0.9 else Status.PASSED
+    reason = f"{len(compared.flips)} of {inputs} top-1 labels differ from {reference}"
+    verdict = Verdict(status, reason, LabelLimit(MIN_LABEL_AGREEMENT, 0.9, "ini"))
+    yield replace(
+        common,
+        nodeid=f"test_labels[{model}-{text}]",
+        status=status,
+        reason=reason if status is Status.FAILED else None,
+        labels=with_label_verdict(labels_part(compared, 0.002), verdict),
+        latency=predicted_part(evidence.timing),
+    )
+    further = list(_points(random, environment, is_reference=text == reference)) if points else []
+    latency = latency_part(evidence, further)
+    yield replace(common, nodeid=f"test_time[{model}-{text}]", latency=latency)
 
 
-def _latency(random: np.random.Generator, environment: Environment, is_reference: bool) -> dict[str, Any]:
+def _timed(
+    random: np.random.Generator, environment: Environment, point: Point, factor: float, *, is_reference: bool
+) -> LatencyEvidence:
+    """What a run would have measured of a cell, 60 calls."""
     slow = SLOWNESS.get(environment.compiler, 0.9) * {"cpu+sse41": 1.9, "cpu+avx2": 1.1}.get(environment.device, 1.0)
-    cpu = MEDIAN_MS * slow * np.exp(0.05 * random.standard_normal(60))
+    cpu = MEDIAN_MS * slow * factor * np.exp(0.05 * random.standard_normal(60))
     wall = cpu * (1.0 + np.abs(0.05 * random.standard_normal(60)) + (random.random(60) > 0.95))
-    found: dict[str, Any] = {
-        "from": "alone" if is_reference else "pairs", "batch": 1, "threads": 1, "clock": "cpu", "rounds": 30,
-        "calls_a_turn": 3, "warm_up_calls": 12, "first_call_ms": 4.0 * MEDIAN_MS * slow,
-        "images_per_second": 1e3 / float(np.median(wall)),
-    }  # fmt: skip
-    for clock, values in (("wall", wall), ("cpu", cpu)):
-        ordered = np.sort(values)
-        found[f"{clock}_ms"] = {"median": float(np.median(values)), "n": 60, "p90": float(ordered[54]),
-                                "interval": [float(ordered[21]), float(ordered[38])],
-                                "p90_interval": [float(ordered[49]), float(ordered[58])]}  # fmt: skip
-    found["samples_ms"] = {"wall": [round(value, 4) for value in wall], "cpu": [round(value, 4) for value in cpu]}
+    ratios: dict[Clock, Estimate] = {}
+    controls: dict[Clock, Estimate] = {}
     if not is_reference:
         wide = 1.02 + 0.1 * random.random()
-        found["ratio"] = {clock: [mid / wide, mid, mid * wide] for clock, mid in (("wall", 1.03 * slow), ("cpu", slow))}
-        found["smallest_visible"] = wide
+        ratios["wall"] = Estimate(1.03 * slow / wide, 1.03 * slow, 1.03 * slow * wide)
+        ratios["cpu"] = Estimate(slow / wide, slow, slow * wide)
         off = CONTROLS.get(environment.compiler, 1.004)
-        found["control"] = {clock: [off / 1.01, off, off * 1.01] for clock in ("wall", "cpu")}
-    if environment.compiler in CONTROLS:
-        found["notices"] = [f"other processes used {slow:.2g} of 8 cores meanwhile", "the machine runs on battery"]
-    return found
+        controls["wall"] = controls["cpu"] = Estimate(off / 1.01, off, off * 1.01)
+    busy = (f"other processes used {slow:.2g} of 8 cores meanwhile", "the machine runs on battery")
+    return LatencyEvidence(
+        Timing.of(*((times * 1e6).astype(int).tolist() for times in (wall, cpu))), ratios, controls,
+        clock="cpu" if point.threads == 1 else "wall", point=point, rounds=30, calls_a_turn=3, warm_up_calls=12,
+        first_call_ms=4.0 * MEDIAN_MS * slow, notices=busy if environment.compiler in CONTROLS else (),
+    )  # fmt: skip
 
 
-def _points(environment: str, latency: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _points(random: np.random.Generator, environment: Environment, *, is_reference: bool) -> Iterator[TimedPoint]:
     """The same cell at two further points of the axes."""
-    for batch, threads, factor in ((8, 1, 6.0), (1, 2, 0.6)):
-        point = {"batch": batch, "threads": threads}
-        if batch > 1 and environment.startswith("keras/"):
-            yield {**point, "reason": f"{environment} cannot be timed at batch {batch}: its source takes batches of 1"}
+    for point, factor in ((Point(8, 1), 6.0), (Point(1, 2), 0.6)):
+        if point.batch > 1 and environment.framework == "keras":
+            reason = f"{environment} cannot be timed at batch {point.batch}: its source takes batches of 1"
+            yield TimedPoint(point, reason=reason)
             continue
-        wall = {"median": factor * latency["wall_ms"]["median"], "n": 60}
-        yield {**latency, **point, "wall_ms": wall, "clock": "cpu" if threads == 1 else "wall",
-               "images_per_second": 1e3 * batch / wall["median"]}  # fmt: skip
+        yield TimedPoint(point, _timed(random, environment, point, factor, is_reference=is_reference))
 
 
-def _failures(model: str) -> list[dict[str, Any]]:
-    def entry(text: str, status: str, reason: str, **more: Any) -> dict[str, Any]:
+def _failures(model: str) -> list[Cell]:
+    def cell(text: str, status: Status, reason: str, **more: Any) -> Cell:
         parts = Environment.parse(text)
-        return {"nodeid": f"test_labels[{model}-{text}]", "status": status, "reason": reason, "model": model,
-                "environment": text, "framework": parts.framework, "compiler": parts.compiler, "device": parts.device,
-                "reference": ENVIRONMENTS[0], "required": False, "compared": False, **more}  # fmt: skip
+        return Cell(
+            nodeid=f"test_labels[{model}-{text}]", status=status, reason=reason, model=model, environment=text,
+            framework=parts.framework, compiler=parts.compiler, device=parts.device, reference=ENVIRONMENTS[0],
+            required=False, compared=False, **more,
+        )  # fmt: skip
 
     return [
-        entry("torch/eager/cuda:0", "unavailable", "cuda:0 is not here (no NVIDIA driver)"),
-        entry("keras/eager/cuda:0", "unavailable", "cuda:0 is not here (no NVIDIA driver)"),
-        entry("torch/tvm-o2/cpu", "crashed", "crashed at stage compile: the worker died (signal 11)", stage="compile",
-              route=["torch", "onnx_from_torch", "tvm-o2"]),
+        cell("torch/eager/cuda:0", Status.UNAVAILABLE, "cuda:0 is not here (no NVIDIA driver)"),
+        cell("keras/eager/cuda:0", Status.UNAVAILABLE, "cuda:0 is not here (no NVIDIA driver)"),
+        cell("torch/tvm-o2/cpu", Status.CRASHED, "crashed at stage compile: the worker died (signal 11)",
+             stage=Stage.COMPILE, route=["torch", "onnx_from_torch", "tvm-o2"]),
     ]  # fmt: skip
 
 
-def _run() -> dict[str, Any]:
-    return {
-        "started": "2026-03-14T09:26:53+0100", "seconds": 318.2, "threads": 1, "preprocess_from": "native",
-        "machine": {"system": "Linux 6.1", "architecture": "x86_64", "processor": "Example 9000", "cores": 8,
-                    "features": ["avx", "avx2", "sse4_1"], "memory_bytes": 2**35, "python": "3.11.7"},
-        "versions": {"pytest_envrobust": "0.1.0", "pytest": "9.2.0", "torch": "2.13.0", "onnxruntime": "1.32.0"},
-        "command": ["pytest", "--envrobust", "--envrobust-json=run.json"], "left_out": "",
-    }  # fmt: skip
+def _run() -> Run:
+    return Run(
+        started="2026-03-14T09:26:53+0100", seconds=318.2, threads=1, preprocess_from="native",
+        machine=schema.Machine(system="Linux 6.1", architecture="x86_64", processor="Example 9000", cores=8,
+                               features=("avx", "avx2", "sse4_1"), memory_bytes=2**35, python="3.11.7"),
+        versions={"pytest_envrobust": "0.1.0", "pytest": "9.2.0", "torch": "2.13.0", "onnxruntime": "1.32.0"},
+        command=["pytest", "--envrobust", "--envrobust-json=run.json"], left_out="",
+    )  # fmt: skip
 
 
 def _digest(text: str) -> str:
@@ -261,15 +281,15 @@ def _input_names(count: int) -> list[str]:
     return [f"{number:04d}_{WORDS[number % len(WORDS)]}.jpg" for number in range(count)]
 
 
-def _model(name: str, inputs: int, digests: list[str], classes: int, truth: Array) -> dict[str, Any]:
-    return {
-        "name": name, "inputs": _input_names(inputs), "input_digests": digests,
-        "class_names": [f"{WORDS[number % len(WORDS)]} {number}" for number in range(classes)],
-        "truth": [int(label) for label in truth], "truth_from": "the files' names", "guesses": {},
-        "sources": {
-            framework: {"target": f"nets:{name}", "label_offset": 0, "digest": _digest(f"{name}{framework}"),
-                        "weights": "seeded, not trained (seed 0)",
-                        "preprocess": "size 224, scale 1/255, mean 0.5, deviation 0.5"}
+def _model(name: str, inputs: int, digests: list[str], classes: int, truth: Array) -> Model:
+    return Model(
+        name=name, inputs=_input_names(inputs), input_digests=digests,
+        class_names=[f"{WORDS[number % len(WORDS)]} {number}" for number in range(classes)],
+        truth=[int(label) for label in truth], truth_from="the files' names", guesses={},
+        sources={
+            framework: schema.Source(target=f"nets:{name}", label_offset=0, digest=_digest(f"{name}{framework}"),
+                                     weights="seeded, not trained (seed 0)",
+                                     preprocess="size 224, scale 1/255, mean 0.5, deviation 0.5")
             for framework in ("torch", "keras")
         },
-    }  # fmt: skip
+    )  # fmt: skip

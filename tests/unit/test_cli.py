@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from support.records import synthetic
 
+from pytest_envrobust.checks import registry
+from pytest_envrobust.checks.registry import limit_kinds
 from pytest_envrobust.cli import main
 from pytest_envrobust.core.shard import Shard
+from pytest_envrobust.core.status import Status
 from pytest_envrobust.record.document import SCHEMA_VERSION, read_record
 from pytest_envrobust.record.predictions import Predictions
 from pytest_envrobust.reports.terminal import terminal_lines
-from pytest_envrobust.verdicts.limits import LATENCY_LIMITS
 
 PAGE = Path(__file__).parents[2] / "docs" / "runs.md"
 
@@ -48,7 +50,7 @@ def test_report_draws_the_table_of_the_terminal(run: Path, capsys: Output) -> No
 
 
 def test_report_without_limits_judges_nothing(run: Path, capsys: Output) -> None:
-    assert any(cell["status"] == "crashed" for cell in read_record(run)["cells"])
+    assert any(cell.status is Status.CRASHED for cell in read_record(run).cells)
     assert main(["report", str(run), "--json", "again.json"]) == 0
     assert read_record(Path("again.json")) == read_record(run)
 
@@ -77,20 +79,53 @@ def test_report_judges_again_and_fails_where_a_cell_does(run: Path, capsys: Outp
     said = capsys.readouterr().out.splitlines()[-1]
     assert said.startswith("failed: model-0 in keras/eager/cpu: too slow, 1.00 times the CPU time of torch/eager/cpu")
     assert "limit 0.5 from envrobust report" in said
-    judged = {cell["nodeid"]: cell for cell in read_record(Path("judged.json"))["cells"]}
-    assert judged["test_time[model-0-keras/eager/cpu]"]["latency"]["verdict"] == "failed"
+    judged = {cell.nodeid: cell.latency for cell in read_record(Path("judged.json")).cells}
+    timed = judged["test_time[model-0-keras/eager/cpu]"]
+    assert timed is not None
+    assert timed.verdict is Status.FAILED
 
 
 def test_every_limit_can_be_given_to_a_report(run: Path, capsys: Output) -> None:
     changed(run, lambda record: record["cells"].pop(), "run.json")  # the one that crashed
-    for name in LATENCY_LIMITS:
+    for name in [kind.name for kind in limit_kinds().values() if "latency" in kind.name]:
         assert main(["report", str(run), f"--{name.replace('_', '-')}", "1000"]) == 0
         said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("inconclusive: ")]
         # a p99 and an earlier run are not in the record
         assert len(said) == (6 if name in ("max_latency_p99_ms", "max_latency_regression") else 0)
     with pytest.raises(SystemExit, match="0"):
         main(["report", "--help"])
-    assert "95 % confidence" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "95 % confidence" in said
+    assert [name for name in limit_kinds() if f"--{name.replace('_', '-')} " not in said] == []
+    assert "--ties {count,ignore}" in said
+
+
+def test_a_module_that_registers_a_check_brings_its_limits(
+    run: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("adds_check.py").write_text(
+        "from pytest_envrobust.checks.registry import register_check\n"
+        "from pytest_envrobust.checks.base import Check\n"
+        "from pytest_envrobust.verdicts.limits import LimitKind\n"
+        "class Mood(Check):\n"
+        "    name, summary, limits = 'mood', '', (LimitKind.positive('max_mood', 'the worst mood'),)\n"
+        "    measure = judge = None\n"
+        "register_check(Mood())\n"
+    )
+    monkeypatch.syspath_prepend(Path.cwd())
+    monkeypatch.setattr(registry, "_FROM_OUTSIDE", {})
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", str(run), "--max-mood=1"])
+    assert "--max-mood" in capsys.readouterr().err
+    assert main(["report", str(run), "-p", "adds_check", "--max-mood=1"]) == 1  # one cell crashed
+    assert "mood was not measured (limit 1 from envrobust report)" in capsys.readouterr().out
+
+
+def test_a_module_that_is_not_there_is_told_in_one_line(run: Path, capsys: Output) -> None:
+    assert main(["report", str(run), "-p", "nowhere.to.be.found"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("envrobust: -p nowhere.to.be.found cannot be imported: No module named 'nowhere'")
+    assert error.count("\n") == 1
 
 
 def test_what_never_ran_is_a_failure_of_the_judged_run_too(run: Path, capsys: Output) -> None:
@@ -178,13 +213,13 @@ def test_compare_writes_a_page(run: Path, capsys: Output) -> None:
         (None, "No such file"),
         ("not json", "Expecting value"),
         ("[]", "list indices"),
-        ('{"schema_version": %d}', "it has no run"),
-        ('{"schema_version": %d, "run": {}, "models": {}, "cells": []}', "it has no models"),
-        ('{"schema_version": %d, "run": {}, "models": [{}], "cells": []}', "one of its models has no name"),
-        ('{"schema_version": %d, "run": {}, "models": [], "cells": [{"status": "odd"}]}', "cell 0 has no status"),
+        ('{"schema_version": %d}', "missing required field `run`"),
+        ('{"schema_version": %d, "run": {}, "models": {}, "cells": []}', "models: Expected `array`, got `object`"),
+        ('{"schema_version": %d, "run": {}, "models": [{}], "cells": []}', "model 0: Object missing required field"),
+        ('{"schema_version": %d, "run": {}, "models": [], "cells": [{"status": "odd"}]}', "cell 0, status: Invalid"),
         (
             '{"schema_version": %d, "run": {}, "models": [], "cells": [{"status": "passed", "environment": "a/b/c"}]}',
-            "cell 0 has no model or no reference",
+            "cell 0: it has an environment and no model or no reference",
         ),
         ('{"schema_version": 99}', "has schema version 99: this release reads"),
     ],
@@ -206,7 +241,7 @@ def test_a_file_that_is_no_record_is_refused_in_one_line(
 
 def shards(run: Path, of: int, **change: Any) -> list[str]:
     """The records, with predictions, that the jobs of a matrix would have written of the run; names of the files."""
-    names = list(dict.fromkeys((cell["model"], cell["environment"]) for cell in read_record(run)["cells"]))
+    names = list(dict.fromkeys(cell.name for cell in read_record(run).cells if cell.name is not None))
     found = []
     for number in range(1, of + 1):
         share = Shard(number, of).share(names)
@@ -225,8 +260,8 @@ def shards(run: Path, of: int, **change: Any) -> list[str]:
 def passing(run: Path) -> Path:
     """The record without the cell that crashed."""
     copy = changed(run, lambda record: record["cells"].pop(), "passing.json")
-    for cell in read_record(copy)["cells"]:
-        assert cell["status"] in ("passed", "unavailable", "failed")
+    for cell in read_record(copy).cells:
+        assert cell.status in (Status.PASSED, Status.UNAVAILABLE, Status.FAILED)
     run.with_suffix(".npz").rename(copy.with_suffix(".npz"))
 
     def forgive(record: dict[str, Any]) -> None:
@@ -244,7 +279,7 @@ def test_merge_puts_shards_together_and_writes_what_is_asked_for(passing: Path, 
     said = ["report: all.html", "summary: all.md", "record: new/all.json"]
     assert capsys.readouterr().out.splitlines() == [*table, *said]
     record = read_record(Path("new/all.json"))
-    assert record["cells"] == read_record(passing)["cells"]
+    assert record.cells == read_record(passing).cells
     assert Predictions.beside(Path("new/all.json")).names == Predictions.beside(passing).names
     assert main(["compare", str(passing), "new/all.json", "--strict"]) == 0
     assert main(["report", "new/all.json", "--min-label-agreement", "0"]) == 0
@@ -295,16 +330,25 @@ def test_merge_refuses_in_one_line(passing: Path, capsys: Output, arguments: lis
 
 
 @pytest.mark.parametrize(
-    "shard",
+    ("shard", "said"),
     [
-        *(None, [], {}, {"numbers": [1]}, {"numbers": [], "of": 2}, {"numbers": [3], "of": 2}),
-        *({"numbers": ["1"], "of": 2}, {"numbers": [1], "of": 2, "whole": [["model"]]}),
+        ([], "run.shard: Expected `object | null`, got `array`"),
+        ({}, "run.shard: Object missing required field `numbers`"),
+        ({"numbers": [1]}, "run.shard: Object missing required field `of`"),
+        ({"numbers": [], "of": 2}, "run.shard: shards [] of 2 cannot be"),
+        ({"numbers": [3], "of": 2}, "run.shard: shards [3] of 2 cannot be"),
+        ({"numbers": ["1"], "of": 2}, "run.shard.numbers[0]: Expected `int`, got `str`"),
+        (
+            {"numbers": [1], "of": 2, "whole": [["model"]]},
+            "run.shard.whole[0]: Expected `array` of length 2, got 1",
+        ),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_shard_that_is_none_is_refused(run: Path, capsys: Output, shard: Any) -> None:
+def test_a_shard_that_is_none_is_refused(run: Path, capsys: Output, shard: Any, said: str) -> None:
     changed(run, lambda record: record["run"].update(shard=shard), "odd.json")
     assert main(["merge", "odd.json"]) == 2
-    assert capsys.readouterr().err == "envrobust: 'odd.json' is no record of a run: its shard cannot be read\n"
+    assert capsys.readouterr().err == f"envrobust: 'odd.json' is no record of a run: {said}\n"
 
 
 def test_broken_predictions_are_refused_in_one_line(run: Path, capsys: Output) -> None:

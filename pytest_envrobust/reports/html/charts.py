@@ -108,7 +108,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 @dataclass(frozen=True)
-class Point:
+class ParetoPoint:
     """A labeled point: ``x``, ``y`` in the data's units, and whether nothing beats it in both."""
 
     name: str
@@ -117,15 +117,15 @@ class Point:
     is_best: bool = False
 
 
-def pareto(points: Sequence[Point]) -> list[Point]:
+def pareto(points: Sequence[ParetoPoint]) -> list[ParetoPoint]:
     """The points, those marked that no other beats: at most its ``x``, at least its ``y``, and better in one."""
 
-    def beaten(point: Point) -> bool:
+    def beaten(point: ParetoPoint) -> bool:
         return any(
             other.x <= point.x and other.y >= point.y and (other.x < point.x or other.y > point.y) for other in points
         )
 
-    return [Point(point.name, point.x, point.y, not beaten(point)) for point in points]
+    return [ParetoPoint(point.name, point.x, point.y, not beaten(point)) for point in points]
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pytest_envrobust.checks.figures import clock_of
+from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.core.wording import clock_name, percent
-from pytest_envrobust.history.view import ModelView, Row
+from pytest_envrobust.history.view import ModelView
+from pytest_envrobust.record.latency_part import clock_of
+from pytest_envrobust.record.schema import Latency
 from pytest_envrobust.reports.html.charts import (
     CHARACTER,
     Box,
     Label,
-    Point,
+    ParetoPoint,
     Rectangle,
     Scale,
     box,
@@ -23,7 +24,7 @@ from pytest_envrobust.reports.html.charts import (
 )
 from pytest_envrobust.reports.words import milliseconds
 
-_CLOCKS = ("wall", "cpu")
+_CLOCKS: tuple[Clock, ...] = ("wall", "cpu")
 _FEWEST = 5
 """Samples that a box needs."""
 
@@ -87,52 +88,59 @@ class ParetoDrawing:
 
 
 def time_drawing(view: ModelView) -> TimeDrawing | None:
-    """Times from ``latency.samples_ms``; ``None`` where no environment has any."""
-    samples = {
-        row.environment: {
-            clock: row.latency["samples_ms"][clock]
-            for clock in _CLOCKS
-            if len(row.latency["samples_ms"].get(clock, ())) >= _FEWEST
-        }
+    """Boxes of single calls; ``None`` where no environment has enough of them."""
+    drawn = {
+        row.environment: (clocks, row.latency)
         for row in view.rows
-        if "samples_ms" in row.latency
+        if row.latency is not None and (clocks := _samples(row.latency))
     }
-    samples = {environment: clocks for environment, clocks in samples.items() if clocks}
-    if not samples:
+    if not drawn:
         return None
-    untimed = {row.environment for row in view.rows if _is_untimed(row)}
-    left = 24 + CHARACTER * 1.1 * max(len(name) for name in samples)
-    width, height = 900, 22 * len(samples) + 46
-    axis = scale([value for clocks in samples.values() for of in clocks.values() for value in of], left, width - 14)
+    left = 24 + CHARACTER * 1.1 * max(len(name) for name in drawn)
+    width, height = 900, 22 * len(drawn) + 46
+    times = [value for clocks, _ in drawn.values() for of in clocks.values() for value in of]
+    axis = scale(times, left, width - 14)
     lines = [
         Spread(
             name,
             16.0 + 22 * number,
             tuple((clock, box(of, axis)) for clock, of in clocks.items()),
             _said(clocks),
-            name in untimed,
+            _is_untimed(latency),
         )
-        for number, (name, clocks) in enumerate(samples.items())
+        for number, (name, (clocks, latency)) in enumerate(drawn.items())
     ]
     return TimeDrawing(width, height, left, axis, tuple(lines))
 
 
-def _is_untimed(row: Row) -> bool:
-    return row.latency.get("from") == "predictions"
+def _samples(latency: Latency) -> dict[Clock, list[float]]:
+    """Single calls by clock, for the clocks of which there are enough."""
+    samples = latency.samples_ms or {}
+    return {clock: samples[clock] for clock in _CLOCKS if len(samples.get(clock, ())) >= _FEWEST}
+
+
+def _is_untimed(latency: Latency) -> bool:
+    return latency.measured_from == "predictions"
 
 
 def pareto_drawing(view: ModelView) -> ParetoDrawing | None:
     """Agreement against median time; ``None`` for less than two environments that have both."""
-    both = [row for row in view.rows if row.labels and row.latency]
+    both = [
+        (row.environment, row.latency, row.labels.agreement)
+        for row in view.rows
+        if row.labels is not None and row.latency is not None
+    ]
     # calls that gave predictions include the first ones: they do not belong beside times that were asked for
-    timed = [row for row in both if not _is_untimed(row)] or both
-    clocks = {clock_of(row.environment, row.latency) for row in timed}
-    clock = "cpu" if clocks == {"cpu"} and all("cpu_ms" in row.latency for row in timed) else "wall"
+    timed = [each for each in both if not _is_untimed(each[1])] or both
+    clocks = {clock_of(environment, latency) for environment, latency, _ in timed}
+    clock: Clock = "wall"
+    if clocks == {"cpu"} and all(latency.cpu_ms is not None for _, latency, _ in timed):
+        clock = "cpu"
     points = pareto(
         [
-            Point(row.environment, row.latency[f"{clock}_ms"]["median"], row.labels["agreement"])
-            for row in timed
-            if "median" in row.latency.get(f"{clock}_ms", {})
+            ParetoPoint(environment, median, agreement)
+            for environment, latency, agreement in timed
+            if (median := latency.median_on(clock)) is not None
         ]
     )
     if len(points) < 2:
@@ -158,7 +166,7 @@ def pareto_drawing(view: ModelView) -> ParetoDrawing | None:
     )  # fmt: skip
 
 
-def _said_of_equals(points: Sequence[Point], clock: str) -> str:
+def _said_of_equals(points: Sequence[ParetoPoint], clock: Clock) -> str:
     if len({point.y for point in points}) > 1:
         return ""
     fastest = min(points, key=lambda point: point.x)
@@ -174,7 +182,7 @@ def _agreement_scale(shares: Sequence[float], area: Rectangle) -> Scale:
     return Scale(max(0.0, low - 0.15 * (1.0 - low)), 1.0, area.bottom, area.top + 34)
 
 
-def _steps(best: Sequence[Point], x: Scale, y: Scale, area: Rectangle) -> str:
+def _steps(best: Sequence[ParetoPoint], x: Scale, y: Scale, area: Rectangle) -> str:
     """A path along the front: what is to its right and below is beaten."""
     if not best:
         return ""
@@ -184,6 +192,6 @@ def _steps(best: Sequence[Point], x: Scale, y: Scale, area: Rectangle) -> str:
     return f"{path}H{area.right}"
 
 
-def _said(clocks: Mapping[str, Sequence[Any]]) -> str:
+def _said(clocks: Mapping[Clock, Sequence[float]]) -> str:
     parts = [f"{clock} {milliseconds(min(of))} to {milliseconds(max(of))} ms" for clock, of in clocks.items()]
     return ", ".join(parts)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from pytest_envrobust.core.wording import label
 from pytest_envrobust.history.view import ModelView
 from pytest_envrobust.record.predictions import HasPredictions
+from pytest_envrobust.record.schema import Flipped, Model
 from pytest_envrobust.reports.words import span
+
+Value = TypeVar("Value")
 
 MOST = 60
 """Cards of a model; further inputs are only counted."""
@@ -19,7 +22,7 @@ OPEN = 12
 
 
 @dataclass(frozen=True)
-class Turn:
+class ActualLabel:
     """What an input became: another label, of one kind, in these environments; ``margin`` is their own."""
 
     label: str
@@ -36,7 +39,7 @@ class Card:
     input: str
     expected: str
     margin: str
-    turns: tuple[Turn, ...]
+    actual: tuple[ActualLabel, ...]
     environments: int
     picture: str = ""
     truth: str = ""
@@ -60,56 +63,56 @@ class Flips:
         return self.cards[OPEN:]
 
 
-def flips_of(view: ModelView, model: Mapping[str, Any], predictions: HasPredictions) -> Flips:
+def flips_of(view: ModelView, model: Model, predictions: HasPredictions) -> Flips:
     """All flips of a model, by input."""
-    found: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    found: dict[str, list[tuple[str, Flipped]]] = {}
     for row in view.rows:
-        for flip in row.labels.get("flipped", ()):
-            found.setdefault(flip["input"], []).append((row.environment, flip))
+        for flip in (row.labels.flipped or ()) if row.labels is not None else ():
+            found.setdefault(flip.input, []).append((row.environment, flip))
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-    places = {name: index for index, name in reversed(list(enumerate(model.get("inputs", ()))))}
+    places = {name: place for place, name in reversed(list(enumerate(model.inputs or ())))}
     cards = tuple(_card(name, flips, places.get(name), model, predictions) for name, flips in ordered[:MOST])
     return Flips(cards, len(ordered) - len(cards))
 
 
 def _card(
-    name: str,
-    flips: Sequence[tuple[str, Mapping[str, Any]]],
-    place: int | None,
-    model: Mapping[str, Any],
-    predictions: HasPredictions,
+    name: str, flips: Sequence[tuple[str, Flipped]], place: int | None, model: Model, predictions: HasPredictions
 ) -> Card:
-    classes = model.get("class_names", ())
-    truth = _at(model.get("truth", ()), place, -1)
+    classes = model.class_names or ()
+    truth = _at(model.truth, place, -1)
     first = flips[0][1]
-    turns: dict[tuple[int, str], list[tuple[str, Mapping[str, Any]]]] = {}
-    for environment, flip in flips:
-        turns.setdefault((flip["actual"], flip["kind"]), []).append((environment, flip))
     return Card(
         input=name,
-        expected=label(first["expected"], classes),
-        margin=span([first["margin"]]) if "margin" in first else "",
-        turns=tuple(
-            Turn(
-                label=label(actual, classes),
-                kind=kind,
-                margin=_margins(flip for _, flip in some),
-                environments=tuple(environment for environment, _ in some),
-                is_true=actual == truth >= 0,
-            )
-            for (actual, kind), some in sorted(turns.items(), key=lambda item: -len(item[1]))
-        ),
+        expected=label(first.expected, classes),
+        margin=_margins([first.margin]),
+        actual=tuple(_actual_labels(flips, classes, truth)),
         environments=len(flips),
-        picture=_picture(_at(model.get("input_digests", ()), place, ""), predictions),
+        picture=_picture(_at(model.input_digests, place, ""), predictions),
         truth=label(truth, classes) if truth >= 0 else "",
-        expected_is_true=first["expected"] == truth >= 0,
-        known=tuple(dict.fromkeys(flip["known"] for _, flip in flips if "known" in flip)),
+        expected_is_true=first.expected == truth >= 0,
+        known=tuple(dict.fromkeys(flip.known for _, flip in flips if flip.known is not None)),
     )
 
 
-def _margins(flips: Any) -> str:
-    margins = [flip["actual_margin"] for flip in flips if "actual_margin" in flip]
-    return span(margins) if margins else ""
+def _actual_labels(flips: Sequence[tuple[str, Flipped]], classes: Sequence[str], truth: int) -> Iterator[ActualLabel]:
+    """What an input became, that first of most environments."""
+    found: dict[tuple[int, str], list[tuple[str, Flipped]]] = {}
+    for environment, flip in flips:
+        found.setdefault((flip.actual, flip.kind), []).append((environment, flip))
+    for (actual, kind), some in sorted(found.items(), key=lambda item: -len(item[1])):
+        yield ActualLabel(
+            label=label(actual, classes),
+            kind=kind,
+            margin=_margins([flip.actual_margin for _, flip in some]),
+            environments=tuple(environment for environment, _ in some),
+            is_true=actual == truth >= 0,
+        )
+
+
+def _margins(margins: Sequence[float | None]) -> str:
+    """Of those that were measured from the smallest to the largest."""
+    measured = [margin for margin in margins if margin is not None]
+    return span(measured) if measured else ""
 
 
 def _picture(digest: str, predictions: HasPredictions) -> str:
@@ -117,5 +120,5 @@ def _picture(digest: str, predictions: HasPredictions) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}" if content else ""
 
 
-def _at(values: Sequence[Any], place: int | None, default: Any) -> Any:
-    return values[place] if place is not None and place < len(values) else default
+def _at(values: Sequence[Value] | None, place: int | None, default: Value) -> Value:
+    return values[place] if values is not None and place is not None and place < len(values) else default

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pytest_envrobust.core.wording import percent
 from pytest_envrobust.history.view import ModelView
+from pytest_envrobust.record.schema import Analysis, Matrices, Matrix
 from pytest_envrobust.reports.html.charts import HEAT_STEPS, heat_step
 from pytest_envrobust.reports.words import compact, score
 
 SMALL = 8
 """Up to so many distinct outputs, the maps of a model stand side by side; of more, all but the first are folded."""
-
-Matrix = Sequence[Sequence["float | None"]]
 
 
 @dataclass(frozen=True)
@@ -56,42 +54,28 @@ class HeatMap:
 class _Style:
     title: str
     unit: str
+    matrix: Callable[[Matrices], Matrix]
     text: Callable[[float], str]
     summary: Callable[[float], str]
     same: float = 0.0
     log: bool = False
 
 
-_STYLES = {
-    "label_dissimilarity": _Style("Different labels", "percent of the inputs", lambda v: _share(v), percent),
-    "top5_dissimilarity": _Style("Different top-5 sets", "percent of the five", lambda v: _share(v), percent),
-    "rank_correlation": _Style(
-        "Rank correlation",
-        "Spearman's rho of all scores, mean",
-        lambda v: _rho(v),
-        lambda v: _full_rho(v),
-        same=1.0,
-    ),
-    "largest_difference": _Style("Largest difference", "of two scores, in their own unit", compact, score, log=True),
-}
-
-
-def heat_maps(view: ModelView, analysis: Mapping[str, Any]) -> list[HeatMap]:
+def heat_maps(view: ModelView, analysis: Analysis | None) -> list[HeatMap]:
     """The matrices of a model's analysis that have a figure for at least two distinct outputs."""
-    outputs = analysis.get("outputs", ())
-    if len(outputs) < 2:
+    if analysis is None or len(analysis.outputs) < 2:
         return []
-    letters = tuple(view.outputs.get(output["digest"], str(number)) for number, output in enumerate(outputs))
+    outputs = analysis.outputs
+    letters = tuple(view.outputs.get(output.digest, str(number)) for number, output in enumerate(outputs))
     groups: list[tuple[str, ...]] = [
-        tuple(name for name, of in zip(analysis["environments"], analysis["output_of"]) if of == number)
+        tuple(name for name, of in zip(analysis.environments, analysis.output_of) if of == number)
         for number in range(len(outputs))
     ]
-    kinds = [output.get("kind", "") for output in outputs]
+    kinds = [output.kind for output in outputs]
     heads = [
         (letter, group, kind if len(set(kinds)) > 1 else "") for letter, group, kind in zip(letters, groups, kinds)
     ]
-    matrices = analysis.get("matrices", {})
-    maps = (_heat_map(_STYLES[name], matrices[name], heads) for name in _STYLES if name in matrices)
+    maps = (_heat_map(style, style.matrix(analysis.matrices), heads) for style in _STYLES)
     return [item for item in maps if item is not None]
 
 
@@ -156,6 +140,39 @@ def _full_rho(value: float) -> str:
         return "1"
     return f"{value:.4f}" if value < 0.9999 else f"1 − {1.0 - value:.1g}"
 
+
+_STYLES = (
+    _Style(
+        "Different labels",
+        "percent of the inputs",
+        lambda matrices: matrices.label_dissimilarity,
+        _share,
+        percent,
+    ),
+    _Style(
+        "Different top-5 sets",
+        "percent of the five",
+        lambda matrices: matrices.top5_dissimilarity,
+        _share,
+        percent,
+    ),
+    _Style(
+        "Rank correlation",
+        "Spearman's rho of all scores, mean",
+        lambda matrices: matrices.rank_correlation,
+        _rho,
+        _full_rho,
+        same=1.0,
+    ),
+    _Style(
+        "Largest difference",
+        "of two scores, in their own unit",
+        lambda matrices: matrices.largest_difference,
+        compact,
+        score,
+        log=True,
+    ),
+)
 
 STEPS = tuple(range(HEAT_STEPS + 1))
 """The steps of the color scale, for a legend."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pytest_envrobust.core.wording import counted, listed, percent
-from pytest_envrobust.history.view import GROUPS, ModelView, run_notices
-from pytest_envrobust.reports.times import all_timings, doubtful_times
+from pytest_envrobust.history.view import GROUPS, ModelView
+from pytest_envrobust.record.schema import LabelSensitivity, Model, Run, Sensitivity, TimeSensitivity
+from pytest_envrobust.reports.lines import run_notices
+from pytest_envrobust.reports.timings import all_timings, doubtful_times
 from pytest_envrobust.reports.words import ratio
 from pytest_envrobust.timing.control import MARGIN
 
@@ -30,17 +31,16 @@ class Counts:
 
 @dataclass(frozen=True)
 class FactorRow:
-    """A row of the sensitivity table, as text; ``mean`` and ``largest`` are shares, absent ones empty."""
+    """A row of the sensitivity table; ``mean`` and ``largest`` are shares as text, empty where there are none."""
 
     model: str
     factor: str
     part: str
     pairs: int
-    environments: str
-    outputs: str
+    environments: int
+    outputs: int
     mean: str = ""
     largest: str = ""
-    largest_share: float = 0.0
     labels_pair: tuple[str, ...] = ()
     time: str = ""
     time_interval: str = ""
@@ -73,82 +73,88 @@ def headline(total: Counts) -> str:
     return "Every cell was skipped" if total.total else "No cells were recorded"
 
 
-def sentences(models: Sequence[Mapping[str, Any]]) -> list[str]:
+def sentences(models: Sequence[Model]) -> list[str]:
     """What most changed labels, and what most changed time, over all models."""
-    entries = [(model["name"], entry) for model in models for entry in _sensitivity(model) if "part" not in entry]
+    factors = [(model.name, factor) for model in models for factor in _sensitivity(model) if factor.part is None]
+    by_labels = [(name, factor.factor, factor.labels) for name, factor in factors if factor.labels is not None]
+    by_time = [(name, factor.factor, factor.time) for name, factor in factors if factor.time is not None]
     several = len(models) > 1
     found = []
-    by_labels = [(entry["labels"]["largest"], name, entry) for name, entry in entries if "labels" in entry]
     if by_labels:
-        largest, name, entry = max(by_labels, key=lambda item: item[0])
-        factors = list(dict.fromkeys(item["factor"] for _, _, item in by_labels))
-        found.append(_about_labels(largest, name if several else "", entry, factors))
-    by_time = [(entry["time"]["largest"], name, entry) for name, entry in entries if "time" in entry]
+        name, factor, labels = max(by_labels, key=lambda item: item[2].largest)
+        if labels.largest == 0:
+            factors_named = list(dict.fromkeys(factor for _, factor, _ in by_labels))
+            found.append(f"No label changed with {listed(factors_named, 'or')} alone.")
+        else:
+            found.append(_about_labels(name if several else "", factor, labels))
     if by_time:
-        largest, name, entry = max(by_time, key=lambda item: item[0])
-        slow, fast = entry["time"]["pair"]
-        subject = f" of {name}" if several else ""
-        found.append(
-            f"Time changed most with the {entry['factor']}: a call{subject} takes {ratio(largest)} times as long in "
-            f"{slow} as in {fast}."
-        )
+        name, factor, time = max(by_time, key=lambda item: item[2].largest)
+        found.append(_about_time(name if several else "", factor, time))
     return found
 
 
-def _about_labels(largest: float, name: str, entry: Mapping[str, Any], factors: Sequence[str]) -> str:
-    subject = f" of {name}" if name else ""
-    if largest == 0:
-        return f"No label changed with {listed(factors, 'or')} alone."
-    one, other = entry["labels"]["pair"]
+def _about_labels(model: str, factor: str, labels: LabelSensitivity) -> str:
+    one, other = labels.pair
     return (
-        f"Labels changed most with the {entry['factor']}: {percent(largest)} of the labels{subject} differ between "
+        f"Labels changed most with the {factor}: {percent(labels.largest)} of the labels{_of(model)} differ between "
         f"{one} and {other}."
     )
 
 
-def factor_rows(models: Sequence[Mapping[str, Any]]) -> list[list[FactorRow]]:
-    """The sensitivity table: for each model that has one, its rows."""
-    tables = [[_factor_row(model["name"], entry) for entry in _sensitivity(model)] for model in models]
-    return [rows for rows in tables if rows]
-
-
-def _factor_row(name: str, entry: Mapping[str, Any]) -> FactorRow:
-    labels, time = entry.get("labels", {}), entry.get("time", {})
-    interval = time.get("interval")
-    return FactorRow(
-        model=name,
-        factor=entry["factor"],
-        part=_PARTS.get(entry.get("part", ""), entry.get("part", "")),
-        pairs=entry["pairs"],
-        environments=str(entry.get("environments", "")),
-        outputs=str(entry.get("distinct_outputs", "")),
-        mean=percent(labels["mean"]) if "mean" in labels else "",
-        largest=percent(labels["largest"]) if "largest" in labels else "",
-        largest_share=labels.get("largest", 0.0),
-        labels_pair=tuple(labels.get("pair", ())) if labels.get("largest") else (),
-        time=ratio(time["largest"]) if "largest" in time else "",
-        time_interval=f"{ratio(interval[0])} to {ratio(interval[1])}" if interval else "",
-        time_pair=tuple(time.get("pair", ())),
+def _about_time(model: str, factor: str, time: TimeSensitivity) -> str:
+    slow, fast = time.pair
+    return (
+        f"Time changed most with the {factor}: a call{_of(model)} takes {ratio(time.largest)} times as long in {slow} "
+        f"as in {fast}."
     )
 
 
-def notices(record: Mapping[str, Any], views: Sequence[ModelView]) -> list[str]:
+def _of(model: str) -> str:
+    return f" of {model}" if model else ""
+
+
+def factor_rows(models: Sequence[Model]) -> list[list[FactorRow]]:
+    """The sensitivity table: for each model that has one, its rows."""
+    tables = [[_factor_row(model.name, factor) for factor in _sensitivity(model)] for model in models]
+    return [rows for rows in tables if rows]
+
+
+def _factor_row(name: str, factor: Sensitivity) -> FactorRow:
+    labels, time = factor.labels, factor.time
+    return FactorRow(
+        model=name,
+        factor=factor.factor,
+        part=_PARTS.get(factor.part or "", factor.part or ""),
+        pairs=factor.pairs,
+        environments=factor.environments,
+        outputs=factor.distinct_outputs,
+        mean="" if labels is None else percent(labels.mean),
+        largest="" if labels is None else percent(labels.largest),
+        labels_pair=labels.pair if labels is not None and labels.largest else (),
+        time="" if time is None else ratio(time.largest),
+        time_interval="" if time is None or time.interval is None else " to ".join(map(ratio, time.interval)),
+        time_pair=() if time is None else time.pair,
+    )
+
+
+def notices(run: Run, views: Sequence[ModelView]) -> list[str]:
     """What a reader must know before the figures, one line each; what is so of several models is said once."""
     times = [text for text in (doubtful_times(views), _controls(views)) if text]
     about: dict[str, list[str]] = {}
     for view in views:
         for text in view.notes:
             about.setdefault(text, []).append(view.name)
-    return [*run_notices(record["run"]), *(f"{_named(names)}: {text}" for text, names in about.items()), *times]
+    return [*run_notices(run), *(f"{_named(names)}: {text}" for text, names in about.items()), *times]
 
 
 def _controls(views: Sequence[ModelView]) -> str:
     """That A/A controls were outside their margin, or could not run; empty where all were well."""
-    counts = {view.name: sum(timed.control_speaks_against for timed in all_timings(view)) for view in views}
+    counts = {view.name: sum(timing.control_speaks_against for timing in all_timings(view)) for view in views}
     doubtful = sum(counts.values())
     if not doubtful:
         return ""
-    of = sum(timed.control is not None or bool(timed.control_fault) for view in views for timed in all_timings(view))
+    timings = [timing for view in views for timing in all_timings(view)]
+    of = sum(timing.control is not None or bool(timing.control_fault) for timing in timings)
     by_model = ", ".join(f"{name} ({count})" for name, count in counts.items() if count)
     return (
         f"A/A controls, the reference against itself: {doubtful} of {of} outside {MARGIN * 100:g} % or not run, "
@@ -160,6 +166,5 @@ def _named(names: Sequence[str]) -> str:
     return listed(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"
 
 
-def _sensitivity(model: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    found: Sequence[Mapping[str, Any]] = model.get("analysis", {}).get("sensitivity", ())
-    return found
+def _sensitivity(model: Model) -> Sequence[Sensitivity]:
+    return model.analysis.sensitivity if model.analysis is not None else ()

@@ -21,6 +21,13 @@ def breakable(name: str) -> str:
     return Markup("/<wbr>").join(name.split("/"))
 
 
+def lines(text: str) -> str:
+    """A text with line feeds, escaped, as lines."""
+    from markupsafe import Markup
+
+    return Markup("<br>").join(text.split("\n"))
+
+
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -33,4 +40,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = breakable
+    environment.filters["lines"] = lines
     return environment

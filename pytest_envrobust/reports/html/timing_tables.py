@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pytest_envrobust.core.wording import clock_name
 from pytest_envrobust.history.view import ModelView, Row
-from pytest_envrobust.reports.times import Timed, notices_of, rate_text, throughput_of, timings_of
+from pytest_envrobust.reports.timings import RecordedTiming, notices_of, rate_text, throughput_of, timings_of
 from pytest_envrobust.reports.words import milliseconds, ratio
 from pytest_envrobust.timing.control import MARGIN
 from pytest_envrobust.timing.intervals import Estimate
@@ -49,7 +49,7 @@ class Throughput:
 
 
 @dataclass(frozen=True)
-class Taken:
+class Measurement:
     """How the time of an environment was taken, and what makes it doubtful, at further points too.
 
     What is not known is empty.
@@ -64,71 +64,68 @@ class Taken:
     doubts: tuple[str, ...]
 
 
-def ratio_cell(timed: Timed) -> RatioCell:
+def ratio_cell(timing: RecordedTiming) -> RatioCell:
     """The ratio of a timing."""
-    found = timed.ratio
+    found = timing.ratio
     if found is None:
-        return RatioCell(control_doubt="not run" if timed.control_fault else "")
+        return RatioCell(control_doubt="not run" if timing.control_fault else "")
     return RatioCell(
         ratio(found.mid),
         _interval(found),
-        clock_name(timed.clock),
-        f"{timed.control.mid:.3f}" if timed.control else "",
-        _control_doubt(timed),
+        clock_name(timing.clock),
+        f"{timing.control.mid:.3f}" if timing.control else "",
+        _control_doubt(timing),
     )
 
 
 def throughput_tables(view: ModelView) -> list[Throughput]:
     """For each environment its points; none where a single input a call is all that was timed."""
     return [
-        Throughput(timings[0].environment, tuple(_throughput_row(timed) for timed in timings))
+        Throughput(timings[0].environment, tuple(_throughput_row(timing) for timing in timings))
         for timings in throughput_of(view)
     ]
 
 
-def taken_rows(view: ModelView) -> list[Taken]:
+def measurements_of(view: ModelView) -> list[Measurement]:
     """How times were taken, for the environments of which the record tells it."""
-    found = [_taken(row, timings) for row in view.rows if (timings := timings_of(row))]
-    return [row for row in found if row.calls or row.control or row.doubts]
+    found = [_measurement(row, timings) for row in view.rows if (timings := timings_of(row))]
+    return [each for each in found if each.calls or each.control or each.doubts]
 
 
-def _throughput_row(timed: Timed) -> ThroughputRow:
-    latency = timed.latency
+def _throughput_row(timing: RecordedTiming) -> ThroughputRow:
     return ThroughputRow(
-        timed.point.batch,
-        timed.point.threads,
-        _milliseconds(latency.get("wall_ms", {}).get("median")),
-        _milliseconds(timed.image_ms),
-        rate_text(timed),
-        ratio_cell(timed),
-        timed.reason,
+        timing.point.batch,
+        timing.point.threads,
+        _milliseconds(timing.call_ms),
+        _milliseconds(timing.image_ms),
+        rate_text(timing),
+        ratio_cell(timing),
+        timing.reason,
     )
 
 
-def _taken(row: Row, timings: Sequence[Timed]) -> Taken:
-    timed, latency = timings[0], row.latency
-    rounds, calls = latency.get("rounds"), latency.get("calls_a_turn")
-    visible = latency.get("smallest_visible")
-    control = timed.control
-    return Taken(
-        row.environment,
-        clock_name(timed.clock),
-        f"{rounds} × {calls}" if rounds and calls else "",
-        str(latency.get("warm_up_calls", "")),
-        ratio(visible) if visible is not None else "",
-        f"{control.mid:.3f} ({control.low:.3f} to {control.high:.3f})" if control else "",
-        (*_faults(timings), *notices_of(row)),
+def _measurement(row: Row, timings: Sequence[RecordedTiming]) -> Measurement:
+    timing = timings[0]
+    latency, control = timing.latency, timing.control
+    return Measurement(
+        environment=row.environment,
+        clock=clock_name(timing.clock),
+        calls=f"{latency.rounds} × {latency.calls_a_turn}" if latency.rounds and latency.calls_a_turn else "",
+        warm_up="" if latency.warm_up_calls is None else str(latency.warm_up_calls),
+        visible="" if latency.smallest_visible is None else ratio(latency.smallest_visible),
+        control="" if control is None else f"{control.mid:.3f} ({control.low:.3f} to {control.high:.3f})",
+        doubts=(*_faults(timings), *notices_of(row)),
     )
 
 
-def _control_doubt(timed: Timed) -> str:
-    if timed.control_fault:
+def _control_doubt(timing: RecordedTiming) -> str:
+    if timing.control_fault:
         return "not run"
-    return "" if timed.control is None or timed.control_holds else f"outside {MARGIN * 100:g} %"
+    return "" if timing.control is None or timing.control_holds else f"outside {MARGIN * 100:g} %"
 
 
-def _faults(timings: Sequence[Timed]) -> list[str]:
-    faults = dict.fromkeys(timed.control_fault for timed in timings if timed.control_fault)
+def _faults(timings: Sequence[RecordedTiming]) -> list[str]:
+    faults = dict.fromkeys(timing.control_fault for timing in timings if timing.control_fault)
     return [f"the A/A control could not run: {fault}" for fault in faults]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -130,13 +128,6 @@ def test_words_name_the_faults_that_are_not_seen() -> None:
         "the inputs are inadequate: they would miss more than 20% of the faults",
         "the inputs would see 1 of 2 seeded faults, not bgr (1 of 20 labels changed)",
     ]
-
-
-def test_plain_data_and_back() -> None:
-    found = adequacy(one_hot([0, 1, 2, 2]), [FaultEffect("bgr", 1, 4)])
-    plain = json.loads(json.dumps(found.as_plain()))
-    assert plain["faults"][0] == {"fault": "bgr", "changed": 1, "n": 4}
-    assert Adequacy.from_plain(plain) == found
 
 
 def test_no_inputs_are_refused() -> None:

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from pytest_envrobust.core.status import Status
+from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.history.analysis import analyse
+from pytest_envrobust.record import codec
+from pytest_envrobust.record.document import new_record
+from pytest_envrobust.record.schema import (
+    Accuracy,
+    AgainstReference,
+    Analysis,
+    Cell,
+    Ends,
+    LabelSensitivity,
+    Latency,
+    Model,
+    Output,
+    Run,
+    Sensitivity,
+    Times,
+    TimeSensitivity,
+)
 
 NAN, INF = math.nan, math.inf
 REFERENCE = "torch/eager/cpu"
-MODEL: dict[str, Any] = {"name": "signs"}
+MODEL = Model(name="signs")
 PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "paper" / "mobilenet_v2_top5.npz"
 
 
@@ -29,31 +49,38 @@ def softmax(scores: NDArray[Any]) -> NDArray[Any]:
     return result
 
 
-def cell(environment: str, digest: str | None = None, **more: Any) -> dict[str, Any]:
-    found = {"model": "signs", "environment": environment, "status": "passed", "reference": REFERENCE, **more}
-    return found if digest is None else {**found, "output_digest": digest}
+def cell(environment: str, digest: str | None = None, **more: Any) -> Cell:
+    told = {"model": "signs", "status": Status.PASSED, "reference": REFERENCE, **more}
+    return Cell(environment=environment, output_digest=digest, **told)
 
 
-def paired(low: float, mid: float, high: float) -> dict[str, Any]:
-    return {"from": "pairs", "cpu_ms": {"median": 9.0, "n": 9}, "ratio": {"cpu": [low, mid, high]}}
+def paired(low: float, mid: float, high: float) -> Latency:
+    return Latency(measured_from="pairs", cpu_ms=Times(median=9.0, n=9), ratio={"cpu": (low, mid, high)})
 
 
-def predicted(median: float) -> dict[str, Any]:
-    return {"from": "predictions", "wall_ms": {"median": median, "n": 9}, "cpu_ms": {"median": median, "n": 9}}
+def predicted(median: float) -> Latency:
+    times = Times(median=median, n=9)
+    return Latency(measured_from="predictions", wall_ms=times, cpu_ms=times)
 
 
-def analysed(
-    *cells: dict[str, Any], scores: dict[str, NDArray[Any]], model: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    found = analyse(model or MODEL, cells, scores.get)
+def analysed(*cells: Cell, scores: dict[str, NDArray[Any]], model: Model = MODEL) -> Analysis:
+    """The analysis, which is one that a record can hold."""
+    found = analyse(model, cells, scores.get)
     assert found is not None
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    record = new_record(Run(), [replace(model, analysis=found)], [])
+    assert codec.decode(codec.encode(record), "it") == record
     return found
 
 
-def only(items: list[dict[str, Any]], factor: str, part: str | None = None) -> dict[str, Any]:
-    (found,) = [item for item in items if (item["factor"], item.get("part")) == (factor, part)]
+def only(items: Sequence[Sensitivity], factor: str, part: str | None = None) -> Sensitivity:
+    (found,) = [item for item in items if (item.factor, item.part) == (factor, part)]
     return found
+
+
+def time_of(found: Analysis, factor: str) -> TimeSensitivity:
+    time = only(found.sensitivity, factor).time
+    assert time is not None
+    return time
 
 
 def test_the_whole_analysis() -> None:
@@ -62,37 +89,37 @@ def test_the_whole_analysis() -> None:
     two[:5] = -two[:5]
     flipped = float(np.mean(one.argmax(axis=1) != two.argmax(axis=1)))
     found = analysed(
-        cell(REFERENCE, "aa", latency={"from": "alone", "cpu_ms": {"median": 9.0, "n": 9}}),
+        cell(REFERENCE, "aa", latency=Latency(measured_from="alone", cpu_ms=Times(median=9.0, n=9))),
         cell("torch/script/cpu", "aa", latency=paired(1.9, 2.0, 2.2)),
         cell("keras/eager/cpu", "bb", latency=paired(0.4, 0.5, 0.6)),
         scores={"aa": one, "bb": two},
     )
-    assert list(found) == ["environments", "output_of", "outputs", "matrices", "sensitivity", "notices"]
-    assert found["environments"] == [REFERENCE, "torch/script/cpu", "keras/eager/cpu"]
-    assert found["output_of"] == [0, 0, 1]
-    assert found["outputs"] == [{"digest": "aa", "kind": "logits"}, {"digest": "bb", "kind": "logits"}]
-    assert found["matrices"]["label_dissimilarity"] == [[0, flipped], [flipped, 0]]
-    assert found["matrices"]["largest_difference"][0][1] == float(np.abs(one - two).max())
-    assert found["matrices"]["rank_correlation"][0][1] == pytest.approx(0.5)  # 15 of 20 are 1, 5 are -1
-    assert found["notices"] == []
-    assert only(found["sensitivity"], "framework") == {
-        "factor": "framework",
-        "pairs": 1,
-        "environments": 2,
-        "distinct_outputs": 2,
-        "labels": {"mean": flipped, "largest": flipped, "pair": [REFERENCE, "keras/eager/cpu"]},
-        "time": {
-            "largest": 2.0,
-            "interval": [1 / 0.6, 2.5],
-            "pair": [REFERENCE, "keras/eager/cpu"],
-            "clock": "cpu",
-            "from": "pairs",
-        },
-    }
-    assert only(found["sensitivity"], "framework", "definitions")["pairs"] == 1
-    compiler = only(found["sensitivity"], "compiler")
-    assert compiler["time"]["pair"] == ["torch/script/cpu", REFERENCE]
-    assert (compiler["distinct_outputs"], compiler["labels"]["largest"]) == (1, 0)
+    assert found.environments == [REFERENCE, "torch/script/cpu", "keras/eager/cpu"]
+    assert found.output_of == [0, 0, 1]
+    assert found.outputs == [Output(digest="aa", kind="logits"), Output(digest="bb", kind="logits")]
+    assert found.matrices.label_dissimilarity == [[0, flipped], [flipped, 0]]
+    assert found.matrices.largest_difference[0][1] == float(np.abs(one - two).max())
+    assert found.matrices.rank_correlation[0][1] == pytest.approx(0.5)  # 15 of 20 are 1, 5 are -1
+    assert (found.notices, found.accuracy) == ([], None)
+    assert only(found.sensitivity, "framework") == Sensitivity(
+        factor="framework",
+        pairs=1,
+        environments=2,
+        distinct_outputs=2,
+        labels=LabelSensitivity(mean=flipped, largest=flipped, pair=(REFERENCE, "keras/eager/cpu")),
+        time=TimeSensitivity(
+            largest=2.0,
+            interval=(1 / 0.6, 2.5),
+            pair=(REFERENCE, "keras/eager/cpu"),
+            clock="cpu",
+            measured_from="pairs",
+        ),
+    )
+    assert only(found.sensitivity, "framework", "definitions").pairs == 1
+    compiler = only(found.sensitivity, "compiler")
+    assert time_of(found, "compiler").pair == ("torch/script/cpu", REFERENCE)
+    assert compiler.labels is not None
+    assert (compiler.distinct_outputs, compiler.labels.largest) == (1, 0)
 
 
 def test_the_cells_of_an_environment_are_put_together() -> None:
@@ -102,8 +129,8 @@ def test_the_cells_of_an_environment_are_put_together() -> None:
         cell(REFERENCE, "aa", latency=predicted(1.0)),
         scores={"aa": logits()},
     )
-    assert found["environments"] == ["torch/script/cpu", REFERENCE]
-    assert only(found["sensitivity"], "compiler")["time"]["largest"] == 3
+    assert found.environments == ["torch/script/cpu", REFERENCE]
+    assert time_of(found, "compiler").largest == 3
 
 
 def test_times_of_predictions_count_where_nothing_was_timed() -> None:
@@ -112,12 +139,9 @@ def test_times_of_predictions_count_where_nothing_was_timed() -> None:
         cell("torch/script/cpu", "aa", latency=predicted(5.0)),
         scores={"aa": logits()},
     )
-    assert only(found["sensitivity"], "compiler")["time"] == {
-        "largest": 2.5,
-        "pair": ["torch/script/cpu", REFERENCE],
-        "clock": "cpu",
-        "from": "predictions",
-    }
+    assert time_of(found, "compiler") == TimeSensitivity(
+        largest=2.5, pair=("torch/script/cpu", REFERENCE), clock="cpu", measured_from="predictions"
+    )
 
 
 def test_ratios_to_another_reference_are_not_mixed_in() -> None:
@@ -126,31 +150,31 @@ def test_ratios_to_another_reference_are_not_mixed_in() -> None:
         cell("torch/script/cpu", "aa", reference="keras/eager/cpu", latency=paired(1.0, 2.0, 3.0)),
         scores={"aa": logits()},
     )
-    assert "time" not in only(found["sensitivity"], "compiler")
+    assert only(found.sensitivity, "compiler").time is None
 
 
 def test_an_accelerator_is_compared_on_the_wall_clock() -> None:
-    ratios = {"wall": [0.1, 0.2, 0.25], "cpu": [1.0, 1.0, 1.0]}
+    ratios: dict[Clock, Ends] = {"wall": (0.1, 0.2, 0.25), "cpu": (1.0, 1.0, 1.0)}
     found = analysed(
         cell(REFERENCE, "aa"),
-        cell("torch/eager/cuda:0", "aa", latency={"from": "pairs", "ratio": ratios}),
+        cell("torch/eager/cuda:0", "aa", latency=Latency(measured_from="pairs", ratio=ratios)),
         scores={"aa": logits()},
     )
-    time = only(found["sensitivity"], "device")["time"]
-    assert (time["clock"], time["largest"], time["interval"]) == ("wall", 5, [4, 10])
+    time = time_of(found, "device")
+    assert (time.clock, time.largest, time.interval) == ("wall", 5, (4, 10))
 
 
 def test_what_was_not_kept_or_did_not_run_is_left_out() -> None:
     found = analysed(
         cell(REFERENCE, "aa"),
         cell("torch/script/cpu", "gone"),
-        cell("torch/tvm-o3/cpu", status="crashed"),
-        {"model": "signs", "status": "failed", "reason": "no such file"},
-        {**cell("keras/eager/cpu", "aa"), "model": "faces"},
+        cell("torch/tvm-o3/cpu", status=Status.CRASHED),
+        Cell(model="signs", status=Status.FAILED, reason="no such file"),
+        cell("keras/eager/cpu", "aa", model="faces"),
         scores={"aa": logits()},
     )
-    assert found["environments"] == [REFERENCE]
-    assert (found["sensitivity"], found["matrices"]["label_dissimilarity"]) == ([], [[0]])
+    assert found.environments == [REFERENCE]
+    assert (found.sensitivity, found.matrices.label_dissimilarity) == ([], [[0]])
 
 
 def test_without_predictions_there_is_no_analysis() -> None:
@@ -168,11 +192,11 @@ def test_nothing_that_is_no_number_gets_into_the_record() -> None:
         cell("torch/inductor/cpu", "cc"),
         scores={"aa": logits(), "bb": broken, "cc": np.full((20, 8), NAN, dtype=np.float32)},
     )
-    assert found["matrices"]["label_dissimilarity"][2] == [1, 1, 1]
-    assert found["matrices"]["rank_correlation"][2] == [None] * 3
-    assert found["matrices"]["rank_correlation"][0][1] == 1
+    assert found.matrices.label_dissimilarity[2] == [1, 1, 1]
+    assert found.matrices.rank_correlation[2] == [None] * 3
+    assert found.matrices.rank_correlation[0][1] == 1
     labels = analysed(cell(REFERENCE, "aa"), scores={"aa": alone})
-    assert labels["matrices"]["top5_dissimilarity"] == [[None]]
+    assert labels.matrices.top5_dissimilarity == [[None]]
 
 
 def test_accuracy_where_truth_is_known() -> None:
@@ -185,36 +209,37 @@ def test_accuracy_where_truth_is_known() -> None:
         cell(REFERENCE, "aa"),
         cell("keras/eager/cpu", "bb"),
         scores={"aa": one, "bb": two},
-        model={**MODEL, "truth": truth.tolist(), "truth_from": "file names"},
+        model=replace(MODEL, truth=truth.tolist(), truth_from="file names"),
     )
-    assert found["accuracy"] == [
-        {"environment": REFERENCE, "n": 19, "top1": 1.0, "top5": 1.0},
-        {
-            "environment": "keras/eager/cpu",
-            "n": 19,
-            "top1": 18 / 19,
-            "top5": 18 / 19,
-            "against_reference": {"only_here": 0, "only_reference": 1, "p": 1.0},
-        },
+    assert found.accuracy == [
+        Accuracy(environment=REFERENCE, n=19, top1=1.0, top5=1.0),
+        Accuracy(
+            environment="keras/eager/cpu",
+            n=19,
+            top1=18 / 19,
+            top5=18 / 19,
+            against_reference=AgainstReference(only_here=0, only_reference=1, p=1.0),
+        ),
     ]
 
 
 def test_accuracy_without_the_reference_is_compared_with_nothing() -> None:
-    found = analysed(cell("keras/eager/cpu", "aa"), scores={"aa": logits()}, model={**MODEL, "truth": [0] * 20})
-    assert "against_reference" not in found["accuracy"][0]
+    found = analysed(cell("keras/eager/cpu", "aa"), scores={"aa": logits()}, model=replace(MODEL, truth=[0] * 20))
+    assert found.accuracy is not None
+    assert found.accuracy[0].against_reference is None
 
 
 @pytest.mark.parametrize("truth", [[], [-1] * 20])
 def test_without_truth_there_is_no_accuracy(truth: list[int]) -> None:
-    found = analysed(cell(REFERENCE, "aa"), scores={"aa": logits()}, model={**MODEL, "truth": truth})
-    assert "accuracy" not in found
-    assert found["notices"] == []
+    found = analysed(cell(REFERENCE, "aa"), scores={"aa": logits()}, model=replace(MODEL, truth=truth))
+    assert found.accuracy is None
+    assert found.notices == []
 
 
 def test_truth_of_other_inputs_is_a_notice() -> None:
-    found = analysed(cell(REFERENCE, "aa"), scores={"aa": logits()}, model={**MODEL, "truth": [0, 1]})
-    assert "accuracy" not in found
-    assert found["notices"] == ["the true classes of 2 inputs say nothing of 20: no accuracy is told"]
+    found = analysed(cell(REFERENCE, "aa"), scores={"aa": logits()}, model=replace(MODEL, truth=[0, 1]))
+    assert found.accuracy is None
+    assert found.notices == ["the true classes of 2 inputs say nothing of 20: no accuracy is told"]
 
 
 def test_a_double_softmax_is_noticed_once_with_all_its_environments() -> None:
@@ -225,8 +250,8 @@ def test_a_double_softmax_is_noticed_once_with_all_its_environments() -> None:
         cell("keras/graph/cpu", "cc"),
         scores={"aa": logits(classes=1000), "bb": twice, "cc": twice * np.float32(1 + 1e-6)},
     )
-    assert [output["kind"] for output in found["outputs"]] == ["logits", "twice-softmaxed", "twice-softmaxed"]
-    (notice,) = found["notices"]
+    assert [output.kind for output in found.outputs] == ["logits", "twice-softmaxed", "twice-softmaxed"]
+    (notice,) = found.notices
     assert "softmax of a softmax: keras/eager/cpu, keras/graph/cpu:" in notice
 
 
@@ -240,7 +265,7 @@ def test_shifted_labels_are_noticed_once_for_a_pair_of_sources() -> None:
         cell("tensorflow-to-onnx/ort-all/cpu", "dd"),
         scores={"aa": scores, "bb": scores * 2, "cc": shifted, "dd": shifted * 2},
     )
-    assert found["notices"] == [
+    assert found.notices == [
         "agreement 0.00; shifted by one 1.00: torch/eager/cpu against tensorflow/graph/cpu: "
         "declare label_offset=1 for the one with the extra leading class"
     ]
@@ -255,9 +280,9 @@ def test_scores_with_a_class_more_are_left_out_and_their_shift_is_noticed() -> N
         cell("torch/script/cpu", "aa"),
         scores={"aa": scores, "cc": wider},
     )
-    assert found["environments"] == [REFERENCE, "torch/script/cpu"]
-    assert found["output_of"] == [0, 0]
-    shift, shape = found["notices"]
+    assert found.environments == [REFERENCE, "torch/script/cpu"]
+    assert found.output_of == [0, 0]
+    shift, shape = found.notices
     assert shift.startswith("agreement 0.00; shifted by one 1.00: torch/eager/cpu against tensorflow/graph/cpu:")
     assert shape.startswith("scores of shape (60, 101) cannot be compared with those of shape (60, 100): tensorflow/")
 
@@ -269,7 +294,7 @@ def test_unusable_arrays_are_left_out() -> None:
         cell("torch/inductor/cpu", "text"),
         scores={"aa": logits(), "flat": np.zeros(3), "text": np.array([["a"]])},
     )
-    assert found["environments"] == [REFERENCE]
+    assert found.environments == [REFERENCE]
 
 
 @pytest.mark.parametrize("moved", [False, True])
@@ -288,9 +313,9 @@ def test_published_predictions_are_noticed(moved: bool) -> None:
         for framework, name in (("keras", "keras"), ("torch", "torch"), ("tensorflow", "tf"))
     ]
     found = analysed(*cells, scores=scores)
-    assert [output["kind"] for output in found["outputs"]] == ["twice-softmaxed", "top-k", "twice-softmaxed"]
-    *shifts, softmax_notice = found["notices"]
+    assert [output.kind for output in found.outputs] == ["twice-softmaxed", "top-k", "twice-softmaxed"]
+    *shifts, softmax_notice = found.notices
     assert "keras/recorded/elsewhere, tensorflow/recorded/elsewhere" in softmax_notice
     assert len(shifts) == (0 if moved else 2)
     assert all("against tensorflow/recorded/elsewhere: declare label_offset=1" in notice for notice in shifts)
-    assert only(found["sensitivity"], "framework")["pairs"] == 3
+    assert only(found.sensitivity, "framework").pairs == 3

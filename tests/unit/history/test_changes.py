@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from support.records import Synthetic, synthetic
 
 from pytest_envrobust.core.digests import output_digest
-from pytest_envrobust.core.status import Status
-from pytest_envrobust.history.changes import CellChange, Changes, Difference, ModelChanges, Run, changes_between
+from pytest_envrobust.core.status import GRAVITY, Status
+from pytest_envrobust.history.changes import CellChange, Changes, Difference, ModelChanges, changes_between
 from pytest_envrobust.history.label_changes import LabelChange, LabelChanges, changed_labels, matched_inputs
-from pytest_envrobust.history.view import GRAVITY
+from pytest_envrobust.history.recorded_run import RecordedRun
+from pytest_envrobust.record import codec
 from pytest_envrobust.record.document import new_record
+from pytest_envrobust.record.schema import (
+    Cell,
+    FlipCounts,
+    Labels,
+    Latency,
+    Machine,
+    MeasuredFrom,
+    Model,
+    ReferenceRun,
+    Run,
+    Source,
+    Times,
+)
 from pytest_envrobust.reports.changes import changes_lines, changes_page
 
 REFERENCE, OTHER = "torch/eager/cpu", "torch/ort-all/cpu"
 SCORES = np.array([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [1.0, 0.9, 0.0], [0.0, 0.0, 5.0]], dtype=np.float32)
-MODEL: dict[str, Any] = {
-    "name": "signs",
-    "inputs": list("abcd"),
-    "input_digests": ["0a", "0b", "0c", "0d"],
-    "class_names": ["stop", "go", "yield"],
-    "sources": {"torch": {"digest": "11" * 32, "preprocess": "size 48", "label_offset": 0}},
-}
-MACHINE = {
-    "processor": "Example 9000",
-    "features": ["avx", "avx2"],
-    "cores": 8,
-    "memory_bytes": 2**35,
-    "python": "3.11.7",
-}
-RUN = {"started": "2026-03-14", "machine": MACHINE, "threads": 1, "versions": {"torch": "2.13.0", "onnx": "1.22.0"}}
+DIGESTS = ["0a", "0b", "0c", "0d"]
+SOURCE = Source(digest="11" * 32, preprocess="size 48", label_offset=0)
+MODEL = Model(
+    name="signs",
+    inputs=list("abcd"),
+    input_digests=DIGESTS,
+    class_names=["stop", "go", "yield"],
+    sources={"torch": SOURCE},
+)
+MACHINE = Machine(processor="Example 9000", features=("avx", "avx2"), cores=8, memory_bytes=2**35, python="3.11.7")
+RUN = Run(started="2026-03-14", machine=MACHINE, threads=1, versions={"torch": "2.13.0", "onnx": "1.22.0"})
 
 
 def flipped(*rows: int) -> NDArray[np.float32]:
@@ -44,38 +54,33 @@ def flipped(*rows: int) -> NDArray[np.float32]:
     return scores
 
 
-def cell(environment: str, scores: NDArray[Any] | None = SCORES, status: str = "passed", **more: Any) -> dict[str, Any]:
-    digest = {} if scores is None else {"output_digest": output_digest(scores)}
-    return {"model": "signs", "environment": environment, "reference": REFERENCE, "status": status, **digest, **more}
+def cell(environment: str, scores: NDArray[Any] | None = SCORES, status: str = "passed", **more: Any) -> Cell:
+    digest = None if scores is None else output_digest(scores)
+    told = {"model": "signs", "reference": REFERENCE, **more}
+    return Cell(environment=environment, status=Status(status), output_digest=digest, **told)
 
 
 def run_of(
-    *cells: dict[str, Any],
-    called: str = "a.json",
-    arrays: tuple[NDArray[Any], ...] = (),
-    about: Any = RUN,
-    **model: Any,
-) -> Run:
-    whole = Synthetic(
-        new_record(about, [{**MODEL, **model}], list(cells)), {output_digest(each): each for each in arrays}
-    )
-    return Run(called, whole.record, whole)
+    *cells: Cell, called: str = "a.json", arrays: tuple[NDArray[Any], ...] = (), about: Run = RUN, **model: Any
+) -> RecordedRun:
+    record = new_record(about, [replace(MODEL, **model)], list(cells))
+    return RecordedRun(called, record, Synthetic(record, {output_digest(each): each for each in arrays}))
 
 
-def compared(before: dict[str, Any], after: dict[str, Any], *arrays: NDArray[Any], **model: Any) -> CellChange:
+def compared(before: Cell, after: Cell, *arrays: NDArray[Any], **model: Any) -> CellChange:
     """The change of a single cell; the arrays are kept in both runs."""
     changes = changes_between(run_of(before, arrays=arrays), run_of(after, called="b.json", arrays=arrays, **model))
     return changes.models[0].cells[0]
 
 
-def both(before: Run, after: Run) -> ModelChanges:
+def both(before: RecordedRun, after: RecordedRun) -> ModelChanges:
     (model,) = changes_between(before, after).models
     return model
 
 
 def test_a_run_does_not_differ_from_itself() -> None:
     whole = synthetic(models=2, environments=12)
-    run = Run("run.json", whole.record, whole)
+    run = RecordedRun("run.json", whole.record, whole)
     changes = changes_between(run, run)
     assert (changes.machine, changes.versions, changes.is_worse, changes.labels_unknown) == ((), (), False, False)
     for model in changes.models:
@@ -116,8 +121,8 @@ def test_a_score_that_is_no_number_any_more_is_a_change() -> None:
 def test_ten_inputs_are_named_and_all_are_counted() -> None:
     random = np.random.default_rng(0)
     before = random.random((30, 4)).astype(np.float32)
-    names = {"inputs": [f"{number}.png" for number in range(30)]}
-    changes = changed_labels(before, np.roll(before, 1, axis=1), matched_inputs(names, names))
+    model = Model(name="signs", inputs=[f"{number}.png" for number in range(30)])
+    changes = changed_labels(before, np.roll(before, 1, axis=1), matched_inputs(model, model))
     assert changes is not None
     assert (changes.compared, changes.count, len(changes.first)) == (30, 30, 10)
 
@@ -125,14 +130,13 @@ def test_ten_inputs_are_named_and_all_are_counted() -> None:
 def test_inputs_are_found_by_their_pixels_in_any_order_and_under_any_name() -> None:
     order = [2, 0, 3, 1]
     moved = SCORES[order]
-    digests = [MODEL["input_digests"][row] for row in order]
+    digests = [DIGESTS[row] for row in order]
     change = compared(cell(OTHER), cell(OTHER, moved), SCORES, moved, input_digests=digests, inputs=list("wxyz"))
     assert change.labels == LabelChanges(compared=4)
 
 
 def test_inputs_without_digests_are_found_by_name() -> None:
-    after = {"inputs": ["d", "new", "a"]}
-    found = matched_inputs(MODEL, after)
+    found = matched_inputs(MODEL, Model(name="signs", inputs=["d", "new", "a"]))
     assert (found.rows, found.names) == (((0, 2), (3, 0)), ("a", "d"))
     assert (found.only_before, found.only_after, found.other_pixels) == (2, 1, 0)
     assert not found.are_the_same
@@ -140,7 +144,7 @@ def test_inputs_without_digests_are_found_by_name() -> None:
 
 def test_the_same_name_with_other_pixels_is_compared_and_told() -> None:
     digests = ["0a", "0b", "ff", "0d"]
-    found = matched_inputs(MODEL, {**MODEL, "input_digests": digests})
+    found = matched_inputs(MODEL, replace(MODEL, input_digests=digests))
     assert (len(found.rows), found.other_pixels, found.are_the_same) == (4, 1, False)
     model = both(run_of(cell(OTHER)), run_of(cell(OTHER), input_digests=digests))
     assert model.notes == (
@@ -150,7 +154,7 @@ def test_the_same_name_with_other_pixels_is_compared_and_told() -> None:
 
 
 def test_an_image_that_is_there_twice_is_matched_twice() -> None:
-    model = {"inputs": ["a", "b", "c"], "input_digests": ["0a", "0a", "0c"]}
+    model = Model(name="signs", inputs=["a", "b", "c"], input_digests=["0a", "0a", "0c"])
     assert matched_inputs(model, model).rows == ((0, 0), (1, 1), (2, 2))
 
 
@@ -191,8 +195,8 @@ def test_another_number_of_classes_cannot_be_compared_by_number() -> None:
     assert by_name.count == 0
 
 
-def counted(agreement: float, **flips: int) -> dict[str, Any]:
-    return {"n": 4, "agreement": agreement, "flips": {"real": 0, "tie": 0, "undefined": 0, **flips}}
+def counted(agreement: float, real: int = 0) -> Labels:
+    return Labels(n=4, agreement=agreement, bound=agreement / 2, flips=FlipCounts(real=real, tie=0, undefined=0))
 
 
 def test_without_predictions_the_counts_tell() -> None:
@@ -207,8 +211,8 @@ def test_without_predictions_the_counts_tell() -> None:
     assert "1 whose labels cannot be compared input by input" in text
 
 
-def change_cell(agreement: float, scores: NDArray[Any] = SCORES, **flips: int) -> dict[str, Any]:
-    return cell(OTHER, scores, labels=counted(agreement, **flips))
+def change_cell(agreement: float, scores: NDArray[Any] = SCORES, real: int = 0) -> Cell:
+    return cell(OTHER, scores, labels=counted(agreement, real))
 
 
 def test_equal_outputs_need_no_predictions() -> None:
@@ -226,13 +230,13 @@ def test_a_status_can_get_graver_or_better(before: str, after: str, graver: bool
 
 
 def test_every_status_has_its_gravity() -> None:
-    assert sorted(GRAVITY) == sorted(status.value for status in Status)
+    assert sorted(GRAVITY) == sorted(Status)
 
 
 def test_another_verdict_on_time_is_a_change_of_status() -> None:
     change = compared(
-        cell(OTHER, status="failed", latency={"verdict": "inconclusive", "from": "pairs"}),
-        cell(OTHER, status="failed", latency={"verdict": "failed", "from": "pairs"}),
+        cell(OTHER, status="failed", latency=Latency(verdict=Status.INCONCLUSIVE, measured_from="pairs")),
+        cell(OTHER, status="failed", latency=Latency(verdict=Status.FAILED, measured_from="pairs")),
     )
     assert change.statuses == ("failed, time inconclusive", "failed")
     assert (change.status_changed, change.is_graver) == (True, False)
@@ -250,7 +254,7 @@ def test_cells_are_lost_and_gained_but_not_where_they_were_only_skipped() -> Non
 
 
 def test_a_model_that_one_run_lacks_is_lost_with_its_cells() -> None:
-    faces = {**cell(OTHER), "model": "faces"}
+    faces = cell(OTHER, model="faces")
     before, after = run_of(cell(OTHER), faces), run_of(cell(OTHER), called="b.json")
     lost = changes_between(before, after).models[1]
     assert (lost.name, len(lost.lost), lost.notes) == ("faces", 1, ("only a.json has this model",))
@@ -259,8 +263,8 @@ def test_a_model_that_one_run_lacks_is_lost_with_its_cells() -> None:
     assert not changes_between(after, before).is_worse
 
 
-def timed(wall: float, cpu: float, how: str = "pairs") -> dict[str, Any]:
-    return {"wall_ms": {"median": wall}, "cpu_ms": {"median": cpu}, "from": how}
+def timed(wall: float, cpu: float, how: MeasuredFrom = "pairs", **more: Any) -> Latency:
+    return Latency(wall_ms=Times(median=wall), cpu_ms=Times(median=cpu), measured_from=how, **more)
 
 
 def test_times_are_ratios_of_medians() -> None:
@@ -268,8 +272,8 @@ def test_times_are_ratios_of_medians() -> None:
     assert (change.time_ratio("wall"), change.time_ratio("cpu")) == (0.5, 1.25)
 
 
-@pytest.mark.parametrize("latency", [timed(5.0, 10.0, "predictions"), {"from": "pairs"}, timed(0.0, 0.0)])
-def test_times_that_were_not_measured_alike_make_no_ratio(latency: dict[str, Any]) -> None:
+@pytest.mark.parametrize("latency", [timed(5.0, 10.0, "predictions"), Latency(measured_from="pairs"), timed(0.0, 0.0)])
+def test_times_that_were_not_measured_alike_make_no_ratio(latency: Latency) -> None:
     change = compared(cell(OTHER, latency=latency), cell(OTHER, latency=timed(10.0, 8.0)))
     assert (change.time_ratio("wall"), change.time_ratio("cpu")) == (None, None)
 
@@ -286,32 +290,36 @@ def test_times_that_were_not_measured_alike_make_no_ratio(latency: dict[str, Any
 def test_times_of_other_batches_or_threads_make_no_ratio(
     before: dict[str, int], after: dict[str, int], ratio: float | None
 ) -> None:
-    change = compared(cell(OTHER, latency=timed(2.0, 2.0) | before), cell(OTHER, latency=timed(1.0, 1.0) | after))
+    change = compared(cell(OTHER, latency=timed(2.0, 2.0, **before)), cell(OTHER, latency=timed(1.0, 1.0, **after)))
     assert change.time_ratio("wall") == ratio
 
 
-def on(**about: Any) -> Run:
-    machine = {**MACHINE, **about.pop("machine", {})}
-    return run_of(cell(OTHER, latency=timed(1.0, 1.0)), called="b.json", about={**RUN, **about, "machine": machine})
+def on(machine: Machine = MACHINE, **about: Any) -> RecordedRun:
+    about_it = replace(RUN, machine=machine, **about)
+    return run_of(cell(OTHER, latency=timed(1.0, 1.0)), called="b.json", about=about_it)
+
+
+def on_machine(**facts: Any) -> RecordedRun:
+    return on(replace(MACHINE, **facts))
 
 
 @pytest.mark.parametrize(
     ("after", "difference", "comparable"),
     [
-        (on(machine={"processor": "Example 9100"}), Difference("processor", "Example 9000", "Example 9100"), False),
-        (on(machine={"features": ["avx", "sve"]}), Difference("processor features", "avx2", "sve"), False),
-        (on(machine={"cores": 4}), Difference("cores", "8", "4"), False),
+        (on_machine(processor="Example 9100"), Difference("processor", "Example 9000", "Example 9100"), False),
+        (on_machine(features=("avx", "sve")), Difference("processor features", "avx2", "sve"), False),
+        (on_machine(cores=4), Difference("cores", "8", "4"), False),
         (on(threads=2), Difference("threads", "1", "2"), False),
-        (on(machine={"governor": "powersave"}), Difference("governor", "", "powersave"), False),
-        (on(machine={"python": "3.12.1"}), Difference("python", "3.11.7", "3.12.1"), True),
-        (on(machine={"memory_bytes": 2**34}), Difference("memory", "32.0 GiB", "16.0 GiB"), True),
+        (on_machine(governor="powersave"), Difference("governor", "", "powersave"), False),
+        (on_machine(python="3.12.1"), Difference("python", "3.11.7", "3.12.1"), True),
+        (on_machine(memory_bytes=2**34), Difference("memory", "32.0 GiB", "16.0 GiB"), True),
         (on(preprocess_from="reference"), Difference("preprocessing of", "", "reference"), True),
-        (on(reference_run={"path": "x.json"}), Difference("labels compared with", "", "x.json"), True),
+        (on(reference_run=ReferenceRun(path="x.json")), Difference("labels compared with", "", "x.json"), True),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
 def test_differences_of_the_machines_and_whether_times_can_be_compared(
-    after: Run, difference: Difference, comparable: bool
+    after: RecordedRun, difference: Difference, comparable: bool
 ) -> None:
     before = run_of(cell(OTHER, latency=timed(1.0, 1.0)))
     changes = changes_between(before, after)
@@ -323,15 +331,13 @@ def test_differences_of_the_machines_and_whether_times_can_be_compared(
 
 
 def test_a_machine_that_tells_no_governor_is_like_one_of_a_run_that_did_not_ask() -> None:
-    assert changes_between(on(), on(machine={"governor": ""})).machine == ()
-    (difference,) = changes_between(
-        on(machine={"governor": "performance"}), on(machine={"governor": "schedutil"})
-    ).machine
+    assert changes_between(on(), on_machine(governor="")).machine == ()
+    (difference,) = changes_between(on_machine(governor="performance"), on_machine(governor="schedutil")).machine
     assert difference == Difference("governor", "performance", "schedutil")
 
 
 def test_many_features_are_counted() -> None:
-    changes = changes_between(on(), on(machine={"features": [f"f{number:02}" for number in range(30)]}))
+    changes = changes_between(on(), on_machine(features=tuple(f"f{number:02}" for number in range(30))))
     assert changes.machine[0].after.endswith("f11 and 18 more")
 
 
@@ -359,13 +365,13 @@ def test_versions_that_changed_came_or_went() -> None:
     ],
 )
 def test_another_model_says_what_can_still_be_compared(source: dict[str, Any], note: str) -> None:
-    sources = {"torch": {**MODEL["sources"]["torch"], **source}}
+    sources = {"torch": replace(SOURCE, **source)}
     (found,) = both(run_of(cell(OTHER)), run_of(cell(OTHER), sources=sources)).notes
     assert found.startswith(note)
 
 
 def test_sources_and_references_that_differ_are_told() -> None:
-    after = run_of(cell(OTHER, reference="keras/eager/cpu"), called="b.json", sources={"keras": {}})
+    after = run_of(cell(OTHER, reference="keras/eager/cpu"), called="b.json", sources={"keras": Source()})
     assert both(run_of(cell(OTHER)), after).notes == (
         "reference: torch/eager/cpu -> keras/eager/cpu: agreement and ratios are with another one",
         "torch: only a.json has this source",
@@ -428,10 +434,10 @@ def test_the_page_says_the_same_and_escapes_everything() -> None:
 def test_the_page_escapes_names_of_all_kinds() -> None:
     nasty = "<script>alert(1)</script>"
     other = flipped(1)
-    model = {"inputs": [nasty, "b", "c", "d"][::-1], "input_digests": [], "class_names": [nasty] * 3, "name": nasty}
+    model = {"inputs": ["d", "c", "b", nasty], "input_digests": [], "class_names": [nasty] * 3, "name": nasty}
     runs = [
-        run_of({**cell(OTHER, scores, reason=nasty, status=status), "model": nasty, "environment": f"{nasty}/a/b"},
-               arrays=(SCORES, other), called=f"{nasty}{status}", about={**RUN, "versions": {nasty: status}}, **model)
+        run_of(cell(f"{nasty}/a/b", scores, status, model=nasty, reason=nasty), arrays=(SCORES, other),
+               called=f"{nasty}{status}", about=replace(RUN, versions={nasty: status}), **model)
         for scores, status in ((SCORES, "passed"), (other, "failed"))
     ]  # fmt: skip
     page = changes_page(changes_between(*runs))
@@ -440,9 +446,10 @@ def test_the_page_escapes_names_of_all_kinds() -> None:
 
 
 def test_runs_with_faulty_declarations_or_nothing_at_all_are_compared() -> None:
-    fault = {"model": "signs", "status": "failed", "reason": "no such file"}
-    empty = Run("empty.json", new_record({}, [], []), Synthetic({}))
-    faulty = Run("faulty.json", new_record({}, [], [fault]), Synthetic({}))
+    fault = Cell(model="signs", status=Status.FAILED, reason="no such file")
+    nothing = new_record(Run(), [], [])
+    empty = RecordedRun("empty.json", nothing, Synthetic(nothing))
+    faulty = RecordedRun("faulty.json", replace(nothing, cells=[fault]), Synthetic(nothing))
     assert changes_lines(changes_between(empty, empty)) == ["empty.json: ", "empty.json: "]
     assert "  gained  (declaration) (failed)" in changes_lines(changes_between(empty, faulty))
     assert "signs: 1 cell in both runs, no status, label or bit changed" in changes_lines(
@@ -454,6 +461,6 @@ def test_runs_with_faulty_declarations_or_nothing_at_all_are_compared() -> None:
 
 def test_comparing_leaves_the_records_as_they_are() -> None:
     whole = synthetic(environments=6)
-    before = copy.deepcopy(whole.record)
-    changes_between(Run("a", whole.record, whole), Run("b", whole.record, whole))
-    assert whole.record == before
+    before = codec.encode(whole.record)
+    changes_between(RecordedRun("a", whole.record, whole), RecordedRun("b", whole.record, whole))
+    assert codec.encode(whole.record) == before

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import copy
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.records import Synthetic, synthetic
+from support.records import Synthetic, record_of, synthetic
 
-from pytest_envrobust.checks.figures import labels_figures
 from pytest_envrobust.comparison.labels import compare_labels
 from pytest_envrobust.core.digests import output_digest
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.history.rejudge import ORIGIN, judged_again
-from pytest_envrobust.record.document import new_record
+from pytest_envrobust.record import codec
+from pytest_envrobust.record.label_part import labels_part
+from pytest_envrobust.record.schema import Part
 from pytest_envrobust.verdicts.limits import Limit
 
 REFERENCE, OTHER = "torch/eager/cpu", "torch/ort-all/cpu"
@@ -35,7 +36,7 @@ def entry(environment: str, status: str = "passed", **more: Any) -> dict[str, An
 
 
 def labels(environment: str = OTHER, limit: float | None = None, **more: Any) -> dict[str, Any]:
-    figures = labels_figures(compare_labels(SCORES[environment], EXPECTED, inputs=list("abcd")))
+    figures = plain(labels_part(compare_labels(SCORES[environment], EXPECTED, inputs=list("abcd"))))
     if limit is None:
         return figures | more
     verdict = "passed" if figures["agreement"] >= limit else "failed"
@@ -57,15 +58,21 @@ def timed(interval: list[float] | None = None, ratio: list[float] | None = None,
 
 def kept(*cells: dict[str, Any], arrays: dict[str, NDArray[Any]] | None = None, **run: Any) -> Synthetic:
     model = {"name": "signs", "inputs": list("abcd"), "class_names": ["stop", "go", "yield"]}
-    record = new_record(run, [model], list(cells))
+    record = record_of(cells, [model], **run)
     given = SCORES if arrays is None else arrays
     return Synthetic(record, {output_digest(array): array for array in given.values()})
 
 
 def again(whole: Synthetic, **values: float) -> list[dict[str, Any]]:
-    before = copy.deepcopy(whole.record)
-    found = judged_again(whole.record, whole, limits(**values))["cells"]
-    assert whole.record == before
+    before = codec.encode(whole.record)
+    found = judged_again(whole.record, whole, limits(**values)).cells
+    assert codec.encode(whole.record) == before
+    return [plain(cell) for cell in found]
+
+
+def plain(part: Part) -> dict[str, Any]:
+    """As JSON has it: lists in the place of tuples."""
+    found: dict[str, Any] = json.loads(json.dumps(codec.plain(part)))
     return found
 
 
@@ -382,8 +389,8 @@ def test_inconclusive_time_that_failed_a_strict_run_is_judged_again() -> None:
 def test_a_whole_run_is_judged_as_it_was_under_its_own_limit() -> None:
     whole = synthetic(models=2, environments=12, inputs=40)
     found = again(whole, min_label_agreement=0.9)
-    assert [cell["status"] for cell in found] == [cell["status"] for cell in whole.record["cells"]]
-    for cell, before in zip(found, whole.record["cells"]):
+    assert [cell["status"] for cell in found] == [cell.status for cell in whole.record.cells]
+    for cell, before in zip(found, map(plain, whole.record.cells)):
         assert {**cell.get("labels", {}), "limit_from": ""} == {**before.get("labels", {}), "limit_from": ""}
 
 

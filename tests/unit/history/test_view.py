@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.history.view import GROUPS, ModelView, Row, model_views, run_notices
+from pytest_envrobust.history.view import GROUPS, ModelView, Row, model_views
 from pytest_envrobust.record.document import new_record
+from pytest_envrobust.record.schema import Cell, FlipCounts, Labels, Latency, Model, Run, Times
 
 REFERENCE = "torch/eager/cpu"
 
 
-def cell(environment: str, status: str = "passed", **more: Any) -> dict[str, Any]:
-    return {"model": "signs", "environment": environment, "status": status, "reference": REFERENCE, **more}
+def cell(environment: str, status: str = "passed", **more: Any) -> Cell:
+    return Cell(model="signs", environment=environment, status=Status(status), reference=REFERENCE, **more)
 
 
-def view_of(*cells: dict[str, Any], models: list[dict[str, Any]] | None = None) -> ModelView:
-    (view,) = model_views(new_record({}, models or [], list(cells)))
+def view_of(*cells: Cell, models: Sequence[Model] = ()) -> ModelView:
+    (view,) = model_views(new_record(Run(), list(models), list(cells)))
     return view
 
 
 def test_the_entries_of_an_environment_become_one_row() -> None:
-    labels = {"n": 4, "agreement": 1.0}
-    paired = {"wall_ms": {"median": 2.0}, "from": "pairs"}
+    labels = Labels(n=4, agreement=1.0, bound=0.47, flips=FlipCounts(real=0, tie=0, undefined=0))
+    paired = Latency(measured_from="pairs", wall_ms=Times(median=2.0))
     view = view_of(
-        cell("torch/script/cpu", labels=labels, latency={"from": "predictions"}, output_digest="aa"),
+        cell("torch/script/cpu", labels=labels, latency=Latency(measured_from="predictions"), output_digest="aa"),
         cell("torch/script/cpu", latency=paired),
     )
     assert view.rows == (
-        Row("torch/script/cpu", "passed", "", is_reference=False, labels=labels, latency=paired, output="aa"),
+        Row("torch/script/cpu", Status.PASSED, "", is_reference=False, labels=labels, latency=paired, output="aa"),
     )
 
 
 def test_further_points_of_all_entries_belong_to_the_environment() -> None:
-    batch, threads = {"batch": 8, "threads": 1}, {"batch": 1, "threads": 2}
+    batch, threads = Latency(batch=8, threads=1), Latency(batch=1, threads=2)
     (row,) = view_of(
-        cell("a/b/c", latency={"from": "predictions"}),
-        cell("a/b/c", latency={"from": "alone", "points": [batch]}),
-        cell("a/b/c", latency={"from": "alone", "points": [threads, batch]}),
+        cell("a/b/c", latency=Latency(measured_from="predictions")),
+        cell("a/b/c", latency=Latency(measured_from="alone", points=[batch])),
+        cell("a/b/c", latency=Latency(measured_from="alone", points=[threads, batch])),
     ).rows
-    assert row.latency == {"from": "alone", "points": [batch, threads]}
+    assert row.latency == Latency(measured_from="alone", points=[batch, threads])
 
 
 @pytest.mark.parametrize("grave", [status.value for status in Status if status is not Status.PASSED])
@@ -66,7 +69,7 @@ def test_what_a_cell_has_not_counts_only_where_it_has_no_other_entry_or_is_requi
     assert row.group == "inconclusive"
     (row,) = view_of(lacking, lacking).rows
     assert (row.status, row.reason, row.group) == (absent, "it has no time", "skipped")
-    (row,) = view_of(passed, {**lacking, "required": True}).rows
+    (row,) = view_of(passed, replace(lacking, required=True)).rows
     assert (row.status, row.group) == (absent, "failed")
 
 
@@ -120,23 +123,17 @@ def test_outputs_that_several_environments_gave_are_identical() -> None:
     assert view.identical == (("b", ("e/q/cpu", "e/s/cpu")),)
 
 
-def test_what_is_known_of_an_earlier_run_is_told() -> None:
-    assert run_notices({"preprocess_from": "native"}) == []
-    assert run_notices({"reference_run": {"path": "x.json"}}) == [
-        "The reference's labels were recorded by an earlier run: x.json."
-    ]
-
-
 def test_guesses_are_noted_once() -> None:
-    models = [{"name": "signs", "guesses": {"torch": "guessed 224", "onnx": "guessed 224", "keras": "guessed 299"}}]
-    assert view_of(cell("a/b/c"), models=models).notes == ("guessed 224", "guessed 299")
+    model = Model(name="signs", guesses={"torch": "guessed 224", "onnx": "guessed 224", "keras": "guessed 299"})
+    assert view_of(cell("a/b/c"), models=[model]).notes == ("guessed 224", "guessed 299")
 
 
 def test_a_faulty_declaration_has_a_row_without_environment() -> None:
-    view = view_of({"model": "signs", "status": "failed", "reason": "no such file"})
+    view = view_of(Cell(model="signs", status=Status.FAILED, reason="no such file"))
     assert (view.reference, view.rows[0].environment, view.rows[0].reason) == ("", "", "no such file")
 
 
 def test_entries_without_a_model_stand_together_under_a_name_of_their_own() -> None:
-    views = model_views(new_record({}, [], [{"status": "failed", "reason": "no model is declared"}, cell("a/b/c")]))
+    fault = Cell(status=Status.FAILED, reason="no model is declared")
+    views = model_views(new_record(Run(), [], [fault, cell("a/b/c")]))
     assert [view.name for view in views] == ["(no model)", "signs"]

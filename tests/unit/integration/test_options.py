@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from pytest_envrobust.checks.registry import limit_kinds
 from pytest_envrobust.integration.options import OPTIONS, CommandOption, limit_options, rerun_arguments
-from pytest_envrobust.verdicts.limit_kinds import limit_kinds
 
 EVERY = (*OPTIONS, *limit_options(limit_kinds().values()))
 
@@ -84,7 +84,7 @@ def test_the_table_needs_nothing_but_the_standard_library() -> None:
     listing = (
         "import sys; import pytest, argparse; before = set(sys.modules); "
         "from pytest_envrobust.integration.options import OPTIONS, limit_options; "
-        "from pytest_envrobust.verdicts.limit_kinds import limit_kinds; limit_options(limit_kinds().values()); "
+        "from pytest_envrobust.checks.registry import limit_kinds; limit_options(limit_kinds().values()); "
         "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)"
     )
     shown = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, timeout=60, check=True)

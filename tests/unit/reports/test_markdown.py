@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from support.records import synthetic
+from msgspec.structs import replace
+from support.records import analysis_of, record_of, synthetic
 
-from pytest_envrobust.record.document import new_record
 from pytest_envrobust.reports.markdown import escaped, markdown_lines
 
 REFERENCE = "torch/eager/cpu"
@@ -28,7 +28,11 @@ def ratio(*interval: float) -> dict[str, Any]:
 
 def lines_of(*cells: dict[str, Any], model: dict[str, Any] | None = None, **run: Any) -> list[str]:
     models = [] if model is None else [{"name": "signs", **model}]
-    return markdown_lines(new_record(run, models, list(cells)))
+    return markdown_lines(record_of(cells, models, **run))
+
+
+def factor(name: str, **more: Any) -> dict[str, Any]:
+    return {"factor": name, "pairs": 1, "environments": 2, "distinct_outputs": 2, **more}
 
 
 def rows_of(lines: list[str]) -> list[str]:
@@ -74,27 +78,29 @@ def test_the_whole_report() -> None:
 
 def test_thirty_environments_stay_under_sixty_lines() -> None:
     whole = synthetic(environments=30, extras=False)
-    distinct = [f"{line['environment']}{line['output_digest']}" for line in whole.record["cells"]]
+    distinct = [f"{cell.environment}{cell.output_digest}" for cell in whole.record.cells]
     assert len(set(distinct)) == 30
     assert len(markdown_lines(whole.record)) < 60
 
 
 def test_notices_of_thirty_timings_are_no_more_lines() -> None:
     whole = synthetic(environments=30, extras=False)
-    quiet = len(markdown_lines(whole.record))
-    for number, entry in enumerate(whole.record["cells"]):
-        entry["latency"]["notices"] = [f"other processes used {number}.5 of 2 cores meanwhile"]
-    assert len(markdown_lines(whole.record)) == quiet
+    cells = [
+        replace(cell, latency=replace(cell.latency, notices=[f"other processes used {number}.5 of 2 cores meanwhile"]))
+        for number, cell in enumerate(whole.record.cells)
+        if cell.latency is not None
+    ]
+    assert len(cells) == len(whole.record.cells)
+    assert len(markdown_lines(replace(whole.record, cells=cells))) == len(markdown_lines(whole.record))
 
 
 @pytest.mark.parametrize("status", ["passed", "failed", "inconclusive", "unavailable"])
 def test_thirty_environments_that_share_nothing_stay_under_sixty_lines_too(status: str) -> None:
     model = {
         "guesses": {"torch": "guessed 224", "keras": "guessed 299"},
-        "analysis": {
-            "notices": ["one", "two", "three"],
-            "sensitivity": [{"factor": f"factor {number}", "pairs": 1} for number in range(5)],
-        },
+        "analysis": analysis_of(
+            notices=["one", "two", "three"], sensitivity=[factor(f"factor {number}") for number in range(5)]
+        ),
     }
     cells = [
         cell(
@@ -208,14 +214,14 @@ def test_names_and_reasons_are_escaped_everywhere() -> None:
         {**cell("a/b/cpu", "failed", reason=nasty, output_digest="x"), "model": nasty},
         {**cell("a/c/cpu", "unavailable", reason=nasty), "model": nasty},
     ]
-    entry = {
-        "factor": nasty,
-        "labels": {"mean": 0.5, "largest": 0.5, "pair": [nasty, nasty]},
-        "time": {"largest": 2.0, "pair": [nasty]},
-    }
-    model = {"name": nasty, "guesses": {"torch": nasty}, "analysis": {"notices": [nasty], "sensitivity": [entry]}}
-    run = {"reference_run": {"path": nasty, "machine": {"processor": nasty}, "started": nasty}}
-    text = "\n".join(markdown_lines(new_record(run, [model], cells)))
+    entry = factor(
+        nasty,
+        labels={"mean": 0.5, "largest": 0.5, "pair": [nasty, nasty]},
+        time={"largest": 2.0, "pair": [nasty, nasty], "clock": "cpu", "from": "predictions"},
+    )
+    model = {"name": nasty, "guesses": {"torch": nasty}, "analysis": analysis_of(notices=[nasty], sensitivity=[entry])}
+    run: dict[str, Any] = {"reference_run": {"path": nasty, "machine": {"processor": nasty}, "started": nasty}}
+    text = "\n".join(markdown_lines(record_of(cells, [model], **run)))
     assert text.count("&lt;b&gt;\\|\\`x\\`") >= 11
     assert "<b>" not in text
     assert "`x`" not in text.replace("\\`", "")
@@ -228,13 +234,14 @@ def test_a_long_reason_is_cut() -> None:
 
 
 def test_the_sensitivity_of_all_models_is_one_table() -> None:
-    entry = {
-        "factor": "framework", "part": "conversions", "pairs": 6,
+    entry = factor("framework") | {
+        "part": "conversions", "pairs": 6,
         "labels": {"mean": 0.12, "largest": 0.15, "pair": ["torch/eager/cpu", "keras/eager/cpu"]},
-        "time": {"largest": 2.3, "interval": [2.1, 2.5], "pair": ["a/b/cpu", "c/b/cpu"], "clock": "cpu"},
+        "time": {"largest": 2.3, "interval": [2.1, 2.5], "pair": ["a/b/cpu", "c/b/cpu"], "clock": "cpu",
+                 "from": "pairs"},
     }  # fmt: skip
-    models = [{"name": name, "analysis": {"sensitivity": [entry]}} for name in ("signs", "faces")]
-    found = markdown_lines(new_record({}, models, [cell("a/b/cpu"), {**cell("a/b/cpu"), "model": "faces"}]))
+    models = [{"name": name, "analysis": analysis_of(sensitivity=[entry])} for name in ("signs", "faces")]
+    found = markdown_lines(record_of([cell("a/b/cpu"), {**cell("a/b/cpu"), "model": "faces"}], models))
     head = found.index("#### What makes labels and time differ")
     assert found[head + 4 :] == [
         f"| {name} | framework (conversions) | 6 | 12.0 % | 15.0 % | torch/eager/cpu and keras/eager/cpu "
@@ -255,7 +262,7 @@ def test_what_the_run_was_compared_with_is_said() -> None:
 def test_guesses_notices_and_weights_are_noted_once() -> None:
     model = {
         "guesses": {"torch": "guessed 224", "onnx": "guessed 224"},
-        "analysis": {"notices": ["a softmax of a softmax"]},
+        "analysis": analysis_of(notices=["a softmax of a softmax"]),
         "sources": {"torch": {"weights": "seeded"}, "keras": {"weights": "seeded"}, "onnx": {}},
     }
     assert "guessed 224<br>weights in torch and keras: seeded<br>a softmax of a softmax" in lines_of(

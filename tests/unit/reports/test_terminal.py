@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_envrobust.record.document import new_record
+from support.records import record_of
+
 from pytest_envrobust.reports.terminal import terminal_lines
 
 REFERENCE = "torch/eager/cpu"
@@ -24,7 +25,7 @@ def times(wall: float, cpu: float, ratio: list[float] | None = None) -> dict[str
 
 
 def lines_of(*cells: dict[str, Any], models: list[dict[str, Any]] | None = None) -> list[str]:
-    return terminal_lines(new_record({}, models or [], list(cells)))
+    return terminal_lines(record_of(cells, models or []))
 
 
 def test_the_whole_table() -> None:
@@ -148,8 +149,8 @@ def test_models_are_apart_by_an_empty_line() -> None:
 
 
 def test_what_the_run_was_compared_with_is_said_first() -> None:
-    run = {"preprocess_from": "reference", "reference_run": {"path": "x86.json"}}
-    found = terminal_lines(new_record(run, [], [cell("a/b/cpu", output_digest="x")]))
+    run: dict[str, Any] = {"preprocess_from": "reference", "reference_run": {"path": "x86.json"}}
+    found = terminal_lines(record_of([cell("a/b/cpu", output_digest="x")], **run))
     assert found[0].startswith("Every source was given the reference's preprocessing")
     assert found[1] == "The reference's labels were recorded by an earlier run: x86.json."
     assert found[2] == ""

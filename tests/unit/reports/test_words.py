@@ -6,6 +6,7 @@ import pytest
 
 from pytest_envrobust.core import wording
 from pytest_envrobust.core.status import Status
+from pytest_envrobust.record.schema import FlipCounts
 from pytest_envrobust.reports import words
 
 
@@ -46,7 +47,7 @@ def test_a_compact_number_has_at_most_five_characters(value: float, expected: st
 def test_every_failure_has_one_sign_and_no_other_status_has_it() -> None:
     mild = {"passed", "inconclusive", "limited", "unavailable", "no-route"}
     for status in Status:
-        assert (words.sign(status.value) == words.FAILURE) == (status.value not in mild)
+        assert (words.sign(status) == words.FAILURE) == (status.value not in mild)
 
 
 def test_a_label_has_its_name_and_index() -> None:
@@ -61,8 +62,8 @@ def test_lists_and_counts_read_as_english() -> None:
     assert wording.listed(["a", "b", "c"]) == "a, b and c"
     assert wording.counted(1, "cell") == "1 cell"
     assert wording.counted(0, "cell") == "0 cells"
-    assert words.kinds({"real": 3, "tie": 1, "undefined": 0}) == "3 real, 1 tie"
-    assert words.kinds({"real": 0, "tie": 2}) == "2 ties"
+    assert words.kinds(FlipCounts(real=3, tie=1, undefined=0)) == "3 real, 1 tie"
+    assert words.kinds(FlipCounts(real=0, tie=2, undefined=1)) == "2 ties, 1 undefined"
 
 
 def test_clocks_are_called_as_people_write_them() -> None:

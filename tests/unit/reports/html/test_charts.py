@@ -8,7 +8,7 @@ import pytest
 
 from pytest_envrobust.reports.html.charts import (
     HEAT_STEPS,
-    Point,
+    ParetoPoint,
     Rectangle,
     box,
     heat_step,
@@ -110,12 +110,17 @@ def test_a_box_of_equal_samples_is_a_line() -> None:
 
 
 def test_the_front_has_what_nothing_beats() -> None:
-    points = [Point("slow, right", 9, 1.0), Point("fast", 1, 0.8), Point("middle", 4, 0.9), Point("beaten", 5, 0.85)]
+    points = [
+        ParetoPoint("slow, right", 9, 1.0),
+        ParetoPoint("fast", 1, 0.8),
+        ParetoPoint("middle", 4, 0.9),
+        ParetoPoint("beaten", 5, 0.85),
+    ]
     assert [point.name for point in pareto(points) if point.is_best] == ["slow, right", "fast", "middle"]
 
 
 def test_of_equal_agreement_only_the_fastest_is_on_the_front() -> None:
-    found = pareto([Point("a", 3, 1.0), Point("b", 2, 1.0), Point("c", 2, 1.0)])
+    found = pareto([ParetoPoint("a", 3, 1.0), ParetoPoint("b", 2, 1.0), ParetoPoint("c", 2, 1.0)])
     assert [point.name for point in found if point.is_best] == ["b", "c"]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from support.records import record_of
+
 from pytest_envrobust.history.view import ModelView, model_views
 from pytest_envrobust.reports.html.drawings import pareto_drawing, time_drawing
 
@@ -11,10 +13,10 @@ from pytest_envrobust.reports.html.drawings import pareto_drawing, time_drawing
 def view(**rows: dict[str, Any]) -> ModelView:
     """A model's view: environments ``torch/NAME/cpu`` with these entries."""
     cells = [
-        {"model": "signs", "environment": f"torch/{name}/cpu", "status": "passed", **entry}
+        {"model": "signs", "environment": f"torch/{name}/cpu", "reference": "", "status": "passed", **entry}
         for name, entry in rows.items()
     ]
-    (found,) = model_views({"models": [], "cells": cells})
+    (found,) = model_views(record_of(cells))
     return found
 
 
@@ -22,7 +24,8 @@ def row(agreement: float, wall: float, cpu: float | None = None, origin: str = "
     latency: dict[str, Any] = {"wall_ms": {"median": wall, "n": 9}, "from": origin}
     if cpu is not None:
         latency["cpu_ms"] = {"median": cpu, "n": 9}
-    return {"labels": {"agreement": agreement, "n": 100}, "latency": latency}
+    flips = {"real": 0, "tie": 0, "undefined": 0}
+    return {"labels": {"agreement": agreement, "n": 100, "bound": 0.5, "flips": flips}, "latency": latency}
 
 
 def test_faster_is_further_left_and_more_agreement_further_up() -> None:

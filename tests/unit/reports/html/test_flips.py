@@ -6,6 +6,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from support.records import record_of
+
 from pytest_envrobust.history.view import model_views
 from pytest_envrobust.record.predictions import HasPredictions, Predictions, PredictionStore
 from pytest_envrobust.reports.html.flips import MOST, OPEN, Flips, flips_of
@@ -20,18 +22,21 @@ def flip(name: str, actual: int, **more: Any) -> dict[str, Any]:
 def found(
     flipped: dict[str, list[dict[str, Any]]], model: dict[str, Any] | None = None, of: HasPredictions = NOTHING
 ) -> Flips:
+    labels = {"n": 100, "agreement": 0.9, "bound": 0.8, "flips": {"real": 10, "tie": 0, "undefined": 0}}
     cells = [
-        {"model": "signs", "environment": name, "status": "failed", "labels": {"flipped": flips}}
+        {"model": "signs", "environment": name, "reference": "", "status": "failed",
+         "labels": {**labels, "flipped": flips}}
         for name, flips in flipped.items()
-    ]
-    (view,) = model_views({"models": [], "cells": cells})
-    return flips_of(view, model or {}, of)
+    ]  # fmt: skip
+    record = record_of(cells, [{"name": "signs", **(model or {})}])
+    (view,) = model_views(record)
+    return flips_of(view, record.models[0], of)
 
 
 def test_an_input_has_one_card_and_most_flipped_ones_come_first() -> None:
     cards = found({"a/b/c": [flip("x", 1), flip("y", 1)], "d/e/f": [flip("y", 1)], "g/h/i": [flip("y", 2)]}).cards
     assert [(card.input, card.environments) for card in cards] == [("y", 3), ("x", 1)]
-    assert [(turn.label, turn.environments) for turn in cards[0].turns] == [
+    assert [(each.label, each.environments) for each in cards[0].actual] == [
         ("class 1", ("a/b/c", "d/e/f")),
         ("class 2", ("g/h/i",)),
     ]
@@ -39,7 +44,7 @@ def test_an_input_has_one_card_and_most_flipped_ones_come_first() -> None:
 
 def test_kinds_of_one_label_stay_apart() -> None:
     (card,) = found({"a/b/c": [flip("x", 1)], "d/e/f": [flip("x", 1, kind="tie")]}).cards
-    assert sorted(turn.kind for turn in card.turns) == ["real", "tie"]
+    assert sorted(each.kind for each in card.actual) == ["real", "tie"]
 
 
 def test_margins_are_told_where_they_were_measured() -> None:
@@ -49,16 +54,16 @@ def test_margins_are_told_where_they_were_measured() -> None:
         "g/h/i": [flip("y", -1)],
     }
     both, neither = found(flips).cards
-    assert (both.margin, both.turns[0].margin) == ("0.5", "0.25 to 0.75")
-    assert (neither.margin, neither.turns[0].margin) == ("", "")
-    assert neither.turns[0].label == "no label (NaN)"
+    assert (both.margin, both.actual[0].margin) == ("0.5", "0.25 to 0.75")
+    assert (neither.margin, neither.actual[0].margin) == ("", "")
+    assert neither.actual[0].label == "no label (NaN)"
 
 
 def test_truth_and_names_come_from_the_model() -> None:
     model = {"inputs": ["w", "x"], "truth": [-1, 1], "class_names": ["cat", "dog"]}
     unknown, known = sorted(found({"a/b/c": [flip("w", 1), flip("x", 1)]}, model).cards, key=lambda card: card.input)
-    assert (known.truth, known.expected_is_true, known.turns[0].is_true) == ("dog (1)", False, True)
-    assert (unknown.truth, unknown.expected_is_true, unknown.turns[0].is_true) == ("", False, False)
+    assert (known.truth, known.expected_is_true, known.actual[0].is_true) == ("dog (1)", False, True)
+    assert (unknown.truth, unknown.expected_is_true, unknown.actual[0].is_true) == ("", False, False)
     assert known.expected == "cat (0)"
 
 

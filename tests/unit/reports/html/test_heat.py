@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
+from support.records import analysis_of, record_of
 
 from pytest_envrobust.history.view import ModelView, model_views
+from pytest_envrobust.record import codec
+from pytest_envrobust.record.schema import Analysis
 from pytest_envrobust.reports.html.heat import HeatMap, heat_maps
 
 Matrix = Sequence[Sequence["float | None"]]
@@ -16,21 +18,22 @@ Matrix = Sequence[Sequence["float | None"]]
 def view() -> ModelView:
     digests = {"torch/eager/cpu": "aa", "torch/ort-off/cpu": "bb", "torch/ort-all/cpu": "bb", "keras/eager/cpu": "cc"}
     cells = [
-        {"model": "signs", "environment": name, "status": "passed", "output_digest": digest}
+        {"model": "signs", "environment": name, "reference": "", "status": "passed", "output_digest": digest}
         for name, digest in digests.items()
     ]
-    (found,) = model_views({"models": [], "cells": cells})
+    (found,) = model_views(record_of(cells))
     return found
 
 
 def maps(kinds: Sequence[str] = ("logits",) * 3, **matrices: Matrix) -> list[HeatMap]:
-    analysis: dict[str, Any] = {
-        "environments": ["torch/eager/cpu", "torch/ort-off/cpu", "torch/ort-all/cpu", "keras/eager/cpu"],
-        "output_of": [0, 1, 1, 2],
-        "outputs": [{"digest": digest, "kind": kind} for digest, kind in zip(("aa", "bb", "cc"), kinds)],
-        "matrices": matrices,
-    }
-    return heat_maps(view(), analysis)
+    """The maps of three outputs; matrices that are not given have nothing in them."""
+    analysis = analysis_of(
+        environments=["torch/eager/cpu", "torch/ort-off/cpu", "torch/ort-all/cpu", "keras/eager/cpu"],
+        output_of=[0, 1, 1, 2],
+        outputs=[{"digest": digest, "kind": kind} for digest, kind in zip(("aa", "bb", "cc"), kinds)],
+    )
+    analysis["matrices"] |= matrices
+    return heat_maps(view(), codec.typed(analysis, Analysis))
 
 
 def test_rows_are_distinct_outputs_by_letter_with_their_environments() -> None:
@@ -84,5 +87,6 @@ def test_kinds_are_told_where_they_differ() -> None:
 
 
 def test_one_distinct_output_has_no_maps() -> None:
-    analysis = {"environments": ["torch/eager/cpu"], "output_of": [0], "outputs": [{"digest": "aa"}], "matrices": {}}
-    assert heat_maps(view(), analysis) == []
+    one = analysis_of(environments=["torch/eager/cpu"], output_of=[0], outputs=[{"digest": "aa", "kind": "logits"}])
+    assert heat_maps(view(), codec.typed(one, Analysis)) == []
+    assert heat_maps(view(), None) == []

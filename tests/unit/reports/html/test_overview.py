@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.records import analysis_of, record_of
 
+from pytest_envrobust.core.status import Status
 from pytest_envrobust.history.view import GROUPS, ModelView, Row, model_views
+from pytest_envrobust.record import codec
+from pytest_envrobust.record.schema import Latency, Model, Run
 from pytest_envrobust.reports.html.overview import Counts, counts_of, factor_rows, headline, notices, sentences
 
 
@@ -15,7 +19,7 @@ def total(**by_group: int) -> Counts:
 
 
 def cell(environment: str, status: str, **more: Any) -> dict[str, Any]:
-    return {"nodeid": environment, "model": "signs", "environment": environment, "status": status, **more}
+    return {"model": "signs", "environment": environment, "reference": "", "status": status, **more}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +48,7 @@ def test_each_cell_is_counted_once_by_its_gravest_entry() -> None:
         cell("torch/tvm-o3/cpu", "unavailable", required=True),
         cell("torch/ort-all/cpu", "limited"),
     ]
-    (view,) = model_views({"models": [], "cells": cells})
+    (view,) = model_views(record_of(cells))
     assert counts_of(view, "a").by_group == {"passed": 0, "failed": 2, "inconclusive": 1, "limited": 1, "skipped": 1}
 
 
@@ -52,14 +56,16 @@ def factor(name: str, labels: float, time: float, part: str = "") -> dict[str, A
     found: dict[str, Any] = {
         "factor": name,
         "pairs": 1,
+        "environments": 2,
+        "distinct_outputs": 2,
         "labels": {"mean": labels, "largest": labels, "pair": [f"{name}-a", f"{name}-b"]},
         "time": {"largest": time, "pair": [f"{name}-slow", f"{name}-fast"], "clock": "cpu", "from": "predictions"},
     }
     return {**found, "part": part} if part else found
 
 
-def model(name: str, *factors: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "analysis": {"sensitivity": list(factors)}}
+def model(name: str, *factors: dict[str, Any]) -> Model:
+    return codec.typed({"name": name, "analysis": analysis_of(sensitivity=list(factors))}, Model)
 
 
 def test_sentences_name_the_factor_that_changed_most_over_all_models() -> None:
@@ -84,8 +90,8 @@ def test_one_model_needs_no_name_in_sentences_and_no_change_is_said_so() -> None
 
 
 def test_without_analysis_nothing_is_said() -> None:
-    assert sentences([{"name": "signs"}]) == []
-    assert factor_rows([{"name": "signs"}]) == []
+    assert sentences([Model(name="signs")]) == []
+    assert factor_rows([Model(name="signs")]) == []
 
 
 def test_a_pair_without_an_interval_has_none_in_the_table() -> None:
@@ -96,22 +102,22 @@ def test_a_pair_without_an_interval_has_none_in_the_table() -> None:
 
 def test_a_notice_of_several_models_is_told_once() -> None:
     views = [ModelView(name, "", (), ("shifted by one",)) for name in ("a", "b")]
-    assert notices({"run": {}}, views) == ["a and b: shifted by one"]
+    assert notices(Run(), views) == ["a and b: shifted by one"]
 
 
 def test_doubtful_times_and_controls_are_told_in_short() -> None:
     def row(environment: str, control: float, *said: str) -> Row:
-        latency = {"from": "pairs", "clock": "cpu", "control": {"cpu": [0.9, control, 1.2]}, "notices": list(said)}
-        return Row(environment, "passed", "", is_reference=False, latency=latency)
+        latency = Latency(measured_from="pairs", clock="cpu", control={"cpu": (0.9, control, 1.2)}, notices=list(said))
+        return Row(environment, Status.PASSED, "", is_reference=False, latency=latency)
 
     busy = "other processes used {} of 2 cores meanwhile"
     views = [
         ModelView("a", "", (row("x/y/cpu", 1.0, busy.format(0.5), "the machine runs on battery"), row("x/z/cpu", 1.1))),
         ModelView("b", "", (row("x/y/cpu", 1.01, busy.format(1.2)), row("x/z/cpu", 1.02))),
     ]
-    assert notices({"run": {}}, views) == [
+    assert notices(Run(), views) == [
         "Times are doubtful in 2 of 4 timed cells: other processes used 0.5-1.2 of 2 cores meanwhile (2); "
         "the machine runs on battery (1)",
         "A/A controls, the reference against itself: 1 of 4 outside 3 % or not run, by model: a (1)",
     ]
-    assert notices({"run": {}}, [ModelView("a", "", (row("x/y/cpu", 1.0), row("x/z/cpu", 1.02)))]) == []
+    assert notices(Run(), [ModelView("a", "", (row("x/y/cpu", 1.0), row("x/z/cpu", 1.02)))]) == []

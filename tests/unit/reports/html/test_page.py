@@ -2,44 +2,80 @@
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from support.records import Synthetic, synthetic
+from msgspec.structs import replace
+from support.records import Synthetic, record_of, synthetic
 
-from pytest_envrobust.checks.figures import was_timed
+from pytest_envrobust.comparison.labels import compare_labels
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.status import Status
+from pytest_envrobust.core.timing import Timing
+from pytest_envrobust.core.wording import percent
 from pytest_envrobust.history.view import NO_MODEL
-from pytest_envrobust.record.document import new_record, read_record
+from pytest_envrobust.record import codec
+from pytest_envrobust.record.document import read_record
+from pytest_envrobust.record.label_part import labels_part
+from pytest_envrobust.record.latency_part import latency_part
 from pytest_envrobust.record.predictions import Predictions
+from pytest_envrobust.record.schema import (
+    Analysis,
+    Cell,
+    Invariant,
+    Labels,
+    Latency,
+    Machine,
+    Model,
+    OtherPart,
+    Record,
+    ReferenceRun,
+    Scores,
+    Times,
+)
 from pytest_envrobust.reports.html.page import html_report, write_html
+from pytest_envrobust.timing.evidence import LatencyEvidence
 
 VOID = {"meta", "br", "img", "link", "input", "hr", "wbr"}
 NOTHING = Predictions(Path("none.npz"))
 
 
 class Page(HTMLParser):
-    """A page read strictly: every element is closed where it should be; its elements, ids and text."""
+    """A page read strictly: every element is closed where it should be; its elements, ids, tables and text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str]]] = []
         self.text = ""
         self._open: list[str] = []
+        self._section = ""
+        self._tables: dict[tuple[str, str], list[list[str]]] = {}
+        self._rows: list[list[str]] = []
         self.feed(text)
         self.close()
         assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        attributes = {name: value or "" for name, value in attrs}
+        self.elements.append((tag, attributes))
         if tag not in VOID:
             self._open.append(tag)
+        if tag == "section":
+            self._section = attributes["aria-labelledby"]
+        elif attributes.get("role") == "region":
+            self._rows = self._tables[self._section, attributes["aria-label"]] = []
+        elif tag == "tr":
+            self._rows.append([])
+        elif tag in ("td", "th"):
+            self._rows[-1].append("")
+        elif tag == "br" and self._rows:
+            self._rows[-1][-1] += " "
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, {name: value or "" for name, value in attrs}))
@@ -50,6 +86,14 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if "style" not in self._open:
             self.text += data
+        if "td" in self._open or "th" in self._open:
+            self._rows[-1][-1] += data
+
+    def table(self, label: str, section: str = "model-1") -> dict[str, dict[str, str]]:
+        """The rows of a table by the first cell: the texts by heading, that below no heading as ``""``."""
+        heads, *rows = [[" ".join(cell.split()) for cell in row] for row in self._tables[section, label]]
+        heads = [head if head[:1].isalpha() else "" for head in heads]
+        return {row[0]: dict(zip(heads, row)) for row in rows if len(row) == len(heads)}
 
     def all(self, tag: str, **wanted: str) -> list[dict[str, str]]:
         return [
@@ -73,10 +117,63 @@ def page(run: Synthetic) -> Page:
     return page_of(run)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def small() -> Synthetic:
-    """One that a test may change."""
-    return copy.deepcopy(synthetic(environments=4, inputs=20, disagreement=3.0))
+    return synthetic(environments=4, inputs=20, disagreement=3.0)
+
+
+def changed(run: Synthetic, **parts: Any) -> Synthetic:
+    """With other parts of the record."""
+    return dataclasses.replace(run, record=replace(run.record, **parts))
+
+
+def with_cells(run: Synthetic, change: Callable[[Cell], Cell]) -> Synthetic:
+    return changed(run, cells=[change(cell) for cell in run.record.cells])
+
+
+def with_model(run: Synthetic, **parts: Any) -> Synthetic:
+    """Of a run of one model, with other parts of it."""
+    (model,) = run.record.models
+    return changed(run, models=[replace(model, **parts)])
+
+
+def with_analysis(run: Synthetic, **parts: Any) -> Synthetic:
+    return with_model(run, analysis=replace(analysis_in(run), **parts))
+
+
+def with_run(run: Synthetic, **parts: Any) -> Synthetic:
+    return dataclasses.replace(run, record=replace(run.record, run=replace(run.record.run, **parts)))
+
+
+def with_latencies(run: Synthetic, change: Callable[[int, Latency], Latency]) -> Synthetic:
+    """With other times in the items that were about time, which are numbered."""
+    numbers = {cell.nodeid: number for number, cell in enumerate(timed_cells(run))}
+
+    def other(cell: Cell) -> Cell:
+        if cell.latency is None or cell.nodeid not in numbers:
+            return cell
+        return replace(cell, latency=change(numbers[cell.nodeid], cell.latency))
+
+    return with_cells(run, other)
+
+
+def timed_cells(run: Synthetic) -> list[Cell]:
+    return [cell for cell in run.record.cells if cell.latency is not None and cell.latency.was_asked_for]
+
+
+def latencies(run: Synthetic) -> list[Latency]:
+    """Of the items that were about time."""
+    return [cell.latency for cell in timed_cells(run) if cell.latency is not None]
+
+
+def labels_in(run: Synthetic) -> list[tuple[Cell, Labels]]:
+    return [(cell, cell.labels) for cell in run.record.cells if cell.labels is not None]
+
+
+def analysis_in(run: Synthetic) -> Analysis:
+    (model,) = run.record.models
+    assert model.analysis is not None
+    return model.analysis
 
 
 def strings(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -127,23 +224,40 @@ def test_wide_content_scrolls_in_its_own_box_that_a_keyboard_reaches(page: Page)
 
 
 def test_the_verdict_counts_cells_and_says_what_changed_most(run: Synthetic, page: Page) -> None:
-    failed = sum(cell["status"] in ("failed", "crashed") for cell in run.record["cells"])
-    environments = {(cell["model"], cell["environment"]) for cell in run.record["cells"]}
+    failed = sum(cell.status in (Status.FAILED, Status.CRASHED) for cell in run.record.cells)
+    environments = {cell.name for cell in run.record.cells}
     assert f"{failed} of {len(environments) - 4} cells failed" in page.text
     assert "Labels changed most with the framework" in page.text
     assert "Time changed most with the compiler" in page.text
     assert "model-0 and model-1: weights in torch and keras: seeded, not trained (seed 0)" in page.text
 
 
-def test_each_environment_has_its_figures(run: Synthetic, page: Page) -> None:
-    for cell in run.record["cells"]:
-        assert cell["environment"] in page.text
-        assert cell.get("reason", "") in page.text
-        if "labels" in cell:
-            agreeing = round(cell["labels"]["agreement"] * cell["labels"]["n"])
-            assert f"{agreeing}/{cell['labels']['n']}" in page.text
-    ratio = next(cell["latency"]["ratio"]["cpu"] for cell in run.record["cells"] if "ratio" in cell.get("latency", {}))
-    assert f"{ratio[0]:.2f} to {ratio[2]:.2f}" in page.text
+def test_each_environment_has_its_labels_and_its_reason(run: Synthetic, page: Page) -> None:
+    for cell in run.record.cells:
+        assert cell.environment is not None
+        assert cell.environment in page.text
+        assert (cell.reason or "") in page.text
+    for number, model in enumerate(run.record.models, 1):
+        rows = page.table("Environments", f"model-{number}")
+        for cell, labels in labels_in(run):
+            if cell.model != model.name:
+                continue
+            row = rows[cell.environment or ""]
+            bound = "" if cell.is_reference else f", ≥ {percent(labels.bound)}"
+            counted = f"{round(labels.agreement * labels.n)}/{labels.n}"
+            assert row["agreement"] == f"{percent(labels.agreement)} {counted}{bound}"
+            kinds = [(labels.flips.real, "real"), (labels.flips.tie, "tie" if labels.flips.tie == 1 else "ties")]
+            assert row["flips"] == ", ".join(f"{count} {kind}" for count, kind in kinds if count)
+
+
+def test_accuracy_stands_beside_the_environments(small: Synthetic) -> None:
+    rows = page_of(small).table("Environments")
+    for accuracy in analysis_in(small).accuracy or ():
+        row = rows[accuracy.environment]
+        assert accuracy.top5 is not None
+        assert (row["accuracy top-1"], row["accuracy top-5"]) == (percent(accuracy.top1), percent(accuracy.top5))
+        against = accuracy.against_reference
+        assert row["p"] == ("" if against is None else f"{against.p:.3f}")
 
 
 def test_environments_of_the_same_bits_share_a_letter(page: Page) -> None:
@@ -152,14 +266,16 @@ def test_environments_of_the_same_bits_share_a_letter(page: Page) -> None:
 
 
 def test_flipped_inputs_have_cards_with_pictures_labels_and_margins(run: Synthetic, page: Page) -> None:
-    flips = [flip for cell in run.record["cells"] for flip in cell.get("labels", {}).get("flipped", ())]
-    inputs = {(cell["model"], flip["input"]) for cell in run.record["cells"]
-              for flip in cell.get("labels", {}).get("flipped", ())}  # fmt: skip
+    flips = [(cell.model, flip) for cell, labels in labels_in(run) for flip in labels.flipped or ()]
+    inputs = {(model, flip.input) for model, flip in flips}
     assert len(page.all("article")) == len(page.all("img")) == len(inputs) > 0
-    names = run.record["models"][0]["class_names"]
-    for flip in flips[:20]:
-        assert flip["input"] in page.text
-        assert f"{names[flip['actual']]} ({flip['actual']})" in page.text
+    names = run.record.models[0].class_names
+    assert names is not None
+    for _, flip in flips[:20]:
+        assert flip.input in page.text
+        assert f"{names[flip.expected]} ({flip.expected})" in page.text
+        assert f"{names[flip.actual]} ({flip.actual})" in page.text
+        assert f"reference, margin {flip.margin:.3g}" in page.text
 
 
 def test_the_run_is_told_at_the_end(run: Synthetic, page: Page) -> None:
@@ -176,44 +292,62 @@ def test_the_run_is_told_at_the_end(run: Synthetic, page: Page) -> None:
 
 def test_every_text_of_a_record_is_escaped(small: Synthetic) -> None:
     attack = "<script>alert('\"&')</script>"
-    for container, key in list(strings(small.record)):
-        if key not in ("status", "factor", "kind", "from", "clock", "device") and "/" not in container[key]:
+    fixed = ("status", "stage", "factor", "kind", "from", "clock", "device", "verdict", "ties", "limit_on")
+    data = codec.plain(small.record)
+    for container, key in list(strings(data)):
+        if key not in fixed and "/" not in container[key]:
             container[key] = f"{container[key]}{attack}"
-    for model in small.record["models"]:  # names that others refer to
+    for model in data["models"]:  # names that others refer to
         model["inputs"] = list(dict.fromkeys(model["inputs"]))
-    page = page_of(small)
+    page = page_of(dataclasses.replace(small, record=codec.typed(data, Record)))
     assert not page.all("script")
     assert page.text.count(attack) > 20
 
 
-@pytest.mark.parametrize("where", ["model", "class", "input", "reason", "environment", "notice", "version", "target"])
-def test_markup_in_a_name_stays_text(small: Synthetic, where: str) -> None:
-    attack = '"><script>1</script>'
-    record, model = small.record, small.record["models"][0]
-    flipping = next(cell for cell in record["cells"] if cell.get("labels", {}).get("flipped"))
+ATTACK = '"><script>1</script>'
+
+
+def attacked(small: Synthetic, where: str) -> Synthetic:
+    """With markup in one kind of name."""
+    (model,) = small.record.models
+    cells = small.record.cells
     if where == "model":
-        model["name"] = attack
-        for cell in record["cells"]:
-            cell["model"] = attack
-    elif where == "class":
-        model["class_names"] = [attack for _ in model["class_names"]]
-    elif where == "input":
-        model["inputs"] = [f"{name}{attack}" for name in model["inputs"]]
-        for flip in flipping["labels"]["flipped"]:
-            flip["input"] = f"{flip['input']}{attack}"
-    elif where == "reason":
-        record["cells"][-1]["reason"] = attack
-    elif where == "environment":
-        record["cells"][-1]["environment"] = f"torch/{attack}/cpu"
-    elif where == "notice":
-        model["analysis"]["notices"] = [attack]
-    elif where == "version":
-        record["run"]["versions"][attack] = attack
-    else:
-        model["sources"]["torch"]["target"] = attack
-    page = page_of(small)
+        return with_cells(with_model(small, name=ATTACK), lambda cell: replace(cell, model=ATTACK))
+    if where == "class":
+        return with_model(small, class_names=[ATTACK for _ in model.class_names or ()])
+    if where == "input":
+        return with_cells(
+            with_model(small, inputs=[f"{name}{ATTACK}" for name in model.inputs or ()]), with_attacked_flips
+        )
+    if where == "reason":
+        return changed(small, cells=[*cells[:-1], replace(cells[-1], reason=ATTACK)])
+    if where == "environment":
+        return changed(small, cells=[*cells[:-1], replace(cells[-1], environment=f"torch/{ATTACK}/cpu")])
+    if where == "notice":
+        return with_analysis(small, notices=[ATTACK])
+    if where == "version":
+        return with_run(small, versions={ATTACK: ATTACK})
+    if where == "check":
+        part = OtherPart(figures={ATTACK: ATTACK, "more": 1})
+        return with_cells(small, lambda cell: replace(cell, checks={ATTACK: part}))
+    sources = model.sources or {}
+    return with_model(small, sources={**sources, "torch": replace(sources["torch"], target=ATTACK)})
+
+
+def with_attacked_flips(cell: Cell) -> Cell:
+    if cell.labels is None:
+        return cell
+    flipped = [replace(flip, input=f"{flip.input}{ATTACK}") for flip in cell.labels.flipped or ()]
+    return replace(cell, labels=replace(cell.labels, flipped=flipped))
+
+
+@pytest.mark.parametrize(
+    "where", ["model", "class", "input", "reason", "environment", "notice", "version", "target", "check"]
+)
+def test_markup_in_a_name_stays_text(small: Synthetic, where: str) -> None:
+    page = page_of(attacked(small, where))
     assert not page.all("script")
-    assert attack in page.text
+    assert ATTACK in page.text
 
 
 def test_without_predictions_cards_have_no_pictures(small: Synthetic) -> None:
@@ -226,9 +360,7 @@ def test_without_predictions_cards_have_no_pictures(small: Synthetic) -> None:
     "part", ["labels", "latency", "route", "engine_evidence", "artifact", "output_digest", "reason"]
 )
 def test_what_cells_lack_is_left_out(small: Synthetic, part: str) -> None:
-    for cell in small.record["cells"]:
-        cell.pop(part, None)
-    page = page_of(small)
+    page = page_of(with_cells(small, lambda cell: replace(cell, **{part: None})))
     heads = page.text.partition("· 20 inputs")[2].partition("torch/eager/cpu")[0]
     assert "status" in heads
     if title := {"labels": "agreement", "latency": "wall ms", "output_digest": "output"}.get(part):
@@ -242,45 +374,43 @@ def test_what_cells_lack_is_left_out(small: Synthetic, part: str) -> None:
     ["analysis", "class_names", "truth", "truth_from", "input_digests", "inputs", "sources", "guesses"],
 )
 def test_what_a_model_lacks_is_left_out(small: Synthetic, part: str) -> None:
-    del small.record["models"][0][part]
-    page = page_of(small)
+    page = page_of(with_model(small, **{part: None}))
     assert page.all("article")
     assert "None" not in page.text
 
 
-@pytest.mark.parametrize("part", ["sensitivity", "matrices", "accuracy", "notices"])
-def test_what_an_analysis_lacks_is_left_out(small: Synthetic, part: str) -> None:
-    del small.record["models"][0]["analysis"][part]
-    page = page_of(small)
-    absent = {"sensitivity": "What changes labels and time", "matrices": "Differences between", "accuracy": "top-5"}
-    if part != "matrices":
-        assert "Different top-5 sets" in page.text
-    if part != "accuracy":
-        assert absent.get(part, "not there at all") not in page.text
+@pytest.mark.parametrize(
+    ("part", "nothing", "said"),
+    [
+        ("sensitivity", [], "What changes labels and time"),
+        ("accuracy", None, "accuracy"),
+        ("outputs", [], "top-5 sets"),
+    ],
+)
+def test_what_an_analysis_lacks_is_left_out(small: Synthetic, part: str, nothing: Any, said: str) -> None:
+    assert said in page_of(small).text
+    text = page_of(with_analysis(small, **{part: nothing})).text
+    assert said not in text
+    assert "None" not in text
 
 
 @pytest.mark.parametrize("part", ["labels", "time"])
 def test_a_sensitivity_of_labels_or_time_alone_is_told(small: Synthetic, part: str) -> None:
-    for entry in small.record["models"][0]["analysis"]["sensitivity"]:
-        del entry[part]
-    text = page_of(small).text
+    sensitivity = [replace(factor, **{part: None}) for factor in analysis_in(small).sensitivity]
+    text = page_of(with_analysis(small, sensitivity=sensitivity)).text
     assert ("Labels changed most" in text) == (part == "time")
     assert ("Time changed most" in text) == (part == "labels")
 
 
 @pytest.mark.parametrize("part", ["samples_ms", "cpu_ms", "ratio"])
 def test_what_was_not_timed_is_left_out(small: Synthetic, part: str) -> None:
-    for cell in small.record["cells"]:
-        cell.get("latency", {}).pop(part, None)
-    text = page_of(small).text
+    def without(cell: Cell) -> Cell:
+        return cell if cell.latency is None else replace(cell, latency=replace(cell.latency, **{part: None}))
+
+    text = page_of(with_cells(small, without)).text
     assert ("Time of a call" in text) == (part != "samples_ms")
     assert ("time ratio" in text) == (part != "ratio")
     assert ("median wall ms" in text) == (part == "cpu_ms")
-
-
-def latencies(run: Synthetic) -> list[dict[str, Any]]:
-    """Of the items that were about time."""
-    return [cell["latency"] for cell in run.record["cells"] if was_timed(cell.get("latency", {}))]
 
 
 def test_the_ratio_stands_with_the_clock_that_was_judged_and_its_control(small: Synthetic) -> None:
@@ -288,12 +418,14 @@ def test_the_ratio_stands_with_the_clock_that_was_judged_and_its_control(small: 
     assert "1.00 CPU" in text
     assert "A/A 1.004" in text
     assert "outside 3 %" not in text
-    _, one, other, *_ = latencies(small)
-    one |= {"clock": "wall", "control": {"wall": [1.04, 1.0533, 1.06]}}
-    one["ratio"]["wall"] = [2.1, 2.345, 2.6]
-    other |= {"control_fault": "its worker died"}
-    del other["control"]
-    page = page_of(small)
+
+    def doubtful(number: int, latency: Latency) -> Latency:
+        if number == 1:
+            ratio = {**(latency.ratio or {}), "wall": (2.1, 2.345, 2.6)}
+            return replace(latency, clock="wall", control={"wall": (1.04, 1.0533, 1.06)}, ratio=ratio)
+        return replace(latency, control_fault="its worker died", control=None) if number == 2 else latency
+
+    page = page_of(with_latencies(small, doubtful))
     assert "2.35 wall" in page.text
     assert "? A/A 1.053, outside 3 %" in page.text
     assert "? A/A, not run" in page.text
@@ -303,31 +435,127 @@ def test_the_ratio_stands_with_the_clock_that_was_judged_and_its_control(small: 
     )
 
 
+def test_a_control_that_could_not_run_is_told_without_any_ratio_too(small: Synthetic) -> None:
+    def failed(number: int, latency: Latency) -> Latency:
+        return replace(latency, ratio=None, control=None, control_fault="its worker died" if number else None)
+
+    page = page_of(with_latencies(small, failed))
+    assert "time ratio" in page.text
+    assert page.text.count("? A/A, not run") == 3
+
+
+def test_the_page_shows_what_the_times_of_a_record_are(small: Synthetic) -> None:
+    """Each figure that the product writes of a time stands where it belongs."""
+    page = page_of(small)
+    rows, measurements = page.table("Environments"), page.table("How the times were taken")
+    for cell, latency in zip(timed_cells(small), latencies(small)):
+        row, how = rows[cell.environment or ""], measurements[cell.environment or ""]
+        wall, cpu, first = latency.wall_ms, latency.cpu_ms, latency.first_call_ms
+        assert wall is not None
+        assert cpu is not None
+        assert first is not None
+        assert wall.p90 is not None
+        assert row["wall ms"] == f"{wall.median:.2f} p90 {wall.p90:.2f}"
+        assert row["CPU ms"] == f"{cpu.median:.2f}"
+        assert row["first call ms"] == f"{first:.2f}"
+        assert (how["clock"], how["rounds × calls"], how["warm-up calls"]) == ("CPU", "30 × 3", "12")
+        assert (latency.rounds, latency.calls_a_turn, latency.warm_up_calls) == (30, 3, 12)
+        if cell.is_reference:
+            assert (row["time ratio"], how["visible slowdown"], how["A/A control"]) == ("", "", "")
+            continue
+        assert latency.ratio is not None
+        assert latency.control is not None
+        low, middle, high = latency.ratio["cpu"]
+        assert row["time ratio"] == f"{middle:.2f} CPU {low:.2f} to {high:.2f}"
+        assert how["visible slowdown"] == f"{latency.smallest_visible:.2f}×"
+        low, middle, high = latency.control["cpu"]
+        assert row[""] == f"A/A {middle:.3f}"
+        assert how["A/A control"] == f"{middle:.3f} ({low:.3f} to {high:.3f})"
+
+
+def test_tails_device_times_notices_and_a_missing_control_are_shown_as_the_product_writes_them(
+    small: Synthetic,
+) -> None:
+    calls = [number * 10**5 for number in range(1, 401)]
+    evidence = LatencyEvidence(
+        Timing.of(calls, calls, [call // 2 for call in calls]),
+        clock="wall",
+        control_fault="its worker died",
+        notices=("the machine runs on battery",),
+    )
+    written = latency_part(evidence)
+    page = page_of(with_latencies(small, lambda number, latency: written if number == 1 else latency))
+    row = page.table("Environments")["torch/ort-all/cpu"]
+    assert (row["wall ms"], row["device ms"]) == ("20.05 p90 36.01 p99 39.60", "10.03")
+    assert (row["time ratio"], row[""]) == ("", "? A/A, not run")
+    how = page.table("How the times were taken")["torch/ort-all/cpu"]
+    assert how["clock"] == "wall"
+    assert how["doubts"] == "the A/A control could not run: its worker died; the machine runs on battery"
+
+
+def test_flips_are_shown_as_the_product_writes_them(small: Synthetic) -> None:
+    """A real flip that is known, a tie, and an input without a label."""
+    expected = np.array([[9.0, 5.0], [5.001, 5.0], [9.0, 5.0], [9.0, 5.0]])
+    actual = np.array([[5.0, 6.5], [5.0, 5.001], [np.nan, 5.0], [9.0, 5.0]])
+    names = ["dog.jpg", "cat.jpg", "fog.jpg", "log.jpg"]
+    written = labels_part(compare_labels(actual, expected, noise=0.002, inputs=names), 0.002, {0: "waits for a fix"})
+
+    def flipped(cell: Cell) -> Cell:
+        return cell if cell.labels is None or cell.is_reference else replace(cell, labels=written)
+
+    page = page_of(with_cells(small, flipped))
+    row = page.table("Environments")["torch/ort-all/cpu"]
+    assert row["flips"] == "1 real, 1 tie, 1 undefined; 1 known"
+    assert row["agreement"].startswith("25.0 % 1/4, ≥ ")
+    cards = page.text.partition("Inputs whose label flips")[2]
+    dog, cat, fog = (" ".join(cards.partition(f"{name}\n")[2].split("jpg")[0].split()) for name in names[:3])
+    assert "reference, margin 4" in dog
+    assert "real, margin 1.5, in 3 environments" in dog
+    assert "known: waits for a fix" in dog
+    assert "tie, margin 0.001, in 3 environments" in cat
+    assert "no label (NaN)" in fog
+    assert "undefined, in 3 environments" in fog
+    assert "known" not in cat + fog
+
+
+def test_where_no_flip_was_possible_is_told_beside_the_agreement(small: Synthetic) -> None:
+    told = {labels.out_of_reach for cell, labels in labels_in(small) if not cell.is_reference and labels.out_of_reach}
+    assert told
+    titles = {attributes.get("title", "") for attributes in page_of(small).all("td", class_="n")}
+    for count in told:
+        assert f"no flip was possible on {count}: margins over twice the largest difference" in titles
+
+
 def test_tails_and_the_first_call_are_told_where_they_are_recorded(small: Synthetic) -> None:
-    first = latencies(small)[0]
-    first["wall_ms"] |= {"p90": 20.25, "p99": 31.75}
-    first["first_call_ms"] = 123.4
-    text = page_of(small).text
+    def first(number: int, latency: Latency) -> Latency:
+        wall = replace(latency.wall_ms or Times(median=1.0), p90=20.25, p99=31.75)
+        return replace(latency, wall_ms=wall, first_call_ms=123.4) if number == 0 else latency
+
+    text = page_of(with_latencies(small, first)).text
     assert "p90 20.25p99 31.75" in text
     assert "firstcall ms" in text
     assert "123" in text
-    for cell in small.record["cells"]:
-        cell.get("latency", {}).pop("first_call_ms", None)
-    assert "firstcall ms" not in page_of(small).text
+    without = with_latencies(small, lambda _, latency: replace(latency, first_call_ms=None))
+    assert "firstcall ms" not in page_of(without).text
 
 
 def test_device_time_has_a_column_where_it_was_read(small: Synthetic) -> None:
     assert "device ms" not in page_of(small).text
-    latencies(small)[1]["device_ms"] = {"median": 7.125, "n": 60}
-    text = page_of(small).text
+
+    def on_device(number: int, latency: Latency) -> Latency:
+        return replace(latency, device_ms=Times(median=7.125, n=60)) if number == 1 else latency
+
+    text = page_of(with_latencies(small, on_device)).text
     assert "device ms" in text
     assert "7.12" in text
 
 
 def test_notices_of_a_timing_are_told_in_short_at_the_top_and_once_for_each_environment(small: Synthetic) -> None:
-    for number, latency in enumerate(latencies(small)[:3], 1):
-        latency["notices"] = [f"the load average was {number}.5 on 2 cores"]
-    page = page_of(small)
+    def loaded(number: int, latency: Latency) -> Latency:
+        notices = [f"the load average was {number + 1}.5 on 2 cores"] if number < 3 else latency.notices
+        return replace(latency, notices=notices)
+
+    page = page_of(with_latencies(small, loaded))
     top, _, below = page.text.partition("What changes labels and time")
     assert "Times are doubtful in 3 of 4 timed cells: the load average was 1.5-3.5 on 2 cores (3)" in top
     assert [below.count(f"the load average was {number}.5 on 2 cores") for number in (1, 2, 3)] == [1, 1, 1]
@@ -338,36 +566,74 @@ def test_throughput_has_a_table_where_there_are_points(small: Synthetic) -> None
     assert "Throughput" not in page_of(small).text
     whole = synthetic(environments=4, inputs=20, points=True)
     page = page_of(whole)
-    wall = latencies(whole)[0]["points"][0]["wall_ms"]["median"]
+    points = latencies(whole)[0].points
+    assert points
+    wall = points[0].median_on("wall")
+    assert wall is not None
     assert f"{wall / 8:.2f}{8e3 / wall:.2f}" in page.text  # an image's milliseconds, then images a second
     assert page.text.count("cannot be timed at batch 8: its source takes batches of 1") == 2
     assert len([box for box in page.all("div") if box.get("aria-label") == "Throughput"]) == 1
-    latencies(small)[0]["batch"] = 4
-    assert "Throughput" in page_of(small).text
+    one = with_latencies(small, lambda number, latency: latency if number else replace(latency, batch=4))
+    assert "Throughput" in page_of(one).text
 
 
 def test_a_record_of_times_before_controls_and_clocks_is_shown_too(small: Synthetic) -> None:
-    new = ("batch", "threads", "clock", "control", "rounds", "calls_a_turn", "warm_up_calls", "first_call_ms")
-    for latency in latencies(small):
-        for name in (*new, "images_per_second", "smallest_visible"):
-            latency.pop(name, None)
-    text = page_of(small).text
+    new = ("batch", "threads", "clock", "control", "rounds", "calls_a_turn", "warm_up_calls", "first_call_ms",
+           "images_per_second", "smallest_visible")  # fmt: skip
+    old = with_latencies(small, lambda _, latency: replace(latency, **dict.fromkeys(new)))
+    text = page_of(old).text
     assert "1.00 CPU" in text
     assert "A/A" not in text
     assert "How the times were taken" not in text
     assert "None" not in text
 
 
+def test_scores_and_invariants_have_columns_with_what_was_found(small: Synthetic) -> None:
+    assert "absoluteerror" not in page_of(small).text
+    scores = codec.typed(
+        {"abs_error": 0.0123456, "relative_error": 0.25, "fidelity": {"exact": "torch/float64/cpu", "ratio": 1.5}},
+        Scores,
+    )
+    held = [Invariant(name="finite", holds=True, said=""), Invariant(name="repeatable", holds=False, said="no")]
+    page = page_of(with_cells(small, lambda cell: replace(cell, scores=scores, invariants=held)))
+    row = page.table("Environments")["keras/graph/cpu"]
+    assert (row["absolute error"], row["relative error"], row["fidelity ratio"]) == ("0.0123", "0.25", "1.5")
+    assert row["invariants"] == "2 of 4 hold not repeatable, repeatable"
+
+
+def test_another_check_has_a_column_with_its_figures(small: Synthetic) -> None:
+    def checked(cell: Cell) -> Cell:
+        parts = {
+            "torch/ort-all/cpu": {"drift": OtherPart(figures={"angle": 0.125})},
+            "keras/graph/cpu": {"drift": OtherPart(figures={"angle": 0.5, "inputs": 3})},
+        }
+        return replace(cell, checks=parts.get(cell.environment or ""))
+
+    rows = page_of(with_cells(small, checked)).table("Environments")
+    assert {name: row["drift"] for name, row in rows.items() if row["drift"]} == {
+        "torch/ort-all/cpu": "0.125",
+        "keras/graph/cpu": "angle 0.5, inputs 3",
+    }
+
+
+def test_a_line_that_explains_is_as_wide_as_the_table(small: Synthetic) -> None:
+    assert analysis_in(small).accuracy is not None
+    columns = 13  # the ratio has two
+    spans = [attributes["colspan"] for attributes in page_of(small).all("td") if "colspan" in attributes]
+    assert str(columns) in spans
+    without = with_latencies(with_analysis(small, accuracy=None), lambda _, latency: replace(latency, ratio=None))
+    spans = [attributes["colspan"] for attributes in page_of(without).all("td") if "colspan" in attributes]
+    assert str(columns - 5) in spans
+
+
 def test_the_governor_stands_with_the_processor(small: Synthetic) -> None:
-    small.record["run"]["machine"]["governor"] = "powersave"
-    assert "Example 9000, 8 cores, frequency governor powersave" in page_of(small).text
+    machine = replace(small.record.run.machine or Machine(), governor="powersave")
+    assert "Example 9000, 8 cores, frequency governor powersave" in page_of(with_run(small, machine=machine)).text
 
 
 def test_a_model_whose_declaration_failed_is_told(small: Synthetic) -> None:
-    small.record["cells"].append(
-        {"nodeid": "test_x[broken]", "status": "failed", "reason": "source 'torch' of model 'broken' is no file"}
-    )
-    page = page_of(small)
+    failed = Cell(nodeid="test_x[broken]", status=Status.FAILED, reason="source 'torch' of model 'broken' is no file")
+    page = page_of(changed(small, cells=[*small.record.cells, failed]))
     assert NO_MODEL in page.text
     assert "(declaration)" in page.text
     assert "is no file" in page.text
@@ -375,41 +641,42 @@ def test_a_model_whose_declaration_failed_is_told(small: Synthetic) -> None:
 
 @pytest.mark.parametrize("run_facts", [{}, {"threads": 1}, {"machine": {}}])
 def test_a_record_without_models_makes_a_page(run_facts: dict[str, Any]) -> None:
-    page = Page(html_report(new_record(run_facts, [], []), NOTHING))
+    page = Page(html_report(record_of(**run_facts), NOTHING))
     assert "No cells were recorded" in page.text
     assert not page.all("table")
 
 
 def test_a_model_without_cells_is_not_shown(small: Synthetic) -> None:
-    record = {**small.record, "models": [*small.record["models"], {"name": "unused"}]}
-    assert "unused" not in Page(html_report(record, small)).text
+    assert "unused" not in page_of(changed(small, models=[*small.record.models, Model(name="unused")])).text
 
 
 def test_absent_values_in_matrices_are_blank(small: Synthetic) -> None:
-    matrices = small.record["models"][0]["analysis"]["matrices"]
-    matrices["rank_correlation"] = [[None for _ in row] for row in matrices["rank_correlation"]]
-    matrices["largest_difference"][0] = [None for _ in matrices["largest_difference"]]
-    text = page_of(small).text
+    matrices = analysis_in(small).matrices
+    correlation = [[None for _ in row] for row in matrices.rank_correlation]
+    largest = [[None for _ in matrices.largest_difference], *matrices.largest_difference[1:]]
+    absent = replace(matrices, rank_correlation=correlation, largest_difference=largest)
+    text = page_of(with_analysis(small, matrices=absent)).text
     assert "Rank correlation" not in text
     assert "Largest difference" in text
     assert "None" not in text
 
 
 def test_what_was_recorded_elsewhere_needs_no_time(small: Synthetic) -> None:
-    cell = next(cell for cell in small.record["cells"] if cell["environment"] == "keras/graph/cpu")
-    cell.update(environment="keras/recorded/elsewhere", compiler="recorded", device="elsewhere")
-    cell.pop("latency")
-    assert "keras/recorded/elsewhere" in page_of(small).text
+    def elsewhere(cell: Cell) -> Cell:
+        if cell.environment != "keras/graph/cpu":
+            return cell
+        return replace(
+            cell, environment="keras/recorded/elsewhere", compiler="recorded", device="elsewhere", latency=None
+        )
+
+    assert "keras/recorded/elsewhere" in page_of(with_cells(small, elsewhere)).table("Environments")
 
 
 def test_the_notices_of_a_run_are_told(small: Synthetic) -> None:
-    small.record["run"] |= {
-        "preprocess_from": "reference",
-        "reference_run": {"path": "x86.json", "started": "2026-01-02T03:04:05", "machine": {"processor": "Old One"}},
-    }
-    small.record["models"][0]["guesses"] = {"torch": "the preprocessing was guessed"}
-    small.record["models"][0]["analysis"]["notices"] = ["scores look like a softmax of a softmax"]
-    text = page_of(small).text
+    earlier = ReferenceRun(path="x86.json", started="2026-01-02T03:04:05", machine=Machine(processor="Old One"))
+    run = with_run(small, preprocess_from="reference", reference_run=earlier)
+    run = with_model(run, guesses={"torch": "the preprocessing was guessed"})
+    text = page_of(with_analysis(run, notices=["scores look like a softmax of a softmax"])).text
     assert "the reference's preprocessing, not its own" in text
     assert "an earlier run on Old One: x86.json, started 2026-01-02T03:04:05" in text
     assert "model-0: the preprocessing was guessed" in text
@@ -467,5 +734,5 @@ def test_text_stands_out_from_what_is_behind_it(run: Synthetic) -> None:
 
 
 def test_a_page_does_not_depend_on_where_predictions_come_from(tmp_path: Path, small: Synthetic) -> None:
-    bare = replace(small, thumbnails={})
+    bare = dataclasses.replace(small, thumbnails={})
     assert html_report(small.record, bare) == html_report(small.record, NOTHING)

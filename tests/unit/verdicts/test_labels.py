@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_envrobust.checks.labels import has_failed_for_sure, judge_labels
+from pytest_envrobust.checks.labels import label_limit
 from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.verdicts.limits import LabelLimit, Limit, Thresholds, label_limit
-from pytest_envrobust.verdicts.verdict import Verdict, gravest
+from pytest_envrobust.verdicts.labels import LabelEvidence, has_failed_for_sure, judge_labels
+from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT, LabelLimit, Limit
+from pytest_envrobust.verdicts.verdict import Subject, Verdict, gravest
+
+SUBJECT = Subject("signs", "torch/tvm-o3/cpu", "torch/eager/cpu")
 
 
 def compared(n: int, flipped: int, *, undefined: int = 0, noise: float | None = None) -> LabelComparison:
@@ -23,14 +29,9 @@ def compared(n: int, flipped: int, *, undefined: int = 0, noise: float | None = 
     return compare_labels(actual, expected, noise=noise, inputs=[f"images/{i}.png" for i in range(n)])
 
 
-def judged(comparison: LabelComparison, value: float | None, **more: object) -> Verdict:
+def judged(comparison: LabelComparison, value: float, *, subject: Subject = SUBJECT, **more: Any) -> Verdict:
     return judge_labels(
-        comparison,
-        None if value is None else Limit("min_label_agreement", value, "conftest.py:12"),
-        model="signs",
-        environment="torch/tvm-o3/cpu",
-        reference="torch/eager/cpu",
-        **more,  # type: ignore[arg-type]
+        LabelEvidence(comparison, **more), Limit("min_label_agreement", value, "conftest.py:12"), subject
     )
 
 
@@ -38,8 +39,11 @@ def test_a_failure_says_all_of_it() -> None:
     verdict = judged(
         compared(64, 3),
         0.98,
-        route=["onnx_from_torch", "tvm_from_onnx"],
-        rerun="pytest 'test_signs.py::test_labels[signs-torch/tvm-o3/cpu]' --envrobust",
+        subject=replace(
+            SUBJECT,
+            route=("onnx_from_torch", "tvm_from_onnx"),
+            rerun="pytest 'test_signs.py::test_labels[signs-torch/tvm-o3/cpu]' --envrobust",
+        ),
         class_names=["stop", "yield"],
     )
     assert verdict.status is Status.FAILED
@@ -58,8 +62,8 @@ def test_a_failure_says_all_of_it() -> None:
     ("flipped", "limit", "status"),
     [
         (0, 1.0, Status.PASSED),
-        (0, None, Status.PASSED),
-        (1, None, Status.FAILED),
+        (0, 1, Status.PASSED),
+        (1, 1, Status.FAILED),
         (1, 0.98, Status.PASSED),  # 49 of 50 are 0.98 exactly
         (2, 0.98, Status.FAILED),
         (50, 0.0, Status.PASSED),
@@ -86,7 +90,7 @@ def test_nan_fails_whatever_the_limit() -> None:
 
 
 def test_ties_are_counted_apart_and_count_as_flips() -> None:
-    verdict = judged(compared(50, 1, noise=0.5), None)
+    verdict = judged(compared(50, 1, noise=0.5), 1.0)
     assert verdict.status is Status.FAILED
     assert "1 of 50 top-1 labels differs" in verdict.message
     assert "0 real flips, 1 tie\n" in verdict.message
@@ -111,13 +115,14 @@ def test_inputs_that_cannot_tell_are_named() -> None:
     assert "inadequate" in verdict.message
 
 
-def terms(value: float, **given: object) -> LabelLimit:
-    return label_limit("torch/tvm-o3/cpu", [Thresholds.of({"min_label_agreement": value, **given}, "marker")])
+def terms(value: float, **given: Any) -> LabelLimit:
+    words = {"ties": {"count": 0.0, "ignore": 1.0}, "bound": {True: 1.0, False: 0.0}}
+    numbers = {MIN_LABEL_AGREEMENT: value, **{name: words[name][word] for name, word in given.items()}}
+    return label_limit({name: Limit(name, number, "marker") for name, number in numbers.items()})
 
 
-def judged_on(comparison: LabelComparison, limit: Limit, **more: object) -> Verdict:
-    where = {"model": "signs", "environment": "torch/tvm-o3/cpu", "reference": "torch/eager/cpu"}
-    return judge_labels(comparison, limit, **where, **more)  # type: ignore[arg-type]
+def judged_on(comparison: LabelComparison, limit: Limit, **more: Any) -> Verdict:
+    return judge_labels(LabelEvidence(comparison, **more), limit, SUBJECT)
 
 
 @pytest.mark.parametrize(
@@ -184,10 +189,10 @@ def test_nan_is_never_excused() -> None:
 def test_inadequate_inputs_pass_nothing_under_strict() -> None:
     scores = np.tile(np.float32([0, 1]), (5, 1))
     alike = compare_labels(scores, scores)
-    verdict = judged_on(alike, terms(1.0), strict=True)
+    verdict = judged_on(alike, terms(1.0), is_strict=True)
     assert verdict.status is Status.INCONCLUSIVE
     assert "inconclusive: inputs that cannot tell a broken model show nothing" in verdict.message.splitlines()[0]
-    assert judged_on(compare_labels(-scores, scores), terms(1.0), strict=True).status is Status.FAILED
+    assert judged_on(compare_labels(-scores, scores), terms(1.0), is_strict=True).status is Status.FAILED
 
 
 def test_a_failure_is_certain_once_the_rest_cannot_mend_it() -> None:
@@ -227,9 +232,7 @@ def test_a_comparison_that_stopped_says_so() -> None:
 
 def test_another_limit_is_refused() -> None:
     with pytest.raises(DeclarationError, match="max_latency_ms"):
-        judge_labels(
-            compared(5, 0), Limit("max_latency_ms", 3, "ini"), model="m", environment="a/b/c", reference="a/b/d"
-        )
+        judged_on(compared(5, 0), Limit("max_latency_ms", 3, "ini"))
 
 
 def test_the_gravest_verdict() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_envrobust.checks.latency import judge_latency
+from pytest_envrobust.checks.latency import CHECK
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
@@ -15,8 +15,9 @@ from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.timing.evidence import LatencyEvidence, LatencyFigures
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.regression import EarlierTime
-from pytest_envrobust.verdicts.limits import LATENCY_LIMITS, Limit
-from pytest_envrobust.verdicts.verdict import Verdict
+from pytest_envrobust.verdicts.latency import judge_latency
+from pytest_envrobust.verdicts.limits import Limit
+from pytest_envrobust.verdicts.verdict import Subject, Verdict
 
 TIMING = Timing.of([10_000_000 + 100_000 * i for i in range(20)], [8_000_000] * 20)
 EVEN = Estimate(0.99, 1.0, 1.01)
@@ -37,11 +38,7 @@ def judged(
     return judge_latency(
         evidence,
         Limit(name, value, "conftest.py:12"),
-        model="signs",
-        environment=environment,
-        reference="torch/eager/cpu",
-        route=["onnx_from_torch"],
-        rerun="pytest -k tvm-o3",
+        Subject("signs", environment, "torch/eager/cpu", ("onnx_from_torch",), "pytest -k tvm-o3"),
         clock=clock,
         point=point,
         earlier=earlier,
@@ -403,7 +400,7 @@ def test_the_confidence_is_told() -> None:
     assert "90 % interval 10.5 to 11.4 ms" in verdict.message
 
 
-@pytest.mark.parametrize("limit", [*LATENCY_LIMITS])
+@pytest.mark.parametrize("limit", [*[kind.name for kind in CHECK.limits]])
 @pytest.mark.parametrize("value", [1.3, 10.4, 11.0, 100.0])
 @pytest.mark.parametrize("timing", [TIMING, Timing.of([1], [1]), Timing.of([], [])], ids=["20 calls", "1", "0"])
 def test_figures_are_judged_as_what_was_measured_is(timing: Timing, value: float, limit: str) -> None:

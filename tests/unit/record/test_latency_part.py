@@ -7,8 +7,10 @@ import math
 import pytest
 
 from pytest_envrobust.core.timing import Timing
+from pytest_envrobust.record import codec
+from pytest_envrobust.record.latency_part import ends, predicted_part, times_of
+from pytest_envrobust.record.schema import Times
 from pytest_envrobust.timing.intervals import Estimate
-from pytest_envrobust.timing.summaries import ends, samples, summary
 
 
 @pytest.mark.parametrize(
@@ -28,26 +30,35 @@ from pytest_envrobust.timing.summaries import ends, samples, summary
     ],
 )
 def test_tails_need_calls_behind_them(calls: int, keys: set[str]) -> None:
-    found = summary(Timing.of([2_000_000] * calls, [1_000_000] * calls))
+    found = codec.plain(predicted_part(Timing.of([2_000_000] * calls, [1_000_000] * calls)))
     assert set(found["wall_ms"]) == set(found["cpu_ms"]) == keys
     assert (found["wall_ms"]["median"], found["cpu_ms"]["median"], found["wall_ms"]["n"]) == (2.0, 1.0, calls)
 
 
 def test_tails_lie_where_they_should() -> None:
-    found = summary(Timing.of([call * 1_000_000 for call in range(1, 1002)], []))["wall_ms"]
-    assert (found["median"], found["p90"], found["p99"]) == (501.0, 901.0, 991.0)
-    for name, tail in [("interval", "median"), ("p90_interval", "p90"), ("p99_interval", "p99")]:
-        assert found[name][0] < found[tail] < found[name][1]
+    found = times_of([call * 1_000_000 for call in range(1, 1002)])
+    assert found is not None
+    assert (found.median, found.p90, found.p99) == (501.0, 901.0, 991.0)
+    for interval, tail in [
+        (found.interval, found.median),
+        (found.p90_interval, found.p90),
+        (found.p99_interval, found.p99),
+    ]:
+        assert interval is not None
+        assert tail is not None
+        assert interval[0] < tail < interval[1]
 
 
 def test_an_estimate_is_recorded_where_it_says_something() -> None:
-    assert ends(Estimate(1.0, 1.1, 1.3)) == [1.0, 1.1, 1.3]
+    assert ends(Estimate(1.0, 1.1, 1.3)) == (1.0, 1.1, 1.3)
     assert ends(Estimate(0.0, 1.1, math.inf)) is None
 
 
 def test_the_record_keeps_single_calls_in_their_order() -> None:
-    assert samples(Timing((3_000_000, 1_000_000), (2_000_000, 500_000))) == {"wall": [3.0, 1.0], "cpu": [2.0, 0.5]}
-    many = samples(Timing.of([call * 1_000_000 for call in range(1000)], []))
+    few = predicted_part(Timing((3_000_000, 1_000_000), (2_000_000, 500_000)))
+    assert few.samples_ms == {"wall": [3.0, 1.0], "cpu": [2.0, 0.5]}
+    many = predicted_part(Timing.of([call * 1_000_000 for call in range(1000)], [])).samples_ms
+    assert many is not None
     assert list(many) == ["wall"]
     assert len(many["wall"]) == 100
     assert (many["wall"][0], many["wall"][-1]) == (0.0, 999.0)
@@ -56,10 +67,12 @@ def test_the_record_keeps_single_calls_in_their_order() -> None:
 
 def test_a_device_has_times_of_its_own() -> None:
     timing = Timing.of([3_000_000] * 6, [1_000_000] * 6, [2_000_000] * 6)
-    assert summary(timing)["device_ms"] == {"median": 2.0, "n": 6, "interval": [2.0, 2.0]}
-    assert samples(timing)["device"] == [2.0] * 6
+    found = predicted_part(timing)
+    assert found.device_ms == Times(median=2.0, n=6, interval=(2.0, 2.0))
+    assert found.samples_ms is not None
+    assert found.samples_ms["device"] == [2.0] * 6
 
 
 def test_what_was_not_measured_is_absent() -> None:
-    assert summary(Timing((), ())) == samples(Timing((), ())) == {}
-    assert set(summary(Timing((1,), ()))) == {"wall_ms"}
+    assert codec.plain(predicted_part(Timing((), ()))) == {"from": "predictions"}
+    assert set(codec.plain(predicted_part(Timing((1,), ())))) == {"from", "wall_ms", "samples_ms"}

@@ -7,13 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pytest_envrobust.checks.figures import clock_of, was_timed
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.core.wording import clock_name, counted
 from pytest_envrobust.history.view import ModelView, Row
+from pytest_envrobust.record.latency_part import clock_of, point_of
+from pytest_envrobust.record.schema import Ends, Latency
 from pytest_envrobust.reports.words import significant
 from pytest_envrobust.timing.control import MARGIN, ControlCheck
 from pytest_envrobust.timing.intervals import Estimate
@@ -22,12 +22,17 @@ _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
 
 
 @dataclass(frozen=True)
-class Timed:
-    """A timing of an environment: its own, or at a further point of the axes. ``latency`` is as the record has it."""
+class RecordedTiming:
+    """A timing that the record has of an environment: its own, or one at a further point of the axes."""
 
     environment: str
-    latency: Mapping[str, Any]
+    latency: Latency
     is_further: bool = False
+
+    @classmethod
+    def of(cls, row: Row) -> RecordedTiming:
+        """An environment's own; nothing in it is told where there is none."""
+        return cls(row.environment, row.latency or Latency())
 
     @property
     def clock(self) -> Clock:
@@ -37,12 +42,12 @@ class Timed:
     @property
     def ratio(self) -> Estimate | None:
         """To the reference, on the clock that decides; ``None`` where none was taken."""
-        return self._estimate("ratio")
+        return self._on_clock(self.latency.ratio)
 
     @property
     def control(self) -> Estimate | None:
         """The A/A control on that clock; ``None`` where there was none."""
-        return self._estimate("control")
+        return self._on_clock(self.latency.control)
 
     @property
     def control_holds(self) -> bool:
@@ -57,12 +62,12 @@ class Timed:
     @property
     def control_fault(self) -> str:
         """Why there is no control where there should be; empty where there is one, or none was asked for."""
-        return str(self.latency.get("control_fault", ""))
+        return self.latency.control_fault or ""
 
     @property
     def point(self) -> Point:
         """Where on the axes it was taken."""
-        return Point(self.latency.get("batch", 1), self.latency.get("threads", 1))
+        return point_of(self.latency)
 
     @property
     def name(self) -> str:
@@ -72,17 +77,21 @@ class Timed:
     @property
     def reason(self) -> str:
         """Why the cell could not be brought to this point, without its name; empty where it was timed."""
-        return str(self.latency.get("reason", "")).removeprefix(f"{self.environment} ")
+        return (self.latency.reason or "").removeprefix(f"{self.environment} ")
+
+    @property
+    def call_ms(self) -> float | None:
+        """Median wall time of a call."""
+        return self.latency.median_on("wall")
 
     @property
     def image_ms(self) -> float | None:
-        """Wall time of a call, divided by its inputs."""
-        median: float | None = self.latency.get("wall_ms", {}).get("median")
-        return None if median is None else median / self.point.batch
+        """The same, divided by the call's inputs."""
+        return None if self.call_ms is None else self.call_ms / self.point.batch
 
-    def _estimate(self, field: str) -> Estimate | None:
-        recorded = self.latency.get(field, {}).get(self.clock)
-        return Estimate(*recorded) if recorded else None
+    def _on_clock(self, recorded: Mapping[Clock, Ends] | None) -> Estimate | None:
+        ends = (recorded or {}).get(self.clock)
+        return None if ends is None else Estimate(*ends)
 
 
 @dataclass(frozen=True)
@@ -93,65 +102,65 @@ class Condensed:
     about: tuple[str, ...]
 
 
-def timings_of(row: Row) -> tuple[Timed, ...]:
+def timings_of(row: Row) -> tuple[RecordedTiming, ...]:
     """The timing that was asked for of an environment, then those at further points; those that failed too."""
-    if not was_timed(row.latency):
+    if not row.was_timed:
         return ()
-    further = row.latency.get("points", ())
-    return (Timed(row.environment, row.latency), *(Timed(row.environment, point, True) for point in further))
+    own = RecordedTiming.of(row)
+    return (own, *(RecordedTiming(row.environment, point, True) for point in own.latency.points or ()))
 
 
-def all_timings(view: ModelView) -> list[Timed]:
+def all_timings(view: ModelView) -> list[RecordedTiming]:
     """Those of all environments of a model."""
-    return [timed for row in view.rows for timed in timings_of(row)]
+    return [timing for row in view.rows for timing in timings_of(row)]
 
 
-def throughput_of(view: ModelView) -> tuple[tuple[Timed, ...], ...]:
+def throughput_of(view: ModelView) -> tuple[tuple[RecordedTiming, ...], ...]:
     """Each environment's timings by threads and batch; none where a single input a call is all that was timed."""
-    tables = [[timed for timed in timings_of(row) if "batch" in timed.latency] for row in view.rows]
-    if not any(timed.is_further or timed.point.batch > 1 for table in tables for timed in table):
+    tables = [[timing for timing in timings_of(row) if timing.latency.batch is not None] for row in view.rows]
+    if not any(timing.is_further or timing.point.batch > 1 for table in tables for timing in table):
         return ()
     return tuple(tuple(sorted(table, key=_place)) for table in tables if table)
 
 
-def ratio_text(timed: Timed) -> str:
+def ratio_text(timing: RecordedTiming) -> str:
     """``0.80 [0.79, 0.82] CPU``, the ratio to the reference on the clock that decides; empty where none was taken."""
-    ratio = timed.ratio
+    ratio = timing.ratio
     if ratio is None:
         return ""
-    return f"{ratio.mid:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] {clock_name(timed.clock)}"
+    return f"{ratio.mid:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] {clock_name(timing.clock)}"
 
 
-def rate_text(timed: Timed) -> str:
+def rate_text(timing: RecordedTiming) -> str:
     """Images a second to about three figures; empty where the record has none."""
-    rate = timed.latency.get("images_per_second")
+    rate = timing.latency.images_per_second
     return "" if rate is None else significant(rate)
 
 
-def unavailable_points(timings: Iterable[Timed]) -> dict[str, list[str]]:
+def unavailable_points(timings: Iterable[RecordedTiming]) -> dict[str, list[str]]:
     """Why cells could not be brought to some points, with the environments of which it is so, each once."""
     found: dict[str, list[str]] = {}
-    for timed in timings:
-        if timed.reason:
-            names = found.setdefault(timed.reason, [])
-            names += [timed.environment] * (timed.environment not in names)
+    for timing in timings:
+        if timing.reason:
+            names = found.setdefault(timing.reason, [])
+            names += [timing.environment] * (timing.environment not in names)
     return found
 
 
-def controls_text(timings: Sequence[Timed]) -> str:
+def controls_text(timings: Sequence[RecordedTiming]) -> str:
     """What the A/A controls showed, in one line; empty where none was run or should have been."""
-    checked = [(timed, control) for timed in timings if (control := timed.control) is not None]
-    faults = Counter(timed.control_fault for timed in timings if timed.control_fault)
+    checked = [(timing, control) for timing in timings if (control := timing.control) is not None]
+    faults = Counter(timing.control_fault for timing in timings if timing.control_fault)
     if not checked and not faults:
         return ""
     said = []
     if checked:
-        within = sum(timed.control_holds for timed, _ in checked)
+        within = sum(timing.control_holds for timing, _ in checked)
         worst, control = max(checked, key=lambda item: _distance(item[1]))
         said.append(f"{within} of {len(checked)} within {MARGIN:.0%}".replace("%", " %"))
         said.append(f"the worst {control.mid:.3f} times its own {clock_name(worst.clock)} time beside {worst.name}")
     said += [f"{count} could not run: {fault}" for fault, count in faults.most_common()]
-    bare = [timed for timed in timings if timed.ratio and timed.control is None and not timed.control_fault]
+    bare = [timing for timing in timings if timing.ratio and timing.control is None and not timing.control_fault]
     if bare:
         said.append(f"{counted(len(bare), 'ratio')} without")
     return f"A/A controls, the reference against itself: {', '.join(said)}"
@@ -164,14 +173,14 @@ def notices_of(row: Row) -> tuple[str, ...]:
 
 def notice_lines(view: ModelView) -> list[str]:
     """What makes times of a model doubtful: a line for each kind of notice, and which environments it is about."""
-    rows = [row for row in view.rows if was_timed(row.latency)]
+    rows = [row for row in view.rows if row.was_timed]
     kinds = condensed((row.environment, text) for row in rows for text in _notices(row))
     return [f"{kind.text} ({_about(kind.about, len(rows))})" for kind in kinds]
 
 
 def doubtful_times(views: Sequence[ModelView]) -> str:
     """That times of a run are doubtful, and why, in one line; empty where they are not known to be."""
-    rows = [(view.name, row) for view in views for row in view.rows if was_timed(row.latency)]
+    rows = [(view.name, row) for view in views for row in view.rows if row.was_timed]
     cells = {f"{name} {row.environment}": _notices(row) for name, row in rows}
     doubtful = sum(map(bool, cells.values()))
     if not doubtful:
@@ -199,15 +208,15 @@ def condensed(said: Iterable[tuple[str, str]]) -> list[Condensed]:
 
 
 def _notices(row: Row) -> list[str]:
-    return [text for timed in timings_of(row) for text in timed.latency.get("notices", ())]
+    return [text for timing in timings_of(row) for text in (timing.latency.notices or ())]
 
 
 def _about(names: Sequence[str], of: int) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} of {of} environments"
 
 
-def _place(timed: Timed) -> tuple[int, int]:
-    return timed.point.threads, timed.point.batch
+def _place(timing: RecordedTiming) -> tuple[int, int]:
+    return timing.point.threads, timing.point.batch
 
 
 def _span(numbers: Sequence[str]) -> str:

@@ -10,24 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pytest_envrobust.checks import labels, latency
+from pytest_envrobust.checks.registry import checks, limit_kinds
+from pytest_envrobust.checks.thresholds import Layer, Thresholds, limits_of, parse_limit, resolve
 from pytest_envrobust.core.errors import DeclarationError
-from pytest_envrobust.verdicts.limit_kinds import limit_kinds
-from pytest_envrobust.verdicts.limits import (
-    LABEL_LIMITS,
-    LATENCY_LIMITS,
-    LIMIT_NAMES,
-    SCORE_LIMITS,
-    TAIL_LIMITS,
-    TO_REFERENCE,
-    LabelLimit,
-    Limit,
-    Thresholds,
-    label_limit,
-    parse_limit,
-    resolve,
-)
+from pytest_envrobust.verdicts.limits import TAIL_LIMITS, LabelLimit, Limit
 
 TVM, EAGER = "torch/tvm-o3/cpu", "torch/eager/cpu"
+
+
+def label_limit(environment: str, layers: list[Layer]) -> LabelLimit:
+    return labels.label_limit(limits_of(labels.CHECK, environment, layers))
 
 
 def line() -> int:
@@ -38,8 +31,10 @@ def test_a_limit_remembers_file_and_line(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(Path(__file__).parent)
     made, at = Thresholds(min_label_agreement=0.99), line()
     narrowed = made.where("*/tvm-*/*", min_label_agreement=0.98)
-    assert made.limit("min_label_agreement", EAGER) == Limit("min_label_agreement", 0.99, f"test_limits.py:{at}")
-    assert narrowed.limit("min_label_agreement", TVM) == Limit("min_label_agreement", 0.98, f"test_limits.py:{at + 1}")
+    assert made.limit("min_label_agreement", EAGER) == Limit("min_label_agreement", 0.99, f"test_thresholds.py:{at}")
+    assert narrowed.limit("min_label_agreement", TVM) == Limit(
+        "min_label_agreement", 0.98, f"test_thresholds.py:{at + 1}"
+    )
 
 
 def test_a_file_elsewhere_is_named_in_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -97,7 +92,7 @@ def test_precedence_and_default() -> None:
 def test_an_unknown_name_gets_the_nearest_one() -> None:
     with pytest.raises(DeclarationError, match=r"min_label_agrement.*did you mean min_label_agreement\?"):
         Thresholds(min_label_agrement=0.9)
-    with pytest.raises(DeclarationError, match=r"test_limits\.py:\d+.*did you mean max_latency_ms\?"):
+    with pytest.raises(DeclarationError, match=r"test_thresholds\.py:\d+.*did you mean max_latency_ms\?"):
         Thresholds().where("*", max_latency=9)
     with pytest.raises(DeclarationError, match=r"did you mean max_latency_p9[09]_ms\?"):
         Thresholds(max_latency_p95_ms=9)
@@ -135,7 +130,7 @@ def test_a_malformed_value_names_limit_value_place_and_what_is_valid(name: str, 
         Thresholds(**{name: value})  # type: ignore[arg-type]
     message = str(caught.value)
     assert f"{name}={value!r}" in message
-    assert "test_limits.py:" in message
+    assert "test_thresholds.py:" in message
     assert "0 to 1" in message or "above 0" in message
 
 
@@ -159,10 +154,11 @@ def test_a_limit_on_time_says_its_unit(name: str, said: str) -> None:
 
 def test_limits_on_time() -> None:
     """Each is declared, resolved and overridden as any other, and none holds unless said so."""
-    assert {*LIMIT_NAMES} == {*LABEL_LIMITS, *SCORE_LIMITS, *LATENCY_LIMITS} == set(limit_kinds())
-    assert set(TAIL_LIMITS) | TO_REFERENCE <= set(LATENCY_LIMITS)
-    made = Thresholds.of(dict.fromkeys(LATENCY_LIMITS, 9), "marker").where("*/tvm-*/*", max_latency_p99_ms=5)
-    for name in LATENCY_LIMITS:
+    names = [kind.name for kind in latency.CHECK.limits]
+    assert {*limit_kinds()} == {kind.name for check in checks().values() for kind in check.limits} > {*names}
+    assert set(TAIL_LIMITS) <= set(names)
+    made = Thresholds.of(dict.fromkeys(names, 9), "marker").where("*/tvm-*/*", max_latency_p99_ms=5)
+    for name in names:
         assert resolve(name, EAGER, []) is None
         assert resolve(name, EAGER, [made]) == Limit(name, 9.0, "marker")
     narrowed = resolve("max_latency_p99_ms", TVM, [made])
@@ -187,7 +183,7 @@ def test_text_that_is_one() -> None:
 
 @pytest.mark.parametrize(("glob", "limits"), [("", {"max_latency_ms": 3}), (3, {"max_latency_ms": 3}), ("*", {})])
 def test_a_where_that_says_nothing(glob: str, limits: dict[str, float]) -> None:
-    with pytest.raises(DeclarationError, match=r"test_limits\.py"):
+    with pytest.raises(DeclarationError, match=r"test_thresholds\.py"):
         Thresholds().where(glob, **limits)
 
 

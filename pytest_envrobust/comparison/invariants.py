@@ -13,10 +13,6 @@ from pytest_envrobust.comparison.blocks import largest_difference_of, row_blocks
 from pytest_envrobust.comparison.kinds import SUM_TOLERANCE, kind_of
 from pytest_envrobust.comparison.labels import compare_labels
 
-REPETITION, BATCH, POSITION = "repetition", "batch", "position"
-FINITE, PROBABILITIES, UNTOUCHED = "finite", "probabilities", "untouched"
-INVARIANTS = (REPETITION, BATCH, POSITION, FINITE, PROBABILITIES, UNTOUCHED)
-
 
 @dataclass(frozen=True)
 class Invariant:

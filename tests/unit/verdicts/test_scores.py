@@ -6,19 +6,19 @@ import math
 
 import pytest
 
-from pytest_envrobust.checks.scores import ScoreEvidence, judge_scores
 from pytest_envrobust.comparison.fidelity import Fidelity, ScoreErrors
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.verdicts.limits import Limit
-from pytest_envrobust.verdicts.verdict import Verdict
+from pytest_envrobust.verdicts.scores import ScoreEvidence, judge_scores
+from pytest_envrobust.verdicts.verdict import Subject, Verdict
 
 EVIDENCE = ScoreEvidence(ScoreErrors(0.02, 0.004), Fidelity(3e-6, 1e-6), "torch/float64/cpu")
 
 
 def judged(name: str, value: float, evidence: ScoreEvidence = EVIDENCE) -> Verdict:
-    where = {"model": "signs", "environment": "torch/ort-all/cpu", "reference": "torch/eager/cpu"}
-    return judge_scores(evidence, Limit(name, value, "marker"), route=("onnx_from_torch",), rerun="pytest x", **where)
+    subject = Subject("signs", "torch/ort-all/cpu", "torch/eager/cpu", ("onnx_from_torch",), "pytest x")
+    return judge_scores(evidence, Limit(name, value, "marker"), subject)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_envrobust.checks import invariants
+from pytest_envrobust.comparison import invariants
 
 SCORES = np.array([[0.1, 0.9], [0.75, 0.25], [0.5, 0.5]], dtype=np.float32)
 

@@ -1,0 +1,94 @@
+"""Comparing a model's environments without pytest, in a notebook or a script."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pytest_envrobust.checks.assertions import EnvironmentMismatch
+from pytest_envrobust.checks.thresholds import Thresholds
+from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.core.status import Status
+from pytest_envrobust.environments.selection import check_patterns
+from pytest_envrobust.history.merging import analysed
+from pytest_envrobust.models.model import Model
+from pytest_envrobust.planning.catalogue import Catalogue
+from pytest_envrobust.record import schema
+from pytest_envrobust.record.document import new_record
+from pytest_envrobust.record.predictions import PredictionStore
+from pytest_envrobust.runs.cases import Case, Choice, Fault, LeftOut, cases_of
+from pytest_envrobust.runs.cell import Cell
+from pytest_envrobust.runs.context import RunContext
+from pytest_envrobust.runs.entries import Outcome, entry_of, inconclusive_reason, stage_of_error, status_of_error
+from pytest_envrobust.runs.registry import Registry
+from pytest_envrobust.runs.run_part import run_part
+from pytest_envrobust.runs.settings import Settings
+
+
+def compare(
+    model: Model,
+    environments: Sequence[str] = (),
+    *,
+    checks: Sequence[str] = ("labels",),
+    reference: str | None = None,
+    limits: Thresholds | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> schema.Record:
+    """Make checks of a model in each of its environments, and return the record, as a run of pytest writes it.
+
+    ``environments`` are globs or names; where none is given it is each engine's own default level on the CPU.
+    Relative paths of the model begin at the working directory. ``reference`` is the environment that the others are
+    compared with. A cell that fails or cannot run is an entry of the record, with its status and reason. ``say``
+    takes lines of progress. Raises `DeclarationError` for a declaration, a check or an environment that there cannot
+    be.
+    """
+    catalogue = Catalogue()
+    chosen = None
+    if reference is not None:
+        check_patterns([reference], catalogue.everything, "reference")
+        chosen = Environment.parse(reference)
+    check_patterns(environments, catalogue.everything, "environments")
+    with _run(catalogue, Settings(environments=tuple(environments), reference=chosen), say) as registry:
+        choice = Choice(tuple(environments), reference=chosen)
+        found = cases_of(model.resolved(Path.cwd()), catalogue, choice, LeftOut())
+        cells = [_entry(case, check, registry, limits) for case in found for check in checks]
+        scores_of = registry.context.predictions.scores
+        models = [analysed(each, cells, scores_of) for each in registry.model_parts()]
+        return new_record(run_part(registry.context, sys.argv), models, cells)
+
+
+@contextmanager
+def _run(catalogue: Catalogue, settings: Settings, say: Callable[[str], None]) -> Iterator[Registry]:
+    """A run's models and cells; its workers end with it."""
+    with tempfile.TemporaryDirectory(prefix="envrobust-") as folder:
+        context = RunContext(settings, catalogue, PredictionStore(Path(folder)), say=say)
+        try:
+            yield Registry(context)
+        finally:
+            context.close()
+
+
+def _entry(case: Case | Fault, check: str, registry: Registry, limits: Thresholds | None) -> schema.Cell:
+    """Make a check of a cell, and say what came of it."""
+    if isinstance(case, Fault):
+        raise case.error
+    nodeid = f"{case.model.name}::{check}[{case.environment.id}]"
+    if case.fault is not None:
+        return entry_of(nodeid, case, _failed(case.fault))
+    cell = Cell(case, registry, layers=[limits])
+    try:
+        cell.check(check)
+    except (EnvrobustError, EnvironmentMismatch) as error:
+        return entry_of(nodeid, cell, _failed(error))
+    reason = inconclusive_reason(cell)
+    outcome = Outcome(Status.INCONCLUSIVE, reason=reason.split("\n", 1)[0]) if reason else Outcome(Status.PASSED)
+    return entry_of(nodeid, cell, outcome)
+
+
+def _failed(error: EnvrobustError | EnvironmentMismatch) -> Outcome:
+    reason = error.headline if isinstance(error, EnvrobustError) else str(error).split("\n", 1)[0]
+    return Outcome(status_of_error(error) or Status.FAILED, stage_of_error(error), reason)

@@ -1,0 +1,160 @@
+"""Times in a record: written from what was measured, and read back to be judged again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from msgspec.structs import replace
+
+from pytest_envrobust.core.axes import Point
+from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.timing import Clock, Timing
+from pytest_envrobust.record.judged_part import finite
+from pytest_envrobust.record.schema import Ends, Latency, Times
+from pytest_envrobust.timing.evidence import TAILS, LatencyEvidence, LatencyFigures, TimedPoint, deciding_clock, tail_of
+from pytest_envrobust.timing.intervals import Estimate, median_interval
+from pytest_envrobust.timing.ratios import smallest_visible
+
+CLOCKS: tuple[Clock, ...] = ("wall", "cpu", "device")
+KEPT_SAMPLES = 100
+"""Single calls that the record keeps of a cell."""
+_BEYOND = 2
+"""A tail is told only where at least so many calls lie beyond it: p90 from 20 calls, p99 from 200."""
+
+
+def latency_part(evidence: LatencyEvidence, points: Sequence[TimedPoint] = ()) -> Latency:
+    """What was measured of a cell, and at further points of the axes, without the limits. Not finite is absent."""
+    deciding = evidence.ratios.get(evidence.clock)
+    return replace(
+        _times_part(evidence.timing),
+        measured_from="pairs" if evidence.ratios else "alone",
+        batch=evidence.point.batch,
+        threads=evidence.point.threads,
+        clock=evidence.clock,
+        images_per_second=finite(evidence.images_per_second),
+        first_call_ms=evidence.first_call_ms,
+        rounds=evidence.rounds,
+        calls_a_turn=evidence.calls_a_turn,
+        warm_up_calls=evidence.warm_up_calls,
+        ratio=_all_ends(evidence.ratios),
+        control=_all_ends(evidence.controls),
+        control_fault=evidence.control_fault or None,
+        smallest_visible=None if deciding is None else finite(smallest_visible(deciding)),
+        notices=list(evidence.notices) or None,
+        points=[_point_part(timed) for timed in points] or None,
+    )
+
+
+def predicted_part(timing: Timing) -> Latency:
+    """The times of the calls that gave the predictions, where nobody asked for a time."""
+    return replace(_times_part(timing), measured_from="predictions")
+
+
+def recorded_times(latency: Latency) -> LatencyFigures:
+    """The figures of a cell's times, as far as the record has them."""
+    wall = latency.wall_ms
+    return LatencyFigures(
+        calls=(wall.n or 0) if wall is not None else 0,
+        medians={clock: _middle(times) for clock in CLOCKS if (times := latency.on(clock)) is not None},
+        tails={} if wall is None else _tails(wall),
+        ratios=_estimates(latency.ratio),
+        controls=_estimates(latency.control),
+        control_fault=latency.control_fault or "",
+        clock=latency.clock,
+    )
+
+
+def point_of(latency: Latency) -> Point:
+    """Where on the axes it was measured."""
+    return Point(latency.batch or 1, latency.threads or 1)
+
+
+def clock_of(environment: str, latency: Latency | None) -> Clock:
+    """The clock that a cell's time was judged on or, where it was not, would be; wall time for an unknown device."""
+    if latency is not None and latency.clock is not None:
+        return latency.clock
+    try:
+        return deciding_clock(environment)
+    except DeclarationError:
+        return "wall"
+
+
+def ends(estimate: Estimate) -> Ends | None:
+    """Low end, middle and high end; ``None`` where the estimate is not bounded."""
+    return (estimate.low, estimate.mid, estimate.high) if estimate.is_bounded else None
+
+
+def times_of(times_ns: Sequence[int]) -> Times | None:
+    """Median and tails of single calls (ns), in milliseconds; ``None`` where there are none.
+
+    ``interval`` is that of the median, from 6 calls on; ``p90`` is there from 20 calls and ``p99`` from 200, so that
+    two calls at least lie beyond it, and their intervals where there are enough calls for both ends (36 and 368).
+    """
+    if not times_ns:
+        return None
+    milliseconds = np.asarray(times_ns, dtype=np.float64) / 1e6
+    tails = {
+        name: tail_of(tuple(times_ns), share)
+        for name, share in TAILS.items()
+        if len(times_ns) * (1 - share) >= _BEYOND - 1e-9
+    }
+    p90, p99 = tails.get("p90"), tails.get("p99")
+    return Times(
+        median=float(np.median(milliseconds)),
+        n=len(times_ns),
+        interval=median_interval(milliseconds.tolist()),
+        p90=None if p90 is None else p90.mid,
+        p90_interval=_bounded(p90),
+        p99=None if p99 is None else p99.mid,
+        p99_interval=_bounded(p99),
+    )
+
+
+def _times_part(timing: Timing) -> Latency:
+    return Latency(
+        wall_ms=times_of(timing.on("wall")),
+        cpu_ms=times_of(timing.on("cpu")),
+        device_ms=times_of(timing.on("device")),
+        samples_ms={clock: _thinned(times) for clock in CLOCKS if (times := timing.on(clock))} or None,
+    )
+
+
+def _thinned(times_ns: Sequence[int]) -> list[float]:
+    """Single calls in milliseconds, in their order; of more than 100 every so many, from the first to the last."""
+    count = min(len(times_ns), KEPT_SAMPLES)
+    places = np.linspace(0, len(times_ns) - 1, count).round().astype(int)
+    return [times_ns[place] / 1e6 for place in places.tolist()]
+
+
+def _point_part(timed: TimedPoint) -> Latency:
+    if timed.evidence is None:
+        return Latency(batch=timed.point.batch, threads=timed.point.threads, reason=timed.reason)
+    return latency_part(timed.evidence)
+
+
+def _all_ends(estimates: Mapping[Clock, Estimate]) -> dict[Clock, Ends] | None:
+    return {clock: told for clock, estimate in estimates.items() if (told := ends(estimate)) is not None} or None
+
+
+def _bounded(tail: Estimate | None) -> tuple[float, float] | None:
+    return (tail.low, tail.high) if tail is not None and tail.is_bounded else None
+
+
+def _middle(times: Times) -> Estimate:
+    low, high = times.interval or (0.0, math.inf)
+    return Estimate(low, times.median, high)
+
+
+def _tails(wall: Times) -> dict[str, Estimate]:
+    told = {"p90": (wall.p90, wall.p90_interval), "p99": (wall.p99, wall.p99_interval)}
+    return {
+        name: Estimate(interval[0], middle, interval[1])
+        for name, (middle, interval) in told.items()
+        if middle is not None and interval is not None
+    }
+
+
+def _estimates(recorded: Mapping[Clock, Ends] | None) -> dict[Clock, Estimate]:
+    return {clock: Estimate(*recorded[clock]) for clock in CLOCKS if clock in recorded} if recorded else {}

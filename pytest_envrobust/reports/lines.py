@@ -1,0 +1,52 @@
+"""What the reports write in lines beside their tables: what is to be known of a run, a model, and its known flips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_envrobust.core.wording import counted, listed
+from pytest_envrobust.history.view import ModelView, Row
+from pytest_envrobust.record.schema import Run
+from pytest_envrobust.record.shards import shard_notice
+
+
+def run_notices(run: Run) -> list[str]:
+    """What a reader must know of the run before its figures, one line each."""
+    said = []
+    if run.parts:
+        said.append(f"Merged from {counted(len(run.parts), 'record')}: {listed([part.record for part in run.parts])}.")
+    if run.shard is not None:
+        notice = shard_notice(run.shard)
+        said.append(f"{notice[0].upper()}{notice[1:]}.")
+    said += run.notices or ()
+    if run.preprocess_from == "reference":
+        said.append("Every source was given the reference's preprocessing, not its own: labels differ by that too.")
+    if run.reference_run is not None:
+        earlier = run.reference_run
+        processor = earlier.machine.processor if earlier.machine is not None else None
+        where = f" on {processor}" if processor else ""
+        started = f", started {earlier.started}" if earlier.started is not None else ""
+        said.append(f"The reference's labels were recorded by an earlier run{where}: {earlier.path or ''}{started}.")
+    return said
+
+
+def model_line(view: ModelView) -> str:
+    """A model's line: name, reference, inputs, how many environments ran with how many distinct outputs."""
+    inputs = next((row.labels.n for row in view.rows if row.labels is not None), None)
+    parts = [f"reference {view.reference}"] if view.reference else []
+    if inputs is not None:
+        parts.append(counted(inputs, "input"))
+    parts.append(f"{counted(len(view.ran), 'environment')} ran, {counted(len(view.outputs), 'distinct output')}")
+    return f"{view.name}: {', '.join(parts)}"
+
+
+def known_flip_lines(rows: Iterable[Row]) -> list[str]:
+    """A line for each known flip, by input and reason, with the environments in which it came."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for flip in (row.labels.flipped or ()) if row.labels is not None else ():
+            if flip.known is not None:
+                found.setdefault((flip.input, flip.known), []).append(row.environment)
+    return [
+        f"known flip: {name} in {', '.join(environments)}: {reason}" for (name, reason), environments in found.items()
+    ]
