@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_envrobust.checks.assertions import EnvironmentMismatch
+from pytest_envrobust.checks.registry import check_named
 from pytest_envrobust.checks.thresholds import Thresholds
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import EnvrobustError
@@ -52,6 +53,8 @@ def compare(
         check_patterns([reference], catalogue.everything, "reference")
         chosen = Environment.parse(reference)
     check_patterns(environments, catalogue.everything, "environments")
+    for name in checks:
+        check_named(name)
     with _run(catalogue, Settings(environments=tuple(environments), reference=chosen), say) as registry:
         choice = Choice(tuple(environments), reference=chosen)
         found = cases_of(model.resolved(Path.cwd()), catalogue, choice, LeftOut())

@@ -10,6 +10,7 @@ import pytest_envrobust.checks
 from pytest_envrobust.checks.base import Check
 from pytest_envrobust.core.discovery import module_names
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.verdicts.limits import LimitKind
 
 _NO_CHECKS = ("assertions", "base", "cells", "registry", "thresholds")
@@ -20,6 +21,15 @@ def checks() -> dict[str, Check[Any]]:
     """Every check by name, in the order in which a model without test code is given them."""
     every = [*_own(), *_FROM_OUTSIDE.values()]
     return {check.name: check for check in sorted(every, key=lambda check: check.rank)}
+
+
+def check_named(name: str) -> Check[Any]:
+    """The check of that name. Raises `DeclarationError` where there is none."""
+    known = checks()
+    if name not in known:
+        cause, remedy = f"checks are {', '.join(known)}", did_you_mean(name, known)
+        raise DeclarationError(f"there is no check {name!r}", cause=cause, remedy=remedy)
+    return known[name]
 
 
 def limit_kinds() -> dict[str, LimitKind]:

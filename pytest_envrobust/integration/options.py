@@ -274,9 +274,13 @@ def limit_options(limits: Iterable[OfLimit]) -> tuple[CommandOption, ...]:
 
 
 def add_options(parser: pytest.Parser, options: Iterable[CommandOption]) -> None:
-    """Declare options and ini keys."""
+    """Declare options and ini keys, each once: a check may be registered before this plugin declares its own."""
     group = parser.getgroup("envrobust", "cross-environment consistency of models")
+    declared: set[str] = vars(parser).setdefault("_envrobust_options", set())
     for option in options:
+        if option.flag in declared:
+            continue
+        declared.add(option.flag)
         group.addoption(option.flag, **option.argparse)
         if option.ini:
             each = ", one a line" if option.ini_kind == "linelist" else ""

@@ -14,15 +14,13 @@ from pytest_envrobust.checks._invariant import BATCH
 from pytest_envrobust.checks._invariant import MAX_ABS_ERROR as LARGEST_DIFFERENCE
 from pytest_envrobust.checks.assertions import raise_unless_passed
 from pytest_envrobust.checks.base import Asked, Check, Result, all_verdicts
-from pytest_envrobust.checks.registry import checks
+from pytest_envrobust.checks.registry import check_named
 from pytest_envrobust.checks.thresholds import CALL_ARGUMENT, Layer, Thresholds, limits_of
 from pytest_envrobust.comparison.invariants import Invariant
 from pytest_envrobust.comparison.labels import LabelComparison
 from pytest_envrobust.comparison.tally import Ties
 from pytest_envrobust.core.axes import Axes
-from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.runs.cases import Case
@@ -126,12 +124,7 @@ class Cell(Runner):
         Limits that are not given are those of marker, conftest, command line or ini. Raises `EnvironmentMismatch`,
         `StageFailure`, or `DeclarationError` where there is no such check or limit.
         """
-        known = checks()
-        if name not in known:
-            raise DeclarationError(
-                f"there is no check {name!r}", cause=f"checks are {', '.join(known)}", remedy=did_you_mean(name, known)
-            )
-        return self._checked(known[name], limits)
+        return self._checked(check_named(name), limits)
 
     @hide_traceback
     def assert_labels_agree(

@@ -31,7 +31,7 @@ REGISTERED = """
         er.register_check(CHECK, parser)
 
 
-    er.register_check(CHECK)  # for `envrobust report`, which has no parser of pytest
+    er.register_check(CHECK)  # for `envrobust report`, which has no parser
 """
 IN_THE_PACKAGE = """
     import pathlib
@@ -41,6 +41,19 @@ IN_THE_PACKAGE = """
     pytest_envrobust.checks.__path__.append(str(pathlib.Path(__file__).parent / "checks"))
 """
 """As if the file lay in the package's folder."""
+FAINT = """
+    import nets
+    import torch
+
+
+    def faint():
+        model = nets.colors()
+        with torch.no_grad():
+            model.linear.weight.mul_(0.5)
+        return model
+"""
+"""The classifier of colors, less sure."""
+CELL = "torch/eager/cpu"
 TEST = """
     def test_margins(envrobust):
         envrobust.check("confidence")
@@ -73,27 +86,36 @@ def added(request: pytest.FixtureRequest, project: Any, monkeypatch: pytest.Monk
     project.write("checks/confidence.py", shown)
     project.write("adds_check.py", request.param)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(project.path), os.environ.get("PYTHONPATH", "")]))
-    project.declare_folding()
+    project.write("faint.py", FAINT)
+    declare(project)
     project.write("test_it.py", TEST)
     return Added(project)
 
 
+def declare(project: Any, more: str = "") -> None:
+    """A model whose torch source is less sure than its ONNX source, the reference's."""
+    if not (project.path / "nets.py").exists():
+        project.bring("colors.onnx", "inputs.npy", "nets.py")
+    sources = "{'onnx': 'colors.onnx', 'torch': 'faint:faint'}"
+    project.declare(f"er.Model('faint', sources={sources}, inputs='inputs.npy')", more=more)
+
+
 def test_its_limit_is_an_option_that_it_is_judged_by(added: Added) -> None:
-    found = added.run("--envrobust-env=onnx/ort-off/cpu", "--envrobust-max-margin-loss=1e-9")
+    found = added.run(f"--envrobust-env={CELL}", "--envrobust-max-margin-loss=1e-9")
     found.assert_outcomes(failed=1)
     found.stdout.re_match_lines(
-        [r".*folding in onnx/ort-off/cpu: an input's margin is up to .* smaller than in onnx/ort-all/cpu "
+        [r".*faint in torch/eager/cpu: an input's margin is up to .* smaller than in onnx/ort-off/cpu "
          r"\(limit 1e-09 from command line\)"]
     )  # fmt: skip
     (cell,) = added.project.record()["cells"]
     part = cell["checks"]["confidence"]
     assert part["figures"]["margin_loss"] > 1e-9
     assert (part["limit_name"], part["limit"], part["verdict"]) == ("max_margin_loss", 1e-9, "failed")
-    assert "confidence" in found.stdout.str().partition("environment ")[2].partition("\n")[0]
+    assert re.search(r"^  environment +status +confidence ", found.stdout.str(), re.MULTILINE)
 
 
 def test_it_is_judged_again_from_its_record(added: Added) -> None:
-    added.run("--envrobust-env=onnx/ort-off/cpu", "--envrobust-max-margin-loss=1e-9")
+    added.run(f"--envrobust-env={CELL}", "--envrobust-max-margin-loss=1e-9")
     kept = added.report("--max-margin-loss=1000")
     assert kept.returncode == 0, kept.stdout + kept.stderr
     assert "passed" in kept.stdout
@@ -104,12 +126,13 @@ def test_it_is_judged_again_from_its_record(added: Added) -> None:
 
 def test_its_limit_is_in_help_ini_marker_and_thresholds(added: Added) -> None:
     assert "--envrobust-max-margin-loss" in added.project.pytest("-p", "adds_check", "--help").stdout.str()
-    only = "--envrobust-env=onnx/ort-off/cpu"
+    only = f"--envrobust-env={CELL}"
     added.project.ini("envrobust_max_margin_loss = 1e-9")
     assert "limit 1e-09 from ini" in added.run(only).stdout.str()
-    added.project.declare_folding(
+    declare(
+        added.project,
         more="@pytest.fixture(scope='session')\ndef envrobust_thresholds():\n"
-        "    return er.Thresholds(max_margin_loss=2e-9)\n"
+        "    return er.Thresholds(max_margin_loss=2e-9)\n",
     )
     assert "limit 2e-09 from conftest.py" in added.run(only).stdout.str()
     marked = f"import pytest\n\n\n@pytest.mark.envrobust(max_margin_loss=3e-9){TEST}".replace("\n    ", "\n")
@@ -120,10 +143,10 @@ def test_its_limit_is_in_help_ini_marker_and_thresholds(added: Added) -> None:
 def test_it_is_made_of_a_model_without_test_code(added: Added) -> None:
     (added.project.path / "test_it.py").unlink()
     found = added.run(
-        "--envrobust-model=folding.onnx", "--envrobust-inputs=inputs.npy", "--envrobust-env=onnx/ort-off/cpu",
+        "--envrobust-model=colors.onnx", "--envrobust-inputs=inputs.npy", "--envrobust-env=onnx/ort-all/cpu",
         "--envrobust-check=confidence",
     )  # fmt: skip
-    assert "folding.onnx::confidence[onnx/ort-off/cpu]" in found.stdout.str()
+    assert "colors.onnx::confidence[onnx/ort-all/cpu]" in found.stdout.str()
     assert list(added.project.statuses().values()) == ["passed"]
 
 
