@@ -35,7 +35,7 @@ study: install
 devices: install
 	@echo "==> making another interpreter, and keys for an ssh server on the loopback address"
 	cd examples/devices && $(BIN)/python places.py
-	@echo "==> running one model on every kind of device that is here (some minutes; emulated ones need qemu-user-static)"
+	@echo "==> running one model on every kind of device that is here (some minutes; what is not here is told at the end)"
 	cd examples/devices && $(BIN)/python -m pytest --envrobust -v --envrobust-json=build/devices.json
 
 test: install

@@ -1,6 +1,6 @@
 """What the devices need: another interpreter, and an ssh server on the loopback address. Run it once before pytest.
 
-What cannot be made here (no network, no ssh server installed) is left out, with the reason.
+What cannot be made here (no network, no ssh server installed) is left out, and `left_out` says what would bring it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,44 @@ from collections.abc import Callable
 from getpass import getuser
 from pathlib import Path
 
+OTHER, HOST = "ort-1.20", "loopback"
+"""The devices that are made here."""
 BUILD = Path(__file__).parent / "build"
-OTHER_PYTHON = BUILD / "ort-1.20" / "bin" / "python"
+OTHER_PYTHON = BUILD / OTHER / "bin" / "python"
 SERVER = BUILD / "ssh"
 SSH_CONFIG = SERVER / "ssh_config"
-HOST = "loopback"
 SSHD = shutil.which("sshd") or shutil.which("/usr/sbin/sshd")
+MAKE = "python places.py"
+PACKAGES = ("onnxruntime==1.20.1", "numpy")
 
 
 def make_python() -> None:
-    """A virtual environment with an older release of ONNX Runtime, and nothing of pytest-envrobust."""
+    """A virtual environment with an older release of ONNX Runtime, and nothing of pytest-envrobust; or none at all."""
+    folder = OTHER_PYTHON.parents[1]
+    try:
+        if not OTHER_PYTHON.exists():
+            venv.create(folder, with_pip=True)
+        subprocess.run([OTHER_PYTHON, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+    except BaseException:  # half of one would be taken for all of it
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def has_server() -> bool:
+    """Whether server, client and key generator are installed."""
+    return bool(SSHD and shutil.which("ssh") and shutil.which("ssh-keygen"))
+
+
+def left_out() -> dict[str, str]:
+    """The devices that are not made, each with what would bring it."""
+    found = {}
     if not OTHER_PYTHON.exists():
-        venv.create(OTHER_PYTHON.parents[1], with_pip=True)
-    subprocess.run([OTHER_PYTHON, "-m", "pip", "install", "--quiet", "onnxruntime==1.20.1", "numpy"], check=True)
+        found[OTHER] = f"there is no such interpreter ({MAKE}, with a Python and an index that have {PACKAGES[0]})"
+    if not has_server():
+        found[HOST] = f"there is no ssh server (Debian, Ubuntu: apt-get install openssh-server; then {MAKE})"
+    elif not SSH_CONFIG.exists():
+        found[HOST] = f"the ssh server has no keys, or could not be logged in to ({MAKE}, which says why)"
+    return found
 
 
 def make_server(folder: Path = SERVER) -> None:
@@ -66,6 +91,15 @@ def serving(folder: Path = SERVER) -> Callable[[], None]:
     return lambda: os.kill(number, signal.SIGTERM)
 
 
+def try_server(folder: Path = SERVER) -> None:
+    """Log in once: a server that cannot start, or refuses the key, shall not end every run."""
+    stop = serving(folder)
+    try:
+        subprocess.run(["ssh", "-F", folder / "ssh_config", "-o", "BatchMode=yes", HOST, "true"], check=True)
+    finally:
+        stop()
+
+
 def main() -> None:
     """Make both."""
     BUILD.mkdir(exist_ok=True)
@@ -73,10 +107,15 @@ def main() -> None:
         make_python()
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"no other interpreter: {error}", file=sys.stderr)
-    if SSHD and shutil.which("ssh-keygen"):
-        make_server()
-    else:
-        print("no ssh server here: the host is left out (Debian, Ubuntu: apt-get install openssh-server)")
+    if has_server():
+        try:
+            make_server()
+            try_server()
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
+            print(f"no ssh server: {error}", file=sys.stderr)
+            shutil.rmtree(SERVER)
+    for name, remedy in left_out().items():
+        print(f"{name} is left out: {remedy}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 
-@pytest.mark.envrobust(environments=["onnx/ort-all/cpu", "*/ort-all/haswell"], reference="onnx/ort-all/cpu")
+ENVIRONMENTS = ["onnx/ort-all/cpu", "*/ort-all/haswell", "onnx/ort-extended/cpu"]
+"""The last is of this processor too: without qemu it is what there is to compare."""
+
+
+@pytest.mark.envrobust(environments=ENVIRONMENTS, reference="onnx/ort-all/cpu")
 def test_labels(envrobust: Any) -> None:
     envrobust.assert_labels_agree()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
@@ -22,7 +21,7 @@ NEEDED = "there is no ssh server here: apt-get install openssh-server"
 
 def is_here() -> bool:
     """Whether server, client and key generator are installed."""
-    return bool(_PLACES.SSHD and shutil.which("ssh") and shutil.which("ssh-keygen"))
+    return bool(_PLACES.has_server())
 
 
 @contextmanager
