@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Collection
 
 import numpy as np
 import pytest
+from support.published import EXTRACT
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "paper" / "mobilenet_v2_top5.npz"
+KEYS = {"keras": "keras", "torch": "torch", "tensorflow": "tf"}
 BOTH = """
     def test_labels(envrobust):
         envrobust.assert_labels_agree(min_agreement=0.4)
@@ -15,6 +16,17 @@ BOTH = """
     def test_latency(envrobust):
         envrobust.assert_latency()
 """
+
+
+def published_sources(prefix: str = "", *, of: Collection[str] = tuple(KEYS), **more: int) -> str:
+    """The extract of the published predictions as a model's sources; ``more`` goes to tensorflow's."""
+    told = {"tensorflow": "".join(f", {name}={value}" for name, value in more.items())}
+    sources = (
+        f"'{name}': er.RecordedPredictions({str(EXTRACT)!r}, prefix='{prefix}MobileNetV2/{KEYS[name]}/'"
+        f"{told.get(name, '')})"
+        for name in of
+    )
+    return f"{{{', '.join(sources)}}}"
 
 
 def record_labels(project, name: str, labels: list[int], names: list[str]) -> None:
@@ -65,15 +77,8 @@ def test_an_environment_that_nobody_recorded_is_no_route(project, labels_test) -
     assert project.statuses()[f"{labels_test}[colors-keras/recorded/elsewhere]"] == "no-route"
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="the published predictions are not here: ../shared/data/paper")
 def test_the_published_predictions_give_the_published_differences(project) -> None:
-    offsets = {"keras": ("keras", 0), "torch": ("torch", 0), "tensorflow": ("tf", 1)}
-    sources = ", ".join(
-        f"'{name}': er.RecordedPredictions({str(PUBLISHED)!r}, prefix='MobileNetV2/{key}/', names='images', "
-        f"label_offset={offset})"
-        for name, (key, offset) in offsets.items()
-    )
-    project.declare(f"er.Model('published', sources={{{sources}}})")
+    project.declare(f"er.Model('published', sources={published_sources(label_offset=1)})")
     project.write("test_it.py", "def test_labels(envrobust):\n    envrobust.assert_labels_agree(min_agreement=0.3)\n")
     result = project.run()
     result.assert_outcomes(passed=3)
@@ -94,17 +99,21 @@ def test_the_published_predictions_give_the_published_differences(project) -> No
     (framework,) = [each for each in analysis["sensitivity"] if each["factor"] == "framework" and "part" not in each]
     assert framework["pairs"] == 3
     assert framework["labels"]["largest"] == pytest.approx(3151 / 5500)
-    assert any("softmax" in notice and "keras" in notice for notice in analysis["notices"])
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="the published predictions are not here: ../shared/data/paper")
+def test_published_scores_that_went_through_softmax_twice_are_told(project) -> None:
+    project.declare(f"er.Model('published', sources={published_sources('first/', label_offset=1, classes=1000)})")
+    project.write("test_it.py", "def test_labels(envrobust):\n    envrobust.assert_labels_agree(min_agreement=0.3)\n")
+    project.run().assert_outcomes(passed=3)
+    (model,) = project.record()["models"]
+    (notice,) = model["analysis"]["notices"]
+    assert "softmax" in notice
+    assert "keras/recorded/elsewhere, tensorflow/recorded/elsewhere" in notice
+
+
 def test_labels_that_are_shifted_by_one_are_told(project, labels_test) -> None:
-    keys = {"keras": "keras", "tensorflow": "tf"}
-    sources = ", ".join(
-        f"'{name}': er.RecordedPredictions({str(PUBLISHED)!r}, prefix='MobileNetV2/{key}/', names='images')"
-        for name, key in keys.items()
-    )
-    project.declare(f"er.Model('published', sources={{{sources}}})")
+    sources = published_sources(of=("keras", "tensorflow"))
+    project.declare(f"er.Model('published', sources={sources})")
     result = project.run()
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*agreement 0.01; shifted by one 0.51*"])

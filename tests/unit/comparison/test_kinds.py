@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import published
 
 from pytest_envrobust.comparison.kinds import (
     SHIFT_INPUTS,
@@ -23,7 +23,6 @@ from pytest_envrobust.comparison.pairwise import pairwise
 from pytest_envrobust.core.errors import DeclarationError
 
 NAN, INF = math.nan, math.inf
-PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "paper" / "mobilenet_v2_top5.npz"
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -171,36 +170,41 @@ def test_a_notice_of_a_double_softmax_names_all() -> None:
     assert "a/b/c, d/e/f" in softmax_notice(["a/b/c", "d/e/f"])
 
 
-def published(framework: str, offset: int = 0, columns: int = 1000) -> np.ndarray:
-    """Published top-5 predictions as scores (5500, columns), -inf where not published."""
-    if not PUBLISHED.is_file():
-        pytest.skip("the published predictions are not here: shared/data/paper/mobilenet_v2_top5.npz")
-    with np.load(PUBLISHED) as arrays:
-        labels = arrays[f"MobileNetV2/{framework}/labels"].astype(np.int64) - offset
-        values = arrays[f"MobileNetV2/{framework}/scores"]
-    scores = np.full((len(labels), columns), -INF, dtype=np.float32)
-    np.put_along_axis(scores, labels, values, axis=1)
-    return scores
-
-
 def test_published_predictions_differ_as_often_as_was_published() -> None:
-    found = pairwise([published("keras"), published("torch"), published("tf", offset=1)])
-    differing = np.rint(found.label_dissimilarity * 5500).astype(int).tolist()
-    assert differing == [[0, 2448, 2694], [2448, 0, 3151], [2694, 3151, 0]]
+    best = [published.labels(framework) - (framework == "tf") for framework in published.FRAMEWORKS]
+    found = pairwise([np.eye(1000, dtype=np.float32)[labels] for labels in best])
+    assert np.rint(found.label_dissimilarity * published.COUNT).astype(int).tolist() == published.DIFFERING
+
+
+@pytest.mark.skipif(not published.ALL.is_file(), reason=published.NOT_HERE)
+def test_all_published_predictions_differ_as_often_and_in_their_best_five() -> None:
+    scores = [published.everything(framework, offset=framework == "tf") for framework in published.FRAMEWORKS]
+    found = pairwise(scores)
+    assert np.rint(found.label_dissimilarity * published.COUNT).astype(int).tolist() == published.DIFFERING
     assert (found.top5_dissimilarity[np.triu_indices(3, 1)] > 0).all()
     assert np.isnan(found.rank_correlation).all()
     assert np.isnan(found.largest_difference[1, 0])  # softmaxed twice against once
     assert found.largest_difference[2, 0] < 0.002
+    assert [kind_of(each) for each in scores] == ["twice-softmaxed", "top-k", "twice-softmaxed"]
+
+
+@pytest.mark.skipif(not published.ALL.is_file(), reason=published.NOT_HERE)
+@pytest.mark.parametrize("framework", published.FRAMEWORKS)
+def test_the_extract_is_of_what_was_published(framework: str) -> None:
+    scores = published.everything(framework, columns=1001)
+    assert np.array_equal(top1(scores), published.labels(framework))
+    assert np.array_equal(scores[: published.FIRST], published.first(framework, columns=1001))
 
 
 def test_published_scores_of_two_frameworks_were_softmaxed_twice() -> None:
-    assert kind_of(published("keras")) == kind_of(published("tf", offset=1)) == "twice-softmaxed"
-    assert kind_of(published("tf", columns=1001)) == kind_of(published("keras", columns=1001)) == "twice-softmaxed"
-    assert kind_of(published("torch")) == "top-k"
+    first = published.first
+    assert kind_of(first("keras")) == kind_of(first("tf", offset=1)) == "twice-softmaxed"
+    assert kind_of(first("tf", columns=1001)) == kind_of(first("keras", columns=1001)) == "twice-softmaxed"
+    assert kind_of(first("torch")) == "top-k"
 
 
 def test_published_labels_look_shifted_until_they_are_moved() -> None:
-    keras, torch, tf = (top1(published(framework, columns=1001)) for framework in ("keras", "torch", "tf"))
+    keras, torch, tf = (published.labels(framework) for framework in published.FRAMEWORKS)
     for other in (keras, torch):
         found = label_shift(tf, other)
         assert found is not None

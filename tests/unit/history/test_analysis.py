@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
+from support import published
 
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock
@@ -36,7 +36,6 @@ from pytest_envrobust.record.schema import (
 NAN, INF = math.nan, math.inf
 REFERENCE = "torch/eager/cpu"
 MODEL = Model(name="signs")
-PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "paper" / "mobilenet_v2_top5.npz"
 
 
 def logits(*, n: int = 20, classes: int = 8, seed: int = 0) -> NDArray[np.float32]:
@@ -299,15 +298,9 @@ def test_unusable_arrays_are_left_out() -> None:
 
 @pytest.mark.parametrize("moved", [False, True])
 def test_published_predictions_are_noticed(moved: bool) -> None:
-    if not PUBLISHED.is_file():
-        pytest.skip("the published predictions are not here: shared/data/paper/mobilenet_v2_top5.npz")
-    scores = {}
-    with np.load(PUBLISHED) as arrays:
-        for name in ("keras", "torch", "tf"):
-            labels = arrays[f"MobileNetV2/{name}/labels"][:500].astype(np.int64)
-            scores[name] = np.full((500, 1001), -INF, dtype=np.float32)
-            offset = int(moved and name == "tf")
-            np.put_along_axis(scores[name], labels - offset, arrays[f"MobileNetV2/{name}/scores"][:500], axis=1)
+    scores = {
+        name: published.first(name, offset=int(moved and name == "tf"), columns=1001) for name in published.FRAMEWORKS
+    }
     cells = [
         cell(f"{framework}/recorded/elsewhere", name)
         for framework, name in (("keras", "keras"), ("torch", "torch"), ("tensorflow", "tf"))
