@@ -1,6 +1,6 @@
 # make demo   a real classifier on real photographs in every environment that is here
 # make study  the four models of the study, and the report of it
-# make devices  one model on ceilings, another interpreter, a host, emulated processors
+# make devices  one model on ceilings, another interpreter, a host, emulated processors; what is not here is left out
 # make test   the tests
 # Both set up what they need in $(VENV) first.
 
@@ -39,7 +39,7 @@ devices: install
 	cd examples/devices && $(BIN)/python -m pytest --envrobust -v --envrobust-json=build/devices.json
 
 test: install
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: install
 	$(BIN)/ruff check .

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-
 ENVIRONMENTS = ["onnx/ort-all/cpu", "*/ort-all/haswell", "onnx/ort-extended/cpu"]
 """The last is of this processor too: without qemu it is what there is to compare."""
 
