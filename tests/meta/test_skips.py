@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -123,6 +124,40 @@ def test_a_line_needs_a_reason_and_a_comment(
 def test_without_results_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(tmp_path / "tests.xml", tmp_path, LIST) == 2
     assert "tests.xml" in capsys.readouterr().err
+
+
+MAKEFILE = """
+check:
+\t@echo checked
+test:
+\t@mkdir -p build; cp tests.xml build; echo "$(PYTEST_ARGS)"; exit {status}
+"""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None or shutil.which("make") is None, reason="it is a script for bash")
+@pytest.mark.parametrize(
+    ("tests", "listed", "expected"),
+    [(0, LIST, 0), (0, "# Why.\nunit/test_file.py *\n", 1), (1, LIST, 2)],  # 2 is make's own where a command fails
+)
+def test_the_run_ends_with_the_skips_and_fails_for_tests_as_for_skips(
+    results: Path, tmp_path: Path, tests: int, listed: str, expected: int
+) -> None:
+    (tmp_path / ".ci").mkdir()
+    for name in ("run", "skips.py"):
+        shutil.copy(CI / name, tmp_path / ".ci")
+    (tmp_path / ".ci" / "prepare").write_text("NOTHING_INSTALLED=\n")
+    (tmp_path / ".ci" / "expected-skips.txt").write_text(listed, encoding="utf-8")
+    (tmp_path / "Makefile").write_text(MAKEFILE.format(status=tests))
+    shutil.copy(results, tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    environ = {name: value for name, value in users_environ().items() if not name.startswith(("MAKE", "VENV"))}
+    done = subprocess.run(["bash", ".ci/run"], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == expected, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["checked", "--junitxml=build/tests.xml"]
+    assert lines[2] == "==> left out by the tests and why (3 in all)"
+    assert lines[-1].startswith("==> 2 of them not expected: ") == (expected == 1)
 
 
 def test_the_list_is_in_order_and_speaks_of_tests_that_there_are() -> None:
