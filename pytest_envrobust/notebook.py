@@ -19,11 +19,11 @@ from pytest_envrobust.history.merging import analysed
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.record import schema
-from pytest_envrobust.record.document import new_record
+from pytest_envrobust.record.document import new_record, write_record
 from pytest_envrobust.record.predictions import PredictionStore
 from pytest_envrobust.runs.cases import Case, Choice, Fault, LeftOut, cases_of
 from pytest_envrobust.runs.cell import Cell
-from pytest_envrobust.runs.context import RunContext
+from pytest_envrobust.runs.context import RunContext, silent
 from pytest_envrobust.runs.entries import Outcome, entry_of, inconclusive_reason, stage_of_error, status_of_error
 from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.run_part import run_part
@@ -37,15 +37,17 @@ def compare(
     checks: Sequence[str] = ("labels",),
     reference: str | None = None,
     limits: Thresholds | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    json: str | Path | None = None,
+    say: Callable[[str], None] = silent,
 ) -> schema.Record:
     """Make checks of a model in each of its environments, and return the record, as a run of pytest writes it.
 
     ``environments`` are globs or names; where none is given it is each engine's own default level on the CPU.
     Relative paths of the model begin at the working directory. ``reference`` is the environment that the others are
-    compared with. A cell that fails or cannot run is an entry of the record, with its status and reason. ``say``
-    takes lines of progress. Raises `DeclarationError` for a declaration, a check or an environment that there cannot
-    be.
+    compared with. A cell that fails or cannot run is an entry of the record, with its status and reason. The record
+    is written to ``json`` too, the predictions beside it, for the ``envrobust`` command. ``say`` takes lines of
+    progress. Raises `DeclarationError` for a declaration, a check or an environment that there cannot be, and where
+    ``json`` cannot be written.
     """
     catalogue = Catalogue()
     chosen = None
@@ -61,7 +63,11 @@ def compare(
         cells = [_entry(case, check, registry, limits) for case in found for check in checks]
         scores_of = registry.context.predictions.scores
         models = [analysed(each, cells, scores_of) for each in registry.model_parts()]
-        return new_record(run_part(registry.context, sys.argv), models, cells)
+        record = new_record(run_part(registry.context, sys.argv), models, cells)
+        if json is not None:
+            write_record(record, Path(json))
+            registry.context.predictions.gather(Path(json))
+        return record
 
 
 @contextmanager

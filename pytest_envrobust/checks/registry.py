@@ -10,7 +10,6 @@ import pytest_envrobust.checks
 from pytest_envrobust.checks.base import Check
 from pytest_envrobust.core.discovery import module_names
 from pytest_envrobust.core.errors import DeclarationError
-from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.verdicts.limits import LimitKind
 
 _NO_CHECKS = ("assertions", "base", "cells", "registry", "thresholds")
@@ -27,8 +26,11 @@ def check_named(name: str) -> Check[Any]:
     """The check of that name. Raises `DeclarationError` where there is none."""
     known = checks()
     if name not in known:
-        cause, remedy = f"checks are {', '.join(known)}", did_you_mean(name, known)
-        raise DeclarationError(f"there is no check {name!r}", cause=cause, remedy=remedy)
+        from pytest_envrobust.core.suggestions import did_you_mean
+
+        raise DeclarationError(
+            f"there is no check {name!r}", cause=f"checks are {', '.join(known)}", remedy=did_you_mean(name, known)
+        )
     return known[name]
 
 
