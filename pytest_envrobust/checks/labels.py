@@ -74,6 +74,7 @@ class LabelCheck(Check["LabelEvidence"]):
             class_names=cell.class_names,
             total=cell.count,
             earlier=cell.label_reference,
+            inputs=len(cell.input_names),
             is_strict=cell.is_strict and not cell.is_reference,
         )
 
@@ -102,7 +103,7 @@ class LabelCheck(Check["LabelEvidence"]):
         part = replace(
             labels_part(comparison, evidence.noise, evidence.known),
             reference=evidence.earlier,
-            of=evidence.total if evidence.total is not None and evidence.total > comparison.n else None,
+            of=evidence.inputs if evidence.inputs is not None and evidence.inputs > comparison.n else None,
         )
         verdict = next(iter(all_verdicts(results[-1:])), None)
         return {"labels": part if verdict is None else with_label_verdict(part, verdict)}

@@ -293,8 +293,8 @@ class Flipped(Part, frozen=True, kw_only=True):
 
 
 class Labels(Part, frozen=True, kw_only=True):
-    """What came of comparing the labels of ``n`` inputs, of which there are ``of`` where the comparison stopped
-    early.
+    """What came of comparing the labels of the first ``n`` inputs, of which there are ``of`` where that is not all:
+    the comparison stopped early, or the device is given no more.
 
     ``reference`` names an earlier run's, where that was compared with. ``bound`` is the one-sided 95 % lower bound of
     the ``agreement``. ``limit_on`` is what must reach the limit: the ``share`` of these inputs, or its ``bound``.

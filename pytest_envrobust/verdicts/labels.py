@@ -26,8 +26,9 @@ class LabelEvidence:
     ``noise`` is the reference's own, where it was measured. ``known`` flips, by place with the reason, count as
     agreeing. ``adequacy`` is what the inputs can tell. ``total`` is of how many inputs those compared were the first,
     where the comparison was stopped since the rest could not have changed it. ``earlier`` names the earlier run's
-    reference, where the labels were compared with that. ``is_strict``: a pass on inputs that could not tell a broken
-    model is inconclusive.
+    reference, where the labels were compared with that. ``inputs`` is how many inputs the model has, of which a device
+    may be given the first ones only. ``is_strict``: a pass on inputs that could not tell a broken model is
+    inconclusive.
     """
 
     comparison: LabelComparison
@@ -37,6 +38,7 @@ class LabelEvidence:
     class_names: Sequence[str] = ()
     total: int | None = None
     earlier: str | None = None
+    inputs: int | None = None
     is_strict: bool = False
 
 
