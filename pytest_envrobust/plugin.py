@@ -25,11 +25,20 @@ _NEEDED = "needs --envrobust (or `envrobust = true` in the ini file)"
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Declare the options and ini keys."""
-    from pytest_envrobust.checks.registry import limit_kinds
-    from pytest_envrobust.integration.options import OPTIONS, add_options, limit_options
+    """Declare the options and ini keys, but for those of limits."""
+    from pytest_envrobust.integration.options import OPTIONS, add_options
 
-    add_options(parser, (*OPTIONS, *limit_options(limit_kinds().values())))
+    add_options(parser, OPTIONS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
+    """Declare those of limits too where the run has to do with envrobust: every check has to be asked for its own."""
+    if _concerns_envrobust(early_config, args):
+        from pytest_envrobust.checks.registry import limit_kinds
+        from pytest_envrobust.integration.options import add_options, limit_options
+
+        add_options(parser, limit_options(limit_kinds().values()))
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -50,6 +59,17 @@ def pytest_configure(config: pytest.Config) -> None:
         register(config)
     else:
         config.pluginmanager.register(_Disabled(), "envrobust-disabled")
+
+
+def _concerns_envrobust(config: pytest.Config, args: list[str]) -> bool:
+    """Whether an argument or the ini file mentions envrobust, xdist's controller was given an option, or help is asked."""
+    given = any(value is not None for name, value in vars(config.option).items() if name.startswith("envrobust"))
+    mentioned = any("envrobust" in argument or argument in ("-h", "--help") for argument in args)
+    return given or mentioned or _is_in_the_ini_file(config)
+
+
+def _is_in_the_ini_file(config: pytest.Config) -> bool:
+    return config.inipath is not None and "envrobust" in config.inipath.read_text("utf-8", errors="replace")
 
 
 def is_enabled(config: pytest.Config) -> bool:

@@ -20,6 +20,12 @@ def each(*, of_whole_run: bool, takes_value: bool) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("option", found, ids=lambda option: option.flag)
 
 
+@pytest.fixture
+def parsed(pytester: pytest.Pytester) -> pytest.Config:
+    """The configuration of a run that asks for envrobust."""
+    return pytester.parseconfig("--envrobust")
+
+
 def rerun(*arguments: str) -> list[str]:
     return rerun_arguments(["-x", *arguments, "tests"], EVERY)
 
@@ -55,24 +61,24 @@ def test_a_rerun_writes_nothing_and_clears_nothing() -> None:
 
 
 @each(of_whole_run=False, takes_value=True)
-def test_argparse_takes_a_value_where_the_table_says_so(option: CommandOption, pytestconfig: pytest.Config) -> None:
+def test_argparse_takes_a_value_where_the_table_says_so(option: CommandOption, parsed: pytest.Config) -> None:
     with pytest.raises(pytest.UsageError, match="expected one argument"):
-        pytestconfig._parser.parse([option.flag])
+        parsed._parser.parse([option.flag])
 
 
 @each(of_whole_run=False, takes_value=False)
-def test_argparse_takes_none_where_the_table_says_so(option: CommandOption, pytestconfig: pytest.Config) -> None:
-    given = pytestconfig._parser.parse([option.flag, "test_it.py"])
+def test_argparse_takes_none_where_the_table_says_so(option: CommandOption, parsed: pytest.Config) -> None:
+    given = parsed._parser.parse([option.flag, "test_it.py"])
     assert getattr(given, option.flag[2:].replace("-", "_"))
     assert given.file_or_dir == ["test_it.py"]
 
 
-def test_every_limit_has_an_option_and_an_ini_key(pytestconfig: pytest.Config) -> None:
+def test_every_limit_has_an_option_and_an_ini_key(parsed: pytest.Config) -> None:
     """On the command line of pytest and of ``envrobust report``, and in the ini file."""
     assert limit_kinds()
     for name in limit_kinds():
-        assert pytestconfig.getoption(f"envrobust_{name}", "no such option") is None
-        assert pytestconfig.getini(f"envrobust_{name}") == ""
+        assert parsed.getoption(f"envrobust_{name}", "no such option") is None
+        assert parsed.getini(f"envrobust_{name}") == ""
     command = "from pytest_envrobust.cli import main; main(['report', '--help'])"
     shown = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=60, check=True)
     for name in limit_kinds():
