@@ -1,6 +1,6 @@
-"""Writes what the code says best: the tables of ``environments.md``, between its markers, and the record's JSON schema.
+"""Writes what the code says best: tables of pages, between their markers, and the record's JSON schema.
 
-``python docs/generate.py`` writes both; ``python docs/generate.py --check`` fails where one is out of date.
+``python docs/generate.py`` writes all of them; ``python docs/generate.py --check`` fails where one is out of date.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pytest_envrobust.backends.base import Backend, Compiler
+from pytest_envrobust.checks.registry import checks
 from pytest_envrobust.core.devices import DEVICES
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.record.codec import json_schema
 
-PAGE = Path(__file__).parent / "environments.md"
-SCHEMA = Path(__file__).parent / "record.schema.json"
+HERE = Path(__file__).parent
+SCHEMA = HERE / "record.schema.json"
 
 
 def compiler_table(catalogue: Catalogue) -> list[str]:
@@ -57,18 +58,41 @@ def option_table(catalogue: Catalogue) -> list[str]:
     return _table(rows)
 
 
-TABLES = {"compilers": compiler_table, "steps": step_table, "options": option_table}
+def check_table(catalogue: Catalogue) -> list[str]:
+    """One row a check: what must hold, and when a model without test code is given it."""
+    rows = [["check", "what must hold", "made of a model without test code"]]
+    for check in checks().values():
+        when = "where a limit of it is set" if check.limits else "when `--envrobust-check` names it"
+        rows.append(
+            [f"`{check.name}`", check.summary, "unless others are named" if check.asked_for_by_default else when]
+        )
+    return _table(rows)
 
 
-def generated(text: str) -> str:
+def limit_table(catalogue: Catalogue) -> list[str]:
+    """One row a limit: its check, what it bounds, what its value may be."""
+    rows = [["limit", "check", "what it bounds", "a value is"]]
+    for check in checks().values():
+        rows += [[f"`{kind.name}`", check.name, kind.meaning, kind.valid] for kind in check.limits]
+    return _table(rows)
+
+
+TABLES = {
+    "environments.md": {"compilers": compiler_table, "steps": step_table, "options": option_table},
+    "limits.md": {"checks": check_table, "limits": limit_table},
+}
+"""The generated tables of each page."""
+
+
+def generated(page: str, text: str) -> str:
     """The page's text with each table between its markers made anew."""
     catalogue = Catalogue()
-    for name, table in TABLES.items():
+    for name, table in TABLES[page].items():
         begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
         head, _, rest = text.partition(begin)
         _, found, tail = rest.partition(end)
         if not found:
-            raise SystemExit(f"{PAGE.name} has no markers for {name}")
+            raise SystemExit(f"{page} has no markers for {name}")
         lines = [begin, *table(catalogue), "", end]
         text = head + "\n".join(lines) + tail
     return text
@@ -99,9 +123,10 @@ def _table(rows: list[list[str]]) -> list[str]:
 
 
 def main() -> int:
-    """Write both, or with ``--check`` say whether they are up to date."""
+    """Write all of them, or with ``--check`` say whether they are up to date."""
+    pages = {HERE / page: generated(page, (HERE / page).read_text(encoding="utf-8")) for page in TABLES}
     texts = {
-        PAGE: generated(PAGE.read_text(encoding="utf-8")),
+        **pages,
         SCHEMA: json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
     }
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]

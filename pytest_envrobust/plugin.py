@@ -25,7 +25,7 @@ _NEEDED = "needs --envrobust (or `envrobust = true` in the ini file)"
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Declare the options and ini keys, but for those of limits."""
+    """Declare the options and ini keys, but for those of checks."""
     from pytest_envrobust.integration.options import OPTIONS, add_options
 
     add_options(parser, OPTIONS)
@@ -33,12 +33,12 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
-    """Declare those of limits too where the run has to do with envrobust: every check has to be asked for its own."""
+    """Declare those of checks too where the run has to do with envrobust: each has to be imported for its limits."""
     if _concerns_envrobust(early_config, args):
-        from pytest_envrobust.checks.registry import limit_kinds
-        from pytest_envrobust.integration.options import add_options, limit_options
+        from pytest_envrobust.checks.registry import checks
+        from pytest_envrobust.integration.options import add_options, options_of_checks
 
-        add_options(parser, limit_options(limit_kinds().values()))
+        add_options(parser, options_of_checks(checks().values()))
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _concerns_envrobust(config: pytest.Config, args: list[str]) -> bool:
-    """Whether an argument or the ini file mentions envrobust, xdist's controller was given an option, or help is asked."""
+    """Whether an argument or the ini file mentions envrobust, xdist handed an option on, or help is asked for."""
     given = any(value is not None for name, value in vars(config.option).items() if name.startswith("envrobust"))
     mentioned = any("envrobust" in argument or argument in ("-h", "--help") for argument in args)
     return given or mentioned or _is_in_the_ini_file(config)

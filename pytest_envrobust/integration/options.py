@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     Kind = Literal["switch", "value", "repeatable"]
     IniKind = Literal["string", "bool", "linelist"]
 
+    class OfCheck(Protocol):
+        """What a check says of itself: its name, its limits, whether it is made unless others are asked for."""
+
+        @property
+        def name(self) -> str: ...
+
+        @property
+        def limits(self) -> Iterable[OfLimit]: ...
+
+        @property
+        def asked_for_by_default(self) -> bool: ...
+
     class OfLimit(Protocol):
         """What a limit says of itself: its name, one line of help, the words it may be, whether it is yes or no."""
 
@@ -147,13 +159,6 @@ OPTIONS = (
         ini="envrobust_stop",
     ),
     CommandOption(
-        "check",
-        "what is checked of --envrobust-model: labels, latency (both by default), scores (where a limit is set on "
-        "them), repetition, batch, position, finite, probabilities, untouched, or all (repeatable)",
-        "repeatable",
-        "CHECK",
-    ),
-    CommandOption(
         "flips",
         "the ledger of known flips (default: envrobust-flips.toml beside the ini file, where there is one)",
         metavar="PATH",
@@ -254,6 +259,19 @@ OPTIONS = (
         "NAME=KEY=VALUE",
     ),
 )
+
+
+def options_of_checks(checks: Iterable[OfCheck]) -> tuple[CommandOption, ...]:
+    """Which checks are made of a model without test code, and the limits of all of them."""
+    every = list(checks)
+    usual = ", ".join(check.name for check in every if check.asked_for_by_default)
+    others = ", ".join(check.name for check in every if not check.asked_for_by_default)
+    meaning = (
+        f"what is checked of --envrobust-model: {usual} (by default, and whatever a limit is set on), {others}, or all "
+        "(repeatable)"
+    )
+    chosen = CommandOption("check", meaning, "repeatable", "CHECK")
+    return (chosen, *limit_options(limit for check in every for limit in check.limits))
 
 
 def limit_options(limits: Iterable[OfLimit]) -> tuple[CommandOption, ...]:

@@ -8,13 +8,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_envrobust.checks.registry import limit_kinds
+from pytest_envrobust.checks.registry import checks
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, Unavailable
 from pytest_envrobust.core.globs import matches
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.integration.entries import properties_of, reported_entry
-from pytest_envrobust.integration.options import OPTIONS, limit_options, rerun_arguments
+from pytest_envrobust.integration.options import OPTIONS, options_of_checks, rerun_arguments
 from pytest_envrobust.integration.parametrization import CASE_FIXTURE
 from pytest_envrobust.record import codec
 from pytest_envrobust.runs.cases import Case, Fault
@@ -45,7 +45,7 @@ def skip_or_refuse(error: EnvrobustError, *, required: bool) -> NoReturn:
 def rerun_command(item: pytest.Item) -> str:
     """A line to copy that runs this item alone, with the envrobust options of this run."""
     arguments = [str(argument) for argument in item.config.invocation_params.args]
-    options = (*OPTIONS, *limit_options(limit_kinds().values()))
+    options = (*OPTIONS, *options_of_checks(checks().values()))
     return shlex.join(["pytest", *rerun_arguments(arguments, options), item.nodeid])
 
 

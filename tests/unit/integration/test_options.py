@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from pytest_envrobust.checks.registry import limit_kinds
-from pytest_envrobust.integration.options import OPTIONS, CommandOption, limit_options, rerun_arguments
+from pytest_envrobust.checks.registry import checks, limit_kinds
+from pytest_envrobust.integration.options import OPTIONS, CommandOption, options_of_checks, rerun_arguments
 
-EVERY = (*OPTIONS, *limit_options(limit_kinds().values()))
+EVERY = (*OPTIONS, *options_of_checks(checks().values()))
 
 
 def each(*, of_whole_run: bool, takes_value: bool) -> pytest.MarkDecorator:
@@ -89,8 +89,8 @@ def test_the_table_needs_nothing_but_the_standard_library() -> None:
     """Every run of pytest reads it, with --envrobust or without."""
     listing = (
         "import sys; import pytest, argparse; before = set(sys.modules); "
-        "from pytest_envrobust.integration.options import OPTIONS, limit_options; "
-        "from pytest_envrobust.checks.registry import limit_kinds; limit_options(limit_kinds().values()); "
+        "from pytest_envrobust.integration.options import OPTIONS, options_of_checks; "
+        "from pytest_envrobust.checks.registry import checks; options_of_checks(checks().values()); "
         "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)"
     )
     shown = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, timeout=60, check=True)
