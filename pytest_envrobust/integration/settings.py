@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 
 import pytest
@@ -192,12 +191,8 @@ def _preprocess(name: str | None) -> str | None:
     from pytest_envrobust.models.preprocess import NAMED
 
     if name is not None and name not in NAMED:
-        near = get_close_matches(name, NAMED, 1)
-        raise DeclarationError(
-            f"--envrobust-preprocess {name}",
-            cause=f"it is one of {', '.join(NAMED)}",
-            remedy=f"did you mean {near[0]!r}?" if near else "",
-        )
+        cause = f"it is one of {', '.join(NAMED)}"
+        raise DeclarationError(f"--envrobust-preprocess {name}", cause=cause, remedy=did_you_mean(name, NAMED))
     return name
 
 

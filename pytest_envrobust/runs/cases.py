@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 from pytest_envrobust.core.environment import RECORDED, Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, NoRoute
+from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.environments.selection import check_patterns, select
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
@@ -139,9 +139,8 @@ def find_models(names: Sequence[str], models: Iterable[Model]) -> list[Model | F
 
 
 def _unknown_model(name: str, known: list[str]) -> Fault:
-    near = get_close_matches(name, known, 1)
     cause = f"declared are {', '.join(known)}" if known else "no conftest declares a model"
-    remedy = f"did you mean {near[0]!r}?" if near else "declare it in pytest_envrobust_models"
+    remedy = did_you_mean(name, known, "declare it in pytest_envrobust_models")
     return Fault(name, DeclarationError(f"there is no model {name!r}", cause=cause, remedy=remedy))
 
 
