@@ -13,7 +13,7 @@ from support.records import Synthetic, synthetic
 from pytest_envrobust.core.digests import output_digest
 from pytest_envrobust.core.status import GRAVITY, Status
 from pytest_envrobust.history.changes import CellChange, Changes, Difference, ModelChanges, changes_between
-from pytest_envrobust.history.label_changes import LabelChange, LabelChanges, changed_labels, matched_inputs
+from pytest_envrobust.history.label_changes import LabelChange, LabelChanges, matched_inputs
 from pytest_envrobust.history.recorded_run import RecordedRun
 from pytest_envrobust.record import codec
 from pytest_envrobust.record.document import new_record
@@ -35,7 +35,7 @@ from pytest_envrobust.reports.changes import changes_lines, changes_page
 REFERENCE, OTHER = "torch/eager/cpu", "torch/ort-all/cpu"
 SCORES = np.array([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [1.0, 0.9, 0.0], [0.0, 0.0, 5.0]], dtype=np.float32)
 DIGESTS = ["0a", "0b", "0c", "0d"]
-SOURCE = Source(digest="11" * 32, preprocess="size 48", label_offset=0)
+SOURCE = Source(digest="11" * 32, weights="seeded", preprocess="size 48", label_offset=0)
 MODEL = Model(
     name="signs",
     inputs=list("abcd"),
@@ -43,7 +43,15 @@ MODEL = Model(
     class_names=["stop", "go", "yield"],
     sources={"torch": SOURCE},
 )
-MACHINE = Machine(processor="Example 9000", features=("avx", "avx2"), cores=8, memory_bytes=2**35, python="3.11.7")
+MACHINE = Machine(
+    system="Linux 6.1",
+    architecture="x86_64",
+    processor="Example 9000",
+    features=("avx", "avx2"),
+    cores=8,
+    memory_bytes=2**35,
+    python="3.11.7",
+)
 RUN = Run(started="2026-03-14", machine=MACHINE, threads=1, versions={"torch": "2.13.0", "onnx": "1.22.0"})
 
 
@@ -118,28 +126,12 @@ def test_a_score_that_is_no_number_any_more_is_a_change() -> None:
     assert compared(cell(OTHER, broken), cell(OTHER, broken), broken).labels == LabelChanges(compared=4)
 
 
-def test_ten_inputs_are_named_and_all_are_counted() -> None:
-    random = np.random.default_rng(0)
-    before = random.random((30, 4)).astype(np.float32)
-    model = Model(name="signs", inputs=[f"{number}.png" for number in range(30)])
-    changes = changed_labels(before, np.roll(before, 1, axis=1), matched_inputs(model, model))
-    assert changes is not None
-    assert (changes.compared, changes.count, len(changes.first)) == (30, 30, 10)
-
-
 def test_inputs_are_found_by_their_pixels_in_any_order_and_under_any_name() -> None:
     order = [2, 0, 3, 1]
     moved = SCORES[order]
     digests = [DIGESTS[row] for row in order]
     change = compared(cell(OTHER), cell(OTHER, moved), SCORES, moved, input_digests=digests, inputs=list("wxyz"))
     assert change.labels == LabelChanges(compared=4)
-
-
-def test_inputs_without_digests_are_found_by_name() -> None:
-    found = matched_inputs(MODEL, Model(name="signs", inputs=["d", "new", "a"]))
-    assert (found.rows, found.names) == (((0, 2), (3, 0)), ("a", "d"))
-    assert (found.only_before, found.only_after, found.other_pixels) == (2, 1, 0)
-    assert not found.are_the_same
 
 
 def test_the_same_name_with_other_pixels_is_compared_and_told() -> None:
@@ -151,11 +143,6 @@ def test_the_same_name_with_other_pixels_is_compared_and_told() -> None:
         "inputs: 1 have the same name and other pixels (replaced, or decoded otherwise): "
         "their labels may change for that alone",
     )
-
-
-def test_an_image_that_is_there_twice_is_matched_twice() -> None:
-    model = Model(name="signs", inputs=["a", "b", "c"], input_digests=["0a", "0a", "0c"])
-    assert matched_inputs(model, model).rows == ((0, 0), (1, 1), (2, 2))
 
 
 def test_labels_are_compared_for_the_inputs_that_both_have() -> None:
@@ -185,16 +172,6 @@ def test_classes_of_other_order_are_compared_by_name() -> None:
     assert change.labels.count == 0
 
 
-def test_another_number_of_classes_cannot_be_compared_by_number() -> None:
-    wide = np.pad(SCORES, ((0, 0), (1, 0)))
-    inputs = matched_inputs(MODEL, MODEL)
-    assert changed_labels(SCORES, wide, inputs) is None
-    assert changed_labels(SCORES, SCORES[:2], inputs) is None
-    by_name = changed_labels(SCORES, wide, inputs, (["stop", "go", "yield"], ["background", "stop", "go", "yield"]))
-    assert by_name is not None
-    assert by_name.count == 0
-
-
 def counted(agreement: float, real: int = 0) -> Labels:
     return Labels(n=4, agreement=agreement, bound=agreement / 2, flips=FlipCounts(real=real, tie=0, undefined=0))
 
@@ -217,6 +194,31 @@ def change_cell(agreement: float, scores: NDArray[Any] = SCORES, real: int = 0) 
 
 def test_equal_outputs_need_no_predictions() -> None:
     assert compared(cell(OTHER), cell(OTHER)).labels == LabelChanges(compared=4)
+
+
+def test_equal_outputs_of_other_class_names_are_other_labels() -> None:
+    names = ["halt", "go", "yield"]
+    change = compared(cell(OTHER), cell(OTHER), SCORES, class_names=names)
+    assert change.labels == LabelChanges(
+        compared=4,
+        count=2,
+        first=(LabelChange("a", "stop (0)", "halt (0)"), LabelChange("c", "stop (0)", "halt (0)")),
+    )
+    assert compared(cell(OTHER), cell(OTHER), class_names=names).labels_unknown
+
+
+@pytest.mark.parametrize("kept", ["before", "after"])
+def test_labels_are_unknown_where_one_run_s_predictions_are_lost(kept: str) -> None:
+    other = flipped(1)
+    before = run_of(cell(OTHER), arrays=(SCORES, other) if kept == "before" else ())
+    after = run_of(cell(OTHER, other), arrays=(SCORES, other) if kept == "after" else ())
+    (change,) = both(before, after).cells
+    assert (change.labels, change.labels_unknown) == (None, True)
+
+
+def test_labels_of_a_cell_that_ran_once_only_are_not_unknown() -> None:
+    for change in (compared(cell(OTHER), cell(OTHER, None, "crashed")), compared(cell(OTHER, None), cell(OTHER))):
+        assert (change.labels, change.labels_unknown, change.labels_changed) == (None, False, False)
 
 
 @pytest.mark.parametrize(
@@ -249,17 +251,26 @@ def test_cells_are_lost_and_gained_but_not_where_they_were_only_skipped() -> Non
     assert [row.environment for row in model.lost] == ["torch/script/cpu"]
     assert [row.environment for row in model.gained] == ["torch/inductor/cpu"]
     assert changes_between(before, after).is_worse
-    skipped = run_of(cell(REFERENCE), cell("torch/tvm-o0/cpu", None, "unavailable"))
-    assert len(both(skipped, skipped).cells) == 1
+
+
+def test_a_cell_is_compared_where_one_run_at_least_did_not_skip_it() -> None:
+    def run(status: str) -> RecordedRun:
+        return run_of(cell(REFERENCE), cell(OTHER, None, status))
+
+    assert [change.environment for change in both(run("unavailable"), run("no-route")).cells] == [REFERENCE]
+    for before, after in (("unavailable", "crashed"), ("failed", "no-route")):
+        change = both(run(before), run(after)).cells[1]
+        assert (change.environment, change.statuses) == (OTHER, (before, after))
 
 
 def test_a_model_that_one_run_lacks_is_lost_with_its_cells() -> None:
     faces = cell(OTHER, model="faces")
     before, after = run_of(cell(OTHER), faces), run_of(cell(OTHER), called="b.json")
     lost = changes_between(before, after).models[1]
-    assert (lost.name, len(lost.lost), lost.notes) == ("faces", 1, ("only a.json has this model",))
+    assert (lost.name, len(lost.lost), lost.gained) == ("faces", 1, ())
+    assert (lost.cells, lost.notes) == ((), ("only a.json has this model",))
     gained = changes_between(after, before).models[1]
-    assert (len(gained.gained), gained.notes) == (1, ("only a.json has this model",))
+    assert (gained.lost, len(gained.gained), gained.notes) == ((), 1, ("only a.json has this model",))
     assert not changes_between(after, before).is_worse
 
 
@@ -272,10 +283,13 @@ def test_times_are_ratios_of_medians() -> None:
     assert (change.time_ratio("wall"), change.time_ratio("cpu")) == (0.5, 1.25)
 
 
-@pytest.mark.parametrize("latency", [timed(5.0, 10.0, "predictions"), Latency(measured_from="pairs"), timed(0.0, 0.0)])
-def test_times_that_were_not_measured_alike_make_no_ratio(latency: Latency) -> None:
-    change = compared(cell(OTHER, latency=latency), cell(OTHER, latency=timed(10.0, 8.0)))
-    assert (change.time_ratio("wall"), change.time_ratio("cpu")) == (None, None)
+@pytest.mark.parametrize(
+    "latency", [timed(5.0, 10.0, "predictions"), Latency(measured_from="pairs"), timed(0.0, 0.0), None]
+)
+def test_times_that_were_not_measured_alike_make_no_ratio(latency: Latency | None) -> None:
+    cells = cell(OTHER, latency=latency), cell(OTHER, latency=timed(10.0, 8.0))
+    for change in (compared(*cells), compared(*cells[::-1])):
+        assert (change.time_ratio("wall"), change.time_ratio("cpu")) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -311,6 +325,8 @@ def on_machine(**facts: Any) -> RecordedRun:
         (on_machine(cores=4), Difference("cores", "8", "4"), False),
         (on(threads=2), Difference("threads", "1", "2"), False),
         (on_machine(governor="powersave"), Difference("governor", "", "powersave"), False),
+        (on_machine(architecture="aarch64"), Difference("architecture", "x86_64", "aarch64"), True),
+        (on_machine(system="Linux 6.12"), Difference("system", "Linux 6.1", "Linux 6.12"), True),
         (on_machine(python="3.12.1"), Difference("python", "3.11.7", "3.12.1"), True),
         (on_machine(memory_bytes=2**34), Difference("memory", "32.0 GiB", "16.0 GiB"), True),
         (on(preprocess_from="reference"), Difference("preprocessing of", "", "reference"), True),
@@ -336,9 +352,11 @@ def test_a_machine_that_tells_no_governor_is_like_one_of_a_run_that_did_not_ask(
     assert difference == Difference("governor", "performance", "schedutil")
 
 
-def test_many_features_are_counted() -> None:
-    changes = changes_between(on(), on_machine(features=tuple(f"f{number:02}" for number in range(30))))
-    assert changes.machine[0].after.endswith("f11 and 18 more")
+@pytest.mark.parametrize(("count", "more"), [(12, ""), (13, " and 1 more"), (30, " and 18 more")])
+def test_twelve_features_are_named_and_the_others_counted(count: int, more: str) -> None:
+    (difference,) = changes_between(on(), on_machine(features=tuple(f"f{n:02}" for n in range(count)))).machine
+    named = "f00, f01, f02, f03, f04, f05, f06, f07, f08, f09, f10, f11"
+    assert difference == Difference("processor features", "avx, avx2", f"{named}{more}")
 
 
 def test_versions_that_changed_came_or_went() -> None:
@@ -350,24 +368,39 @@ def test_versions_that_changed_came_or_went() -> None:
     )
 
 
+ALONE = "labels may change for that alone, time can be compared"
+
+
 @pytest.mark.parametrize(
     ("source", "note"),
     [
         (
             {"digest": "22" * 32},
-            "torch: weights or structure differ (111111111111 -> 222222222222): labels and times may",
+            "weights or structure differ (111111111111 -> 222222222222): labels and times may change for that alone; "
+            "environments of one run can be compared with each other",
         ),
-        (
-            {"preprocess": "size 96"},
-            "torch: preprocessing size 48 -> size 96: labels may change for that alone, time can",
-        ),
-        ({"label_offset": 1}, "torch: label offset 0 -> 1: labels may change for that alone"),
+        ({"weights": "trained"}, f"weights seeded -> trained: {ALONE}"),
+        ({"preprocess": "size 96"}, f"preprocessing size 48 -> size 96: {ALONE}"),
+        ({"label_offset": 1}, f"label offset 0 -> 1: {ALONE}"),
     ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_another_model_says_what_can_still_be_compared(source: dict[str, Any], note: str) -> None:
+def test_another_source_says_what_can_still_be_compared(source: dict[str, Any], note: str) -> None:
     sources = {"torch": replace(SOURCE, **source)}
-    (found,) = both(run_of(cell(OTHER)), run_of(cell(OTHER), sources=sources)).notes
-    assert found.startswith(note)
+    assert both(run_of(cell(OTHER)), run_of(cell(OTHER), sources=sources)).notes == (f"torch: {note}",)
+
+
+@pytest.mark.parametrize("fact", ["digest", "weights", "preprocess", "label_offset"])
+def test_what_one_run_does_not_know_of_a_source_is_no_difference(fact: str) -> None:
+    known, unknown = run_of(cell(OTHER)), run_of(cell(OTHER), sources={"torch": replace(SOURCE, **{fact: None})})
+    assert both(known, unknown).notes == both(unknown, known).notes == ()
+
+
+def test_a_run_that_tells_no_inputs_has_none_in_common() -> None:
+    known, unknown = run_of(cell(OTHER)), run_of(cell(OTHER), inputs=None, input_digests=None)
+    said = "inputs: none is in both runs: status and time can be compared, labels cannot"
+    assert both(known, unknown).notes == both(unknown, known).notes == (said,)
+    assert both(unknown, unknown).notes == ()
 
 
 def test_sources_and_references_that_differ_are_told() -> None:
@@ -377,6 +410,12 @@ def test_sources_and_references_that_differ_are_told() -> None:
         "torch: only a.json has this source",
         "keras: only b.json has this source",
     )
+
+
+def test_a_reference_that_one_run_does_not_tell_is_called_none() -> None:
+    fault = Cell(model="signs", status=Status.FAILED, reason="no such file")
+    (note,) = both(run_of(fault), run_of(cell(OTHER))).notes
+    assert note == "reference: none -> torch/eager/cpu: agreement and ratios are with another one"
 
 
 def worse_run() -> Changes:
