@@ -130,6 +130,39 @@ def test_new_flips_are_written_once_and_those_that_are_none_go(tmp_path: Path) -
     assert read_ledger(path).entries == (kept, new)
 
 
+def test_what_was_written_or_removed_alone_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "flips.toml"
+    record = record_of(cell(OTHER, labels(1, 3)))
+    advice = f"each with the reason {UNEXPLAINED!r}: say why"
+    said = write_flips(path, Ledger(), record, TODAY)
+    assert said == f"2 flips written in {path}, {advice}; the next run is held against it"
+    stale = known(0)
+    update_ledger(path, [stale], [])
+    explained = record_of(cell(OTHER, labels(1, 3, known={1: "rounding", 3: "rounding"})))
+    said = write_flips(path, read_ledger(path), explained, TODAY)
+    assert said == f"1 entry removed in {path}; the next run is held against it"
+    assert [entry.name for entry in read_ledger(path).entries] == ["b", "d"]
+
+
+def test_what_is_no_new_flip_hides_none_that_comes_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "flips.toml"
+    record = record_of(
+        cell("torch/script/cpu"),
+        cell(REFERENCE, labels(), reference=REFERENCE),
+        cell(THIRD, labels(0, passed=True)),
+        cell(OTHER, labels(0, 1, 2, known={0: "rounding"})),
+    )
+    write_flips(path, Ledger(), record, TODAY)
+    assert [(entry.environment, entry.name) for entry in read_ledger(path).entries] == [(OTHER, "b"), (OTHER, "c")]
+
+
+def test_a_flip_of_an_input_whose_digest_is_not_known_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "flips.toml"
+    of_other_names = replace(MODEL, inputs=["w", "b", "y", "z"])
+    write_flips(path, Ledger(), record_of(cell(OTHER, labels(0, 1)), models=(of_other_names,)), TODAY)
+    assert [entry.name for entry in read_ledger(path).entries] == ["b"]
+
+
 def test_where_nothing_changed_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "flips.toml"
     record = record_of(cell(OTHER, labels(1, known={1: "rounding"})))

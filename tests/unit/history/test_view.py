@@ -7,13 +7,31 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from support.records import analysis_of, synthetic
 
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.history.view import GROUPS, ModelView, Row, model_views
+from pytest_envrobust.record import codec
 from pytest_envrobust.record.document import new_record
-from pytest_envrobust.record.schema import Cell, FlipCounts, Labels, Latency, Model, Run, Times
+from pytest_envrobust.record.schema import (
+    Adequacy,
+    Analysis,
+    Cell,
+    Fault,
+    FlipCounts,
+    Invariant,
+    Labels,
+    Latency,
+    Model,
+    OtherPart,
+    Run,
+    Scores,
+    Source,
+    Times,
+)
 
 REFERENCE = "torch/eager/cpu"
+AGREEING = Labels(n=4, agreement=1.0, bound=0.47, flips=FlipCounts(real=0, tie=0, undefined=0))
 
 
 def cell(environment: str, status: str = "passed", **more: Any) -> Cell:
@@ -26,14 +44,13 @@ def view_of(*cells: Cell, models: Sequence[Model] = ()) -> ModelView:
 
 
 def test_the_entries_of_an_environment_become_one_row() -> None:
-    labels = Labels(n=4, agreement=1.0, bound=0.47, flips=FlipCounts(real=0, tie=0, undefined=0))
     paired = Latency(measured_from="pairs", wall_ms=Times(median=2.0))
     view = view_of(
-        cell("torch/script/cpu", labels=labels, latency=Latency(measured_from="predictions"), output_digest="aa"),
+        cell("torch/script/cpu", labels=AGREEING, latency=Latency(measured_from="predictions"), output_digest="aa"),
         cell("torch/script/cpu", latency=paired),
     )
     assert view.rows == (
-        Row("torch/script/cpu", Status.PASSED, "", is_reference=False, labels=labels, latency=paired, output="aa"),
+        Row("torch/script/cpu", Status.PASSED, "", is_reference=False, labels=AGREEING, latency=paired, output="aa"),
     )
 
 
@@ -45,6 +62,33 @@ def test_further_points_of_all_entries_belong_to_the_environment() -> None:
         cell("a/b/c", latency=Latency(measured_from="alone", points=[threads, batch])),
     ).rows
     assert row.latency == Latency(measured_from="alone", points=[batch, threads])
+
+
+def test_points_that_do_not_tell_batch_or_threads_are_at_one_of_each() -> None:
+    told = [Latency(batch=8), Latency(threads=4), Latency(batch=8, threads=1), Latency(batch=1, threads=4)]
+    others = [Latency(batch=4), Latency(threads=2), Latency(batch=2, threads=2)]
+    (row,) = view_of(cell("a/b/c", latency=Latency(points=told)), cell("a/b/c", latency=Latency(points=others))).rows
+    assert row.latency is not None
+    assert row.latency.points == [*told[:2], *others]
+
+
+def test_what_the_entries_of_an_environment_found_is_gathered_from_all_of_them() -> None:
+    scores, holds = Scores(abs_error=0.1), Invariant(name="batch", holds=True, said="equal")
+    broken = Invariant(name="repeat", holds=False, said="3 differ")
+    first, second, other = (OtherPart(figures={"n": n}) for n in (1, 2, 3))
+    (row,) = view_of(
+        cell("a/b/c", checks={"flatness": first}),
+        cell("a/b/c", scores=scores, invariants=[holds], output_digest="aa"),
+        cell("a/b/c", scores=Scores(abs_error=0.2), invariants=[broken], checks={"flatness": second, "depth": other}),
+        cell("a/b/c", output_digest="bb"),
+    ).rows
+    assert (row.scores, row.invariants, row.output) == (scores, (holds, broken), "aa")
+    assert row.checks == {"flatness": first, "depth": other}
+
+
+def test_an_environment_that_gave_no_predictions_has_no_output() -> None:
+    (row,) = view_of(cell("a/b/c", "crashed")).rows
+    assert (row.output, row.ran, row.was_timed) == ("", False, False)
 
 
 @pytest.mark.parametrize("grave", [status.value for status in Status if status is not Status.PASSED])
@@ -77,6 +121,16 @@ def test_the_reference_is_known_by_name() -> None:
     view = view_of(cell(REFERENCE), cell("torch/script/cpu"))
     assert view.reference == REFERENCE
     assert [row.is_reference for row in view.rows] == [True, False]
+
+
+def test_the_reference_of_an_earlier_run_is_told_and_no_environment_of_this_one_is_it() -> None:
+    here, elsewhere = AGREEING, replace(AGREEING, reference="torch/eager/cpu of x86.json")
+    view = view_of(cell(REFERENCE, labels=elsewhere), cell("torch/script/cpu", labels=elsewhere))
+    assert view.reference == "torch/eager/cpu of x86.json"
+    assert [row.is_reference for row in view.rows] == [False, False]
+    view = view_of(cell("torch/script/cpu", labels=here), cell(REFERENCE, labels=here))
+    assert view.reference == REFERENCE
+    assert [row.is_reference for row in view.rows] == [False, True]
 
 
 def test_distinct_outputs_get_letters_in_order_of_appearance() -> None:
@@ -126,6 +180,52 @@ def test_outputs_that_several_environments_gave_are_identical() -> None:
 def test_guesses_are_noted_once() -> None:
     model = Model(name="signs", guesses={"torch": "guessed 224", "onnx": "guessed 224", "keras": "guessed 299"})
     assert view_of(cell("a/b/c"), models=[model]).notes == ("guessed 224", "guessed 299")
+
+
+def test_what_a_record_knows_of_a_model_is_in_its_view() -> None:
+    record = synthetic(environments=12).record
+    (view,) = model_views(record)
+    analysis = record.models[0].analysis
+    assert analysis is not None
+    assert view.sensitivity == tuple(analysis.sensitivity) != ()
+    assert view.accuracy == tuple(analysis.accuracy or ()) != ()
+    assert view.notes == ("weights in torch and keras: seeded, not trained (seed 0)",)
+
+
+def test_a_model_without_an_analysis_has_no_sensitivity_and_no_accuracy() -> None:
+    for models in ([], [Model(name="signs")], [Model(name="signs", analysis=codec.typed(analysis_of(), Analysis))]):
+        view = view_of(cell("a/b/c"), models=models)
+        assert (view.sensitivity, view.accuracy, view.notes) == ((), (), ())
+
+
+def test_notes_are_guesses_then_weights_then_what_looks_wrong_with_the_scores() -> None:
+    sources = {
+        "torch": Source(weights="random"),
+        "onnx": Source(),
+        "keras": Source(weights="trained"),
+        "tflite": Source(weights="random"),
+    }
+    analysis = codec.typed(analysis_of(notices=["labels look shifted", "guessed 224"]), Analysis)
+    model = Model(name="signs", guesses={"torch": "guessed 224"}, sources=sources, analysis=analysis)
+    assert view_of(cell("a/b/c"), models=[model]).notes == (
+        "guessed 224",
+        "weights in torch and tflite: random",
+        "weights in keras: trained",
+        "labels look shifted",
+    )
+
+
+def test_what_the_inputs_can_tell_is_noted_under_the_most_generous_limit() -> None:
+    faults = [Fault(fault="bgr", changed=1, n=10), Fault(fault="reversed", changed=3, n=10)]
+    adequacy = {REFERENCE: Adequacy(n=10, distinct_labels=4, faults=faults)}
+    model = Model(name="signs", adequacy=adequacy)
+    strict, generous = (cell("a/b/c", labels=replace(AGREEING, limit=limit)) for limit in (0.95, 0.75))
+    assert view_of(strict, models=[model]).notes == ("the inputs would see 2 of 2 seeded faults",)
+    assert view_of(strict, generous, cell("a/b/c", labels=AGREEING), models=[model]).notes == (
+        "the inputs are inadequate: they would miss more than 20% of the faults",
+        "the inputs would see 1 of 2 seeded faults, not bgr (1 of 10 labels changed)",
+    )
+    assert view_of(cell("a/b/c"), cell("a/b/d", labels=AGREEING), models=[model]).notes == ()
 
 
 def test_a_faulty_declaration_has_a_row_without_environment() -> None:
