@@ -62,6 +62,9 @@ def predicted(median: float) -> Latency:
     return Latency(measured_from="predictions", wall_ms=times, cpu_ms=times)
 
 
+MEASURED_ALONE = Latency(measured_from="alone", wall_ms=Times(median=9.0, n=9), cpu_ms=Times(median=9.0, n=9))
+
+
 def analysed(*cells: Cell, scores: dict[str, NDArray[Any]], model: Model = MODEL) -> Analysis:
     """The analysis, which is one that a record can hold."""
     found = analyse(model, cells, scores.get)
@@ -152,6 +155,41 @@ def test_ratios_to_another_reference_are_not_mixed_in() -> None:
     assert only(found.sensitivity, "compiler").time is None
 
 
+def test_times_of_predictions_count_whatever_the_labels_were_compared_with() -> None:
+    found = analysed(
+        cell(REFERENCE, "aa", latency=predicted(2.0)),
+        cell("torch/script/cpu", "aa", reference="keras/eager/cpu", latency=predicted(5.0)),
+        scores={"aa": logits()},
+    )
+    assert time_of(found, "compiler").largest == 2.5
+
+
+def test_a_measured_time_is_not_held_against_one_of_predictions() -> None:
+    """Those are first calls too, and nobody took turns."""
+    for reference, other in ((predicted(2.0), paired(1.9, 2.0, 2.2)), (MEASURED_ALONE, predicted(5.0))):
+        found = analysed(
+            cell("torch/script/cpu", "aa", latency=predicted(1.0)),
+            cell("torch/inductor/cpu", "aa", latency=other),
+            cell(REFERENCE, "aa", latency=reference),
+            scores={"aa": logits()},
+        )
+        time = time_of(found, "compiler")
+        assert time.measured_from == ("pairs" if other.ratio else "predictions")
+        assert time.pair == (
+            ("torch/inductor/cpu", REFERENCE) if other.ratio else ("torch/inductor/cpu", "torch/script/cpu")
+        )
+
+
+def test_of_two_measurements_of_an_environment_the_first_counts() -> None:
+    found = analysed(
+        cell(REFERENCE, "aa"),
+        cell("torch/script/cpu", "aa", latency=paired(1.9, 2.0, 2.2)),
+        cell("torch/script/cpu", "aa", latency=paired(2.9, 3.0, 3.1)),
+        scores={"aa": logits()},
+    )
+    assert time_of(found, "compiler").largest == 2
+
+
 def test_an_accelerator_is_compared_on_the_wall_clock() -> None:
     ratios: dict[Clock, Ends] = {"wall": (0.1, 0.2, 0.25), "cpu": (1.0, 1.0, 1.0)}
     found = analysed(
@@ -222,6 +260,28 @@ def test_accuracy_where_truth_is_known() -> None:
     ]
 
 
+def test_inputs_that_one_of_both_alone_has_right_are_counted_wherever_the_reference_stands() -> None:
+    scores = logits()
+    truth = scores.argmax(axis=1)
+    here, there = scores.copy(), scores.copy()
+    here[0] *= -1
+    there[1:5] *= -1
+    found = analysed(
+        cell("keras/eager/cpu", "bb"),
+        cell(REFERENCE, "aa"),
+        cell("torch/script/cpu", "aa"),
+        scores={"aa": there, "bb": here},
+        model=replace(MODEL, truth=truth.tolist()),
+    )
+    assert found.accuracy is not None
+    one, reference, same = found.accuracy
+    # of 5 coins, 4 or more on one side: 12 of 32 ways
+    assert one.against_reference == AgainstReference(only_here=4, only_reference=1, p=0.375)
+    assert (one.top1, reference.top1) == (0.95, 0.8)
+    assert reference.against_reference is None
+    assert same.against_reference == AgainstReference(only_here=0, only_reference=0, p=1.0)
+
+
 def test_accuracy_without_the_reference_is_compared_with_nothing() -> None:
     found = analysed(cell("keras/eager/cpu", "aa"), scores={"aa": logits()}, model=replace(MODEL, truth=[0] * 20))
     assert found.accuracy is not None
@@ -281,19 +341,69 @@ def test_scores_with_a_class_more_are_left_out_and_their_shift_is_noticed() -> N
     )
     assert found.environments == [REFERENCE, "torch/script/cpu"]
     assert found.output_of == [0, 0]
-    shift, shape = found.notices
-    assert shift.startswith("agreement 0.00; shifted by one 1.00: torch/eager/cpu against tensorflow/graph/cpu:")
-    assert shape.startswith("scores of shape (60, 101) cannot be compared with those of shape (60, 100): tensorflow/")
+    assert found.notices == [
+        "agreement 0.00; shifted by one 1.00: torch/eager/cpu against tensorflow/graph/cpu: "
+        "declare label_offset=1 for the one with the extra leading class",
+        "scores of shape (60, 101) cannot be compared with those of shape (60, 100): tensorflow/graph/cpu: "
+        "left out here",
+    ]
 
 
-def test_unusable_arrays_are_left_out() -> None:
+def test_pairs_of_equal_outputs_or_other_inputs_hide_no_shift_that_comes_after_them() -> None:
+    scores = logits(n=60, classes=100)
     found = analysed(
         cell(REFERENCE, "aa"),
-        cell("torch/script/cpu", "flat"),
-        cell("torch/inductor/cpu", "text"),
-        scores={"aa": logits(), "flat": np.zeros(3), "text": np.array([["a"]])},
+        cell("torch/script/cpu", "aa"),
+        cell("torch/inductor/cpu", "short"),
+        cell("tensorflow/graph/cpu", "cc"),
+        scores={"aa": scores, "short": scores[:50], "cc": np.roll(scores, 1, axis=1)},
     )
-    assert found.environments == [REFERENCE]
+    shift, shape = found.notices
+    assert shift.startswith("agreement 0.00; shifted by one 1.00: torch/eager/cpu against tensorflow/graph/cpu:")
+    assert shape == (
+        "scores of shape (50, 100) cannot be compared with those of shape (60, 100): torch/inductor/cpu: left out here"
+    )
+
+
+def test_each_shape_that_few_have_is_told_with_its_environments() -> None:
+    found = analysed(
+        cell("keras/eager/cpu", "wide"),
+        cell(REFERENCE, "aa"),
+        cell("torch/script/cpu", "short"),
+        cell("torch/inductor/cpu", "aa"),
+        cell("keras/graph/cpu", "wide"),
+        cell("torch/tvm-o3/cpu", "aa"),
+        scores={"aa": logits(), "wide": logits(classes=9), "short": logits(n=19)},
+    )
+    assert found.environments == [REFERENCE, "torch/inductor/cpu", "torch/tvm-o3/cpu"]
+    assert (found.output_of, [output.digest for output in found.outputs]) == ([0, 0, 0], ["aa"])
+    assert found.notices == [
+        "scores of shape (20, 9) cannot be compared with those of shape (20, 8): keras/eager/cpu, keras/graph/cpu: "
+        "left out here",
+        "scores of shape (19, 8) cannot be compared with those of shape (20, 8): torch/script/cpu: left out here",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scores", "usable"),
+    [
+        (logits().astype(np.float16), True),
+        (logits().astype(np.int8), True),
+        (logits().astype(np.uint8), True),
+        (logits() > 0, True),
+        (logits().astype(np.complex64), False),
+        (logits().astype(str), False),
+        (np.zeros(3), False),
+        (np.zeros((20, 8, 1)), False),
+        (np.zeros((0, 8)), False),
+        (np.zeros((20, 0)), False),
+    ],
+    ids=lambda value: f"{value.dtype}{value.shape}" if isinstance(value, np.ndarray) else "",
+)
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+def test_only_numbers_of_the_shape_of_scores_are_analysed(scores: NDArray[Any], usable: bool) -> None:
+    found = analysed(cell(REFERENCE, "aa"), cell("torch/script/cpu", "bb"), scores={"aa": logits(), "bb": scores})
+    assert found.environments == ([REFERENCE, "torch/script/cpu"] if usable else [REFERENCE])
 
 
 @pytest.mark.parametrize("moved", [False, True])
