@@ -2,6 +2,7 @@
 # make study  the four models of the study, and the report of it
 # make devices  one model on ceilings, another interpreter, a host, emulated processors; what is not here is left out
 # make test   the tests
+# make mutants  which changes to the code that judges go unnoticed by its tests
 # Both set up what they need in $(VENV) first.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV ?= .venv
 BIN = $(abspath $(VENV))/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo study devices test check install clean
+.PHONY: demo study devices test check mutants install clean
 
 install: $(INSTALLED)
 
@@ -48,6 +49,13 @@ check: install
 	$(BIN)/lint-imports
 	$(BIN)/vermin --quiet --no-tips --violations --target=3.9- $(IN_A_WORKER)
 
+# The code is changed in one place at a time, in a copy of the tree in mutants/, and the tests of that place are run. What
+# was judged stays judged until the code changes: after a change to the tests alone, remove mutants/ first.
+mutants: install
+	@echo "==> changing checks, verdicts and history in thousands of places (about an hour on two cores)"
+	$(BIN)/mutmut run $(MUTMUT_ARGS)
+	$(BIN)/mutmut results --all true | $(BIN)/python tests/support/mutants.py
+
 # What a worker runs: in another interpreter, which may be older than the one that runs pytest.
 IN_A_WORKER = \
 	pytest_envrobust/core pytest_envrobust/frameworks pytest_envrobust/backends pytest_envrobust/conversion \
@@ -57,4 +65,4 @@ IN_A_WORKER = \
 	pytest_envrobust/workers/transport.py pytest_envrobust/workers/protocol.py
 
 clean:
-	rm -rf $(VENV) build dist examples/demo/build examples/study/build examples/devices/build examples/emulated/build
+	rm -rf $(VENV) build dist mutants examples/demo/build examples/study/build examples/devices/build examples/emulated/build
