@@ -15,11 +15,12 @@ from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.timing.evidence import LatencyEvidence, LatencyFigures
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.regression import EarlierTime
-from pytest_envrobust.verdicts.latency import judge_latency
+from pytest_envrobust.verdicts.latency import NO_CONTROL, judge_latency
 from pytest_envrobust.verdicts.limits import Limit
 from pytest_envrobust.verdicts.verdict import Subject, Verdict
 
 TIMING = Timing.of([10_000_000 + 100_000 * i for i in range(20)], [8_000_000] * 20)
+CLOSING = ["  route: onnx_from_torch", "  to run this cell alone: pytest -k tvm-o3"]
 EVEN = Estimate(0.99, 1.0, 1.01)
 NOTHING = Estimate(0.0, 1.0, math.inf)
 RATIO, REGRESSION = "max_latency_ratio", "max_latency_regression"
@@ -76,12 +77,42 @@ def test_milliseconds_are_judged_on_the_medians_interval(limit: float, status: S
     ]
 
 
-@pytest.mark.parametrize("calls", [0, 1, 5])
-def test_too_few_calls_are_inconclusive(calls: int) -> None:
-    timing = Timing.of([1] * calls, [1] * calls)
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [(0, "0 timed calls"), (1, "median 2.00 ms over 1 timed call"), (5, "median 2.00 ms over 5 timed calls")],
+)
+def test_too_few_calls_are_inconclusive(calls: int, said: str) -> None:
+    timing = Timing.of([2_000_000] * calls, [1] * calls)
     verdict = judged(LatencyEvidence(timing), "max_latency_ms", 100)
     assert verdict.status is Status.INCONCLUSIVE
-    assert f"{calls} timed call{'' if calls == 1 else 's'}, too few for an interval" in verdict.message
+    assert verdict.message.splitlines() == [
+        f"signs in torch/tvm-o3/cpu: inconclusive, {said}, too few for an interval of the median "
+        "(limit 100 ms from conftest.py:12)",
+        *CLOSING,
+    ]
+
+
+def test_times_of_zero_are_no_interval() -> None:
+    """The clock is too coarse for the call."""
+    said = judged(LatencyEvidence(Timing.of([0] * 8, [])), "max_latency_ms", 100).message
+    assert "inconclusive, median 0.0 ms over 8 timed calls, too few for an interval of the median" in said
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "said"),
+    [
+        (0.25, "0.250 ms of wall time (median of 8, 95 % interval 0.250 to 0.250 ms"),
+        (99.94, "99.9 ms of wall time (median of 8, 95 % interval 99.9 to 99.9 ms"),
+        (100.0, "100.0 ms of wall time (median of 8, 95 % interval 100 to 100 ms"),
+        (100.25, "100.2 ms of wall time (median of 8, 95 % interval 100 to 100 ms"),
+        (999.0, "999.0 ms of wall time (median of 8, 95 % interval 999 to 999 ms"),
+        (1000.0, "1000.0 ms of wall time (median of 8, 95 % interval 1000.0 to 1000.0 ms"),
+        (12345.25, "12345.2 ms of wall time (median of 8, 95 % interval 12345.2 to 12345.2 ms"),
+    ],
+)
+def test_times_are_told_in_three_digits_and_long_ones_to_a_tenth(milliseconds: float, said: str) -> None:
+    timing = Timing.of([round(milliseconds * 1e6)] * 8, [])
+    assert f"a call takes {said}, limit" in judged(LatencyEvidence(timing), "max_latency_ms", 2e4).message
 
 
 def test_milliseconds_do_not_ask_for_a_control() -> None:
@@ -121,17 +152,33 @@ def test_a_tail_is_judged_on_its_own_interval(limit: float, status: Status, word
     ("name", "tail", "enough"), [("max_latency_p90_ms", "p90", 36), ("max_latency_p99_ms", "p99", 368)]
 )
 def test_too_few_calls_for_a_tail_say_how_many_it_takes(name: str, tail: str, enough: int) -> None:
+    def too_few(calls: int) -> list[str]:
+        said = f"{calls} timed calls, and an upper bound of {tail} needs {enough}"
+        return [
+            f"signs in torch/tvm-o3/cpu: inconclusive, {said} (limit 10000 ms from conftest.py:12)",
+            "  give it more time with --envrobust-time-budget",
+            *CLOSING,
+        ]
+
     verdict = judged(calls(enough - 1), name, 10_000)
     assert verdict.status is Status.INCONCLUSIVE
-    assert f"{enough - 1} timed calls, and an upper bound of {tail} needs {enough} (limit 10000 ms" in verdict.message
-    assert "--envrobust-time-budget" in verdict.message
+    assert verdict.message.splitlines() == too_few(enough - 1)
+    assert judged(LatencyEvidence(Timing((), ())), name, 10_000).message.splitlines() == too_few(0)
     assert judged(calls(enough), name, 10_000).status is Status.PASSED
 
 
-def test_no_calls_have_no_tail() -> None:
-    verdict = judged(LatencyEvidence(Timing((), ())), "max_latency_p90_ms", 10_000)
+def test_a_limit_within_the_interval_of_just_enough_calls_is_no_matter_of_their_number() -> None:
+    verdict = judged(calls(36), "max_latency_p90_ms", 35)
     assert verdict.status is Status.INCONCLUSIVE
-    assert "0 timed calls" in verdict.message
+    assert "inconclusive, 90 % of 36 calls take 32.5 ms of wall time or less (p90, 95 % interval" in verdict.message
+
+
+def test_less_confidence_needs_fewer_calls_and_says_so() -> None:
+    verdict = judged(calls(28), "max_latency_p90_ms", 1, confidence=0.9)
+    assert verdict.status is Status.FAILED
+    assert "needs 29" in judged(calls(28), "max_latency_p90_ms", 10_000, confidence=0.9).message
+    assert judged(calls(29), "max_latency_p90_ms", 10_000, confidence=0.9).status is Status.PASSED
+    assert "(p90, 90 % interval" in verdict.message
 
 
 def test_a_tail_may_be_over_its_limit_before_it_has_an_upper_end() -> None:
@@ -157,9 +204,11 @@ def test_a_ratio_over_its_limit_says_all_of_it() -> None:
         "  the A/A control (the reference against itself) took 1.004 times its own CPU time "
         "(95 % interval 0.994 to 1.01), within its margin of 10.5 %"
     )
-    assert lines[3].startswith("  judged on CPU time")
-    assert lines[3].endswith("cannot see waiting; by wall time 1.70 times (1.60 to 1.80)")
-    assert lines[4:] == ["  route: onnx_from_torch", "  to run this cell alone: pytest -k tvm-o3"]
+    assert lines[3] == (
+        "  judged on CPU time, which other processes disturb least and which cannot see waiting; "
+        "by wall time 1.70 times (1.60 to 1.80)"
+    )
+    assert lines[4:] == CLOSING
 
 
 @pytest.mark.parametrize("control", [None, EVEN])
@@ -177,16 +226,22 @@ def test_a_ratio_over_its_limit_says_all_of_it() -> None:
 def test_a_ratio_is_judged_on_its_interval(ratio: Estimate, status: Status, control: Estimate | None) -> None:
     verdict = judged(on_cpu(ratio, control), RATIO, 1.5)
     assert verdict.status is status
-    assert ("no A/A control was run" in verdict.message) is (control is None)
+    lines = verdict.message.splitlines()
     unbounded = not ratio.is_bounded
-    assert ("too few pairs of calls, or too coarse a clock" in verdict.message) is unbounded
-    assert ("the smallest slowdown" in verdict.message) is not unbounded
+    told = "  too few pairs of calls, or too coarse a clock, to tell any slowdown from none"
+    assert (lines[1] == told) is unbounded
+    assert lines[1].startswith("  the smallest slowdown that this run could have told from none: 1.") is not unbounded
+    assert (lines[2] == NO_CONTROL) is (control is None)
 
 
 def test_no_ratio_is_inconclusive() -> None:
     verdict = judged(LatencyEvidence(TIMING, {"wall": EVEN}, clock="cpu"), RATIO, 1.5)
     assert verdict.status is Status.INCONCLUSIVE
-    assert "no ratio of its CPU time to that of torch/eager/cpu was taken (limit 1.5 from" in verdict.message
+    assert verdict.message.splitlines() == [
+        "signs in torch/tvm-o3/cpu: inconclusive, no ratio of its CPU time to that of torch/eager/cpu was taken "
+        "(limit 1.5 from conftest.py:12)",
+        *CLOSING,
+    ]
 
 
 PASSING, FAILING = Estimate(1.4, 1.43, 1.45), Estimate(1.55, 1.58, 1.6)
@@ -198,8 +253,11 @@ def test_a_control_outside_its_margin_gives_no_verdict(ratio: Estimate, mid: flo
     verdict = judged(on_cpu(ratio, Estimate(mid - 0.01, mid, mid + 0.01)), RATIO, 1.5)
     assert verdict.status is Status.INCONCLUSIVE
     assert verdict.message.startswith("signs in torch/tvm-o3/cpu: inconclusive, 1.")
-    assert f"took {mid:.3f} times its own CPU time" in verdict.message
-    assert "outside its margin of 3 %" in verdict.message
+    told = verdict.message.splitlines()[2]
+    assert told.startswith(
+        f"  the A/A control (the reference against itself) took {mid:.3f} times its own CPU time (95"
+    )
+    assert told.endswith(", outside its margin of 3 %: this run can judge no such difference")
 
 
 def test_a_margin_is_told_in_plain_figures() -> None:
@@ -250,14 +308,32 @@ def test_there_is_no_warning_where_there_is_nothing_to_warn_of(ratio: Estimate, 
 def test_digits_never_hide_on_which_side_an_end_is() -> None:
     verdict = judged(on_cpu(Estimate(1.5004, 1.6, 1.7)), RATIO, 1.5)
     assert "interval 1.5004 to 1.7000," in verdict.message
+    control = judged(on_cpu(PASSING, Estimate(1.0004, 1.01, 1.02)), RATIO, 1.5)  # of a control the limit is 1
+    assert "(95 % interval 1.0004 to 1.0200)" in control.message
 
 
 @pytest.mark.parametrize(
     ("clock", "status", "name", "unseen"),
     [
-        ("cpu", Status.FAILED, "CPU time of", "cannot see waiting"),
-        ("wall", Status.PASSED, "wall time of", "CPU time cannot see a GPU"),
-        ("device", Status.INCONCLUSIVE, "device time of", "cannot see what the host adds"),
+        (
+            "cpu",
+            Status.FAILED,
+            "CPU time of",
+            "  judged on CPU time, which other processes disturb least and which cannot see waiting; "
+            "by wall time 1.43 times (1.40 to 1.45)",
+        ),
+        (
+            "wall",
+            Status.PASSED,
+            "wall time of",
+            "  judged on wall time, since CPU time cannot see a GPU, waiting, or how well threads share the work",
+        ),
+        (
+            "device",
+            Status.INCONCLUSIVE,
+            "device time of",
+            "  judged on device time, which cannot see what the host adds to a call",
+        ),
     ],
 )
 def test_the_message_says_which_clock_and_what_it_cannot_see(
@@ -267,7 +343,7 @@ def test_the_message_says_which_clock_and_what_it_cannot_see(
     verdict = judged(LatencyEvidence(TIMING, ratios, clock=clock), RATIO, 1.5)
     assert verdict.status is status
     assert name in verdict.message
-    assert unseen in verdict.message
+    assert unseen in verdict.message.splitlines()
 
 
 def test_a_clock_that_was_asked_for_comes_before_the_evidences() -> None:
@@ -320,29 +396,41 @@ def test_a_regression_by_the_ratios_says_all_of_it(limit: float, status: Status,
         f"(95 % interval 1.21 to 1.29, limit {limit:g} from conftest.py:12)"
     )
     assert visible == "  the smallest slowdown that this run could have told from none: 1.03 times"
-    assert "by CPU time, as a ratio to the reference's in both runs" in yardstick
-    assert "the A/A control (the reference against itself) took 1.000 times" in control
+    assert yardstick == (
+        "  by CPU time, as a ratio to the reference's in both runs: what slows the whole machine cancels out"
+    )
+    assert control.startswith("  the A/A control (the reference against itself) took 1.000 times its own CPU time (95")
+    assert verdict.message.splitlines()[4:] == ([] if status is Status.PASSED else CLOSING)
 
 
 def test_a_regression_by_the_medians_says_what_it_does_not_know() -> None:
     verdict = judged(replace(NOW, controls={}), REGRESSION, 1.1, earlier=replace(EARLIER, same_reference=False))
     assert verdict.status is Status.FAILED
-    assert "3.00 times what it took in old.json" in verdict.message
-    assert "nothing tells a slower cell from a slower machine" in verdict.message
-    assert "A/A control" not in verdict.message
+    headline, _, *rest = verdict.message.splitlines()
+    assert ": too slow, 3.00 times what it took in old.json (95 % interval" in headline
+    told = "  by CPU time in both runs: nothing tells a slower cell from a slower machine"
+    assert rest == [told, *CLOSING]  # and no control, as there is none to speak of
 
 
 def test_without_an_earlier_run_it_says_how_to_name_one() -> None:
     verdict = judged(NOW, REGRESSION, 1.1)
     assert verdict.status is Status.INCONCLUSIVE
-    assert "no earlier run to compare its time with (limit 1.1 from conftest.py:12)" in verdict.message
-    assert "--envrobust-baseline=RUN.json" in verdict.message
+    assert verdict.message.splitlines() == [
+        "signs in torch/tvm-o3/cpu: inconclusive, no earlier run to compare its time with "
+        "(limit 1.1 from conftest.py:12)",
+        "  name one that --envrobust-json wrote: --envrobust-baseline=RUN.json",
+        *CLOSING,
+    ]
 
 
 def test_an_earlier_run_without_its_time_is_inconclusive() -> None:
     verdict = judged(NOW, REGRESSION, 1.1, earlier=EarlierTime("old.json", LatencyFigures(0)))
     assert verdict.status is Status.INCONCLUSIVE
-    assert "old.json has no time of it to compare with" in verdict.message
+    assert verdict.message.splitlines() == [
+        "signs in torch/tvm-o3/cpu: inconclusive, old.json has no time of it to compare with "
+        "(limit 1.1 from conftest.py:12)",
+        *CLOSING,
+    ]
 
 
 @pytest.mark.parametrize("limit", [1.1, 1.3])
@@ -350,7 +438,8 @@ def test_another_machine_gives_no_verdict(limit: float) -> None:
     earlier = replace(EARLIER, differences=("4 cores then, 2 now",))
     verdict = judged(NOW, REGRESSION, limit, earlier=earlier)
     assert verdict.status is Status.INCONCLUSIVE
-    assert "not the same machine as then: 4 cores then, 2 now. Save a new run" in verdict.message
+    told = "  not the same machine as then: 4 cores then, 2 now. Save a new run to compare with"
+    assert verdict.message.splitlines()[-3:] == [told, *CLOSING]
 
 
 @pytest.mark.parametrize(("limit", "status"), [(1.1, Status.INCONCLUSIVE), (4.0, Status.PASSED)])
@@ -398,6 +487,14 @@ def test_how_to_run_it_again_is_told_unless_it_passed(value: float, closes: bool
 def test_the_confidence_is_told() -> None:
     verdict = judged(LatencyEvidence(TIMING), "max_latency_ms", 11.0, confidence=0.9)
     assert "90 % interval 10.5 to 11.4 ms" in verdict.message
+    surer = judged(LatencyEvidence(TIMING), "max_latency_ms", 11.0, confidence=0.99)
+    assert "99 % interval 10.3 to 11.6 ms" in surer.message
+    ratio = judged(on_cpu(PASSING, EVEN), RATIO, 1.5, confidence=0.9).message
+    assert "(90 % interval 1.40 to 1.45, limit 1.5" in ratio
+    assert "times its own CPU time (90 % interval 0.990 to 1.01)" in ratio
+    regression = judged(NOW, REGRESSION, 1.3, earlier=EARLIER, confidence=0.9).message
+    assert "(90 % interval 1.21 to 1.29, limit 1.3" in regression
+    assert "times its own CPU time (90 % interval" in regression
 
 
 @pytest.mark.parametrize("limit", [*[kind.name for kind in CHECK.limits]])
@@ -412,5 +509,9 @@ def test_figures_are_judged_as_what_was_measured_is(timing: Timing, value: float
 
 
 def test_another_limit_is_refused() -> None:
-    with pytest.raises(DeclarationError, match=r"min_label_agreement does not limit time.*max_latency_p99_ms"):
+    with pytest.raises(DeclarationError) as caught:
         judged(LatencyEvidence(TIMING), "min_label_agreement", 0.9)
+    assert str(caught.value) == (
+        "min_label_agreement does not limit time: those that do are max_latency_ms, max_latency_p90_ms, "
+        "max_latency_p99_ms, max_latency_ratio, max_latency_regression"
+    )
