@@ -214,3 +214,50 @@ def test_terms_that_cannot_be_meant(name: str, value: object) -> None:
 def test_no_bound_shows_that_all_agree() -> None:
     with pytest.raises(DeclarationError, match=r"bound \(from marker\) with min_label_agreement=1 \(from default\)"):
         label_limit(EAGER, [Thresholds.of({"bound": True}, "marker")])
+
+
+def test_the_limits_are_listed_where_one_is_unknown_or_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parent)
+    known = f"the limits are {', '.join(limit_kinds())}"
+    with pytest.raises(DeclarationError) as caught:
+        resolve("zzz", EAGER, [])
+    assert str(caught.value) == f"unknown limit 'zzz' (from a lookup): {known}"
+    with pytest.raises(DeclarationError) as caught:
+        parse_limit("1", "ties_", "ini")
+    assert str(caught.value) == f"unknown limit 'ties_' (from ini): {known} (did you mean ties?)"
+    with pytest.raises(DeclarationError) as caught:
+        Thresholds().where("*")
+    at = f"test_thresholds.py:{caught.traceback[0].lineno + 1}"
+    assert str(caught.value) == f"where('*') (from {at}) sets no limit: {known}"
+
+
+def test_a_glob_that_is_none_says_how_one_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parent)
+    with pytest.raises(DeclarationError) as caught:
+        Thresholds().where("", max_latency_ms=3)
+    assert str(caught.value) == (
+        f"'' matches no environment (from test_thresholds.py:{caught.traceback[0].lineno + 1}): "
+        'a glob on the environment\'s id is needed (write it like "*/tvm-*/*")'
+    )
+
+
+def test_thresholds_are_shown_as_they_are_written() -> None:
+    assert repr(Thresholds()) == "Thresholds()"
+    assert repr(Thresholds().where("a/*", ties="ignore")) == "Thresholds().where('a/*', ties='ignore')"
+    made = Thresholds(max_latency_ms=5, bound=False).where("a/*", max_latency_ms=6).where("b/*", max_abs_error=0.5)
+    assert repr(made) == (
+        "Thresholds(max_latency_ms=5, bound=False).where('a/*', max_latency_ms=6).where('b/*', max_abs_error=0.5)"
+    )
+
+
+def test_words_are_read_in_any_case_and_remember_where_they_stood() -> None:
+    assert parse_limit(" IGNORE ", "ties", "command line") == Limit("ties", 1.0, "command line")
+    assert parse_limit("False", "bound", "ini") == Limit("bound", 0.0, "ini")
+
+
+def test_what_a_malformed_value_says_in_full() -> None:
+    with pytest.raises(DeclarationError) as caught:
+        parse_limit("98%", "min_label_agreement", "ini")
+    assert str(caught.value) == (
+        "min_label_agreement='98%' (from ini) is not a limit: it is a share from 0 to 1; write 98 % as 0.98"
+    )
