@@ -9,7 +9,7 @@ from pytest_envrobust.core import requirements
 from pytest_envrobust.core.discovery import module_names
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.requirements import Requirement
-from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.core.status import GRAVITY, Stage, Status, gravity
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.core.timing import Timing
 
@@ -129,18 +129,8 @@ def test_timing_gives_medians_in_milliseconds() -> None:
     assert timing.wall_ns == (1_000_000, 5_000_000, 3_000_000)
 
 
-def test_statuses_are_those_of_the_record() -> None:
-    assert {status.value for status in Status} == {
-        "passed",
-        "failed",
-        "inconclusive",
-        "unavailable",
-        "no-route",
-        "broken",
-        "conversion-failed",
-        "crashed",
-        "timed-out",
-        "out-of-memory",
-        "limited",
-    }
-    assert [stage.value for stage in Stage] == ["import", "convert", "compile", "load", "run"]
+def test_statuses_have_one_place_each_in_the_order_of_gravity() -> None:
+    assert sorted(GRAVITY) == sorted(Status)
+    assert min(Status, key=gravity) is Status.BROKEN
+    assert max(Status, key=gravity) is Status.PASSED
+    assert gravity(Status.FAILED) < gravity(Status.INCONCLUSIVE) < gravity(Status.UNAVAILABLE)
