@@ -8,9 +8,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.examples import run_pytest
+
+from pytest_envrobust.record.codec import typed
+from pytest_envrobust.record.latency_part import recorded_times
+from pytest_envrobust.record.schema import Latency
+from pytest_envrobust.timing.evidence import LatencyFigures
+from pytest_envrobust.timing.regression import EarlierTime
+from pytest_envrobust.verdicts.latency import judge_latency
+from pytest_envrobust.verdicts.limits import Limit
+from pytest_envrobust.verdicts.verdict import Subject
 
 CELL, REFERENCE = "onnx/ort-basic/cpu", "onnx/ort-all/cpu"
 ENVIRONMENTS = f"--envrobust-env={CELL},{REFERENCE}"
@@ -28,26 +39,56 @@ def declared(name: str) -> str:
     return f"er.Model('{name}', sources={{'onnx': '{name}.onnx'}}, inputs='inputs.npy', reference='{REFERENCE}')"
 
 
+def write_tests(folder: Path, warehouse: Path) -> None:
+    """Both models, their inputs, and a test that times them without a limit of its own."""
+    shutil.copy(warehouse / "inputs.npy", folder)
+    for name in MODELS:
+        shutil.copy(warehouse / "colors.onnx", folder / f"{name}.onnx")
+    (folder / "test_it.py").write_text("def test_it(envrobust):\n    envrobust.assert_latency()\n")
+
+
 @pytest.fixture(scope="module")
-def shelf() -> dict[str, str]:
-    """Where the saved run is kept for all tests: it was of the same models on this machine."""
-    return {}
+def saved_text(tmp_path_factory: pytest.TempPathFactory, warehouse: Path, shared_cache: Path) -> str:
+    """The record of a run of both models without a baseline, on this machine."""
+    folder = tmp_path_factory.mktemp("saved")
+    write_tests(folder, warehouse)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    models = ", ".join(map(declared, MODELS))
+    hook = f"def pytest_envrobust_models(config):\n    return [{models}]\n"
+    (folder / "conftest.py").write_text(f"import pytest_envrobust as er\n\n\n{hook}")
+    own = ("--envrobust", "--envrobust-json=run.json", f"--envrobust-cache-dir={shared_cache}")
+    patient = ("--envrobust-precision=1", "--envrobust-time-budget=6")  # as `project.conclusive`
+    finished = run_pytest(folder, *own, *patient, ENVIRONMENTS, LIMIT)
+    assert finished.returncode == pytest.ExitCode.OK, finished.stdout + finished.stderr
+    return (folder / "run.json").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def saved(project, shelf) -> dict[str, Any]:
-    """A project, and the record of a run of its models without a baseline."""
-    project.bring("inputs.npy")
-    for name in MODELS:
-        shutil.copy(project.warehouse / "colors.onnx", project.path / f"{name}.onnx")
-    project.declare(*(declared(name) for name in MODELS))
-    project.write("test_it.py", "def test_it(envrobust):\n    envrobust.assert_latency()\n")
-    if not shelf:
-        result = project.run(ENVIRONMENTS, LIMIT, *project.conclusive)
-        assert result.ret == pytest.ExitCode.OK
-        shelf["run"] = json.dumps(project.record())
-    record: dict[str, Any] = json.loads(shelf["run"])
+def saved(project, saved_text: str) -> dict[str, Any]:
+    """That record, for a project of the same models and the same test."""
+    write_tests(project.path, project.warehouse)
+    project.declare(*map(declared, MODELS))
+    record: dict[str, Any] = json.loads(saved_text)
     return record
+
+
+def figures(cell: dict[str, Any]) -> LatencyFigures:
+    """What a record has of a cell's times."""
+    return recorded_times(typed(cell["latency"], Latency))
+
+
+def judged_again(now: dict[str, Any], then: dict[str, Any]) -> str | None:
+    """The verdict that follows from what two records have of a cell; ``None`` where one has too little to say.
+
+    An interval without an end is not recorded, though the run judged it.
+    """
+    is_reference, found, earlier = now["environment"] == REFERENCE, figures(now), figures(then)
+    clock = found.clock
+    if not is_reference and not all(clock in told for told in (found.ratios, found.controls, earlier.ratios)):
+        return None
+    before = EarlierTime("run.json", earlier, same_reference=True, is_reference=is_reference)
+    limit = Limit("max_latency_regression", 3.0, "command line")
+    return judge_latency(found, limit, Subject("same", now["environment"], REFERENCE), earlier=before).status.value
 
 
 def test_without_a_baseline_it_is_inconclusive_with_the_remedy(saved) -> None:
@@ -71,11 +112,13 @@ def test_a_cell_that_grew_is_told_from_one_that_did_not(project, saved) -> None:
     project.declare(*(declared(name) for name in (*MODELS, "new")))
     (project.path / "elsewhere").mkdir()
     os.chdir(project.path / "elsewhere")
-    result = project.run(ENVIRONMENTS, LIMIT, "..", "--envrobust-json=../run.json")
-    cells = project.cells()
+    result = project.run(ENVIRONMENTS, LIMIT, *project.conclusive, "..", "--envrobust-json=../run.json")
+    cells, before = project.cells(), {cell["nodeid"]: cell for cell in saved["cells"]}
     for nodeid in ids("same"):
-        assert cells[nodeid]["status"] in ("passed", "inconclusive")
-        assert cells[nodeid]["latency"]["limit_name"] == "max_latency_regression"
+        latency = cells[nodeid]["latency"]
+        assert (latency["limit_name"], latency["limit"]) == ("max_latency_regression", 3.0)
+        assert latency["verdict"] == cells[nodeid]["status"]
+        assert judged_again(cells[nodeid], before[nodeid]) in (latency["verdict"], None)
     for nodeid in ids("new"):
         assert cells[nodeid]["status"] == "inconclusive"
         assert cells[nodeid]["reason"].endswith(
