@@ -201,6 +201,17 @@ def test_an_accelerator_is_compared_on_the_wall_clock() -> None:
     assert (time.clock, time.largest, time.interval) == ("wall", 5, (4, 10))
 
 
+def test_a_time_is_compared_on_the_clock_that_it_was_judged_on() -> None:
+    """A session that leaves work to other processes is judged on wall time."""
+    ratios: dict[Clock, Ends] = {"wall": (1.9, 2.0, 2.1), "cpu": (0.9, 1.0, 1.1)}
+    found = analysed(
+        cell(REFERENCE, "aa"),
+        cell("torch/script/cpu", "aa", latency=Latency(measured_from="pairs", ratio=ratios, clock="wall")),
+        scores={"aa": logits()},
+    )
+    assert (time_of(found, "compiler").clock, time_of(found, "compiler").largest) == ("wall", 2)
+
+
 def test_what_was_not_kept_or_did_not_run_is_left_out() -> None:
     found = analysed(
         cell(REFERENCE, "aa"),
@@ -328,6 +339,19 @@ def test_shifted_labels_are_noticed_once_for_a_pair_of_sources() -> None:
         "agreement 0.00; shifted by one 1.00: torch/eager/cpu against tensorflow/graph/cpu: "
         "declare label_offset=1 for the one with the extra leading class"
     ]
+
+
+def test_shifted_labels_are_noticed_once_whichever_source_comes_first() -> None:
+    scores = logits(n=60, classes=100)
+    shifted = np.roll(scores, 1, axis=1)
+    found = analysed(
+        cell(REFERENCE, "aa"),
+        cell("tensorflow/graph/cpu", "cc"),
+        cell("torch/script/cpu", "bb"),
+        scores={"aa": scores, "bb": scores * 2, "cc": shifted},
+    )
+    (notice,) = found.notices
+    assert ": torch/eager/cpu against tensorflow/graph/cpu: " in notice
 
 
 def test_scores_with_a_class_more_are_left_out_and_their_shift_is_noticed() -> None:
