@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 from support.parts import (
+    REFERENCE,
     Change,
     altered,
     split,
@@ -270,6 +271,19 @@ def test_what_processes_know_of_a_model_is_joined() -> None:
         truth_from="late",
         adequacy={"torch/eager/cpu": adequacy},
     )
+
+
+def test_guesses_and_what_inputs_can_tell_are_joined_and_of_two_the_first_counts() -> None:
+    few, many = (schema.Adequacy(n=n, distinct_labels=2, faults=[]) for n in (4, 8))
+    (model,) = joined_models(
+        [
+            Model(name="a", guesses={"torch": "guessed 224"}, adequacy={REFERENCE: few}),
+            Model(name="a", guesses={"torch": "guessed 299", "onnx": "guessed 96"}, adequacy={REFERENCE: many}),
+            Model(name="a", guesses={"onnx": "guessed 1"}, adequacy={"keras/eager/cpu": many}),
+        ]
+    )
+    assert model.guesses == {"torch": "guessed 224", "onnx": "guessed 96"}
+    assert model.adequacy == {REFERENCE: few, "keras/eager/cpu": many}
 
 
 def written(folder: Path, whole: Synthetic, names: Sequence[str]) -> list[Path]:
