@@ -120,6 +120,17 @@ def test_a_verdict_that_is_no_pass_is_raised_with_its_message(status: Status) ->
     raise_unless_passed(Verdict(Status.PASSED, "it is so"))
 
 
+def test_the_traceback_ends_in_the_users_own_file() -> None:
+    with pytest.raises(EnvironmentMismatch) as labels:
+        assert_labels_agree(FLIPPED, EYE)
+    with pytest.raises(EnvironmentMismatch) as latency:
+        assert_latency(TIMES, max_ms=1)
+    for caught in (labels, latency):
+        shown = [entry.path.name for entry in caught.traceback if not entry.ishidden(caught)]
+        assert shown[0] == "test_assertions.py"
+        assert "assertions.py" not in shown
+
+
 def test_the_error_is_named_by_where_users_import_it_from() -> None:
     assert issubclass(EnvironmentMismatch, AssertionError)
     assert f"{EnvironmentMismatch.__module__}.{EnvironmentMismatch.__name__}" == "pytest_envrobust.EnvironmentMismatch"

@@ -131,7 +131,7 @@ def test_the_last_result_is_recorded_with_its_first_verdict() -> None:
     evidence = LabelEvidence(compared(), noise=0.1, known={0: "we know"}, inputs=9, earlier="run.json's")
     first, second = Verdict(Status.FAILED, "", agreement(0.9)), Verdict(Status.PASSED, "", agreement(0.4))
     earlier = result(LabelEvidence(compared(EYE)), Verdict(Status.PASSED, "", agreement(0.1)))
-    found = CHECK.recorded([earlier, result(evidence, first, second)])
+    found = CHECK.recorded([earlier, earlier, result(evidence, first, second)])
     expected = msgspec.structs.replace(labels_part(compared(), 0.1, {0: "we know"}), reference="run.json's", of=9)
     assert found == {"labels": with_label_verdict(expected, first)}
     assert found["labels"].flipped[0].known == "we know"

@@ -123,8 +123,8 @@ def test_the_last_times_are_recorded_with_their_points_and_all_verdicts() -> Non
     points = (TimedPoint(WIDE, evidence(1.4, WIDE)), TimedPoint(LARGE, reason="its batch is fixed"))
     kept, missed = verdict(Status.PASSED, RATIO, 2), verdict(Status.FAILED, MS, 2)
     first = Result(CHECK, TimedCell(evidence(9.0)), [missed])
-    found = CHECK.recorded([first, Result(CHECK, TimedCell(evidence(), points), [kept])])
-    assert found == {"latency": with_verdicts(latency_part(evidence(), points), [missed, kept])}
+    found = CHECK.recorded([first, first, Result(CHECK, TimedCell(evidence(), points), [kept])])
+    assert found == {"latency": with_verdicts(latency_part(evidence(), points), [missed, missed, kept])}
 
 
 def test_times_held_against_no_limit_are_recorded_alone() -> None:

@@ -71,8 +71,8 @@ def test_the_references_scores_are_its_own() -> None:
 def test_the_last_errors_are_recorded_and_all_verdicts() -> None:
     kept, missed = verdict(Status.PASSED), verdict(Status.FAILED, "max_relative_error", 0.001)
     first = Result(CHECK, ScoreEvidence(ScoreErrors(9, 9)), [missed])
-    found = CHECK.recorded([first, Result(CHECK, EVIDENCE, [kept])])
-    assert found == {"scores": with_verdicts(scores_part(EVIDENCE), [missed, kept])}
+    found = CHECK.recorded([first, first, Result(CHECK, EVIDENCE, [kept])])
+    assert found == {"scores": with_verdicts(scores_part(EVIDENCE), [missed, missed, kept])}
     assert found["scores"].verdict is Status.FAILED
 
 
