@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Kind = Literal["switch", "value", "repeatable"]
     IniKind = Literal["string", "bool", "linelist"]
+    Group = Literal["choose", "inputs", "limits", "time", "reports", "store", "devices"]
 
     class OfCheck(Protocol):
         """What a check says of itself: its name, its limits, whether it is made unless others are asked for."""
@@ -46,14 +47,25 @@ if TYPE_CHECKING:
 
 
 PREFIX = "--envrobust"
+GROUPS: dict[Group, str] = {
+    "choose": "envrobust: models, environments and checks",
+    "inputs": "envrobust: inputs and how they are prepared",
+    "limits": "envrobust: limits and verdicts",
+    "time": "envrobust: how times are measured",
+    "reports": "envrobust: record and reports",
+    "store": "envrobust: converted files and worker processes",
+    "devices": "envrobust: engines' options, devices and interpreters",
+}
+"""The headings of ``pytest --help``, in their order."""
 
 
 class CommandOption(NamedTuple):
     """An option of the command line, and the ini key that says the same where there is one.
 
     ``kind``: a switch takes no value, and counts as ``const`` where it is given; a repeatable option adds up.
-    ``ini`` is the key's name, without it there is none, and ``ini_help`` what it does where that is not the same.
-    ``of_whole_run``: it means nothing to a rerun of one cell, which leaves it out.
+    ``ini`` is the key's name, without it there is none.
+    ``of_whole_run``: it means nothing to a rerun of one cell, which leaves it out. ``group`` is the heading that
+    ``pytest --help`` has it under.
     """
 
     name: str
@@ -64,8 +76,8 @@ class CommandOption(NamedTuple):
     const: object = True
     ini: str = ""
     ini_kind: IniKind = "string"
-    ini_help: str = ""
     of_whole_run: bool = False
+    group: Group = "choose"
 
     @property
     def flag(self) -> str:
@@ -87,6 +99,12 @@ class CommandOption(NamedTuple):
             declared["action"] = "append"
         return declared | ({"choices": self.choices} if self.choices else {"metavar": self.metavar})
 
+    @property
+    def documented_ini(self) -> str:
+        """What ``pytest --help`` says of the ini key."""
+        each = ", one a line" if self.ini_kind == "linelist" else ""
+        return f"{self.help.replace(' (repeatable)', '')}; like {self.flag}{each}"
+
 
 OPTIONS = (
     CommandOption(
@@ -95,7 +113,6 @@ OPTIONS = (
         "switch",
         ini="envrobust",
         ini_kind="bool",
-        ini_help="run envrobust's tests without --envrobust",
     ),
     CommandOption(
         "env",
@@ -119,24 +136,37 @@ OPTIONS = (
         "repeatable",
         "WEIGHTS",
     ),
-    CommandOption("inputs", "inputs for --envrobust-model: an image folder, .npy or .npz", metavar="PATH"),
+    CommandOption(
+        "inputs",
+        "inputs for --envrobust-model: an image folder, .npy or .npz",
+        metavar="PATH",
+        group="inputs",
+    ),
     CommandOption(
         "preprocess",
         "how images are prepared for --envrobust-model: imagenet, inception, caffe, raw; guessed if not given",
         metavar="NAME",
+        group="inputs",
     ),
-    CommandOption("size", "side of the prepared images, HEIGHTxWIDTH or one number", metavar="PIXELS"),
+    CommandOption(
+        "size",
+        "side of the prepared images, HEIGHTxWIDTH or one number",
+        metavar="PIXELS",
+        group="inputs",
+    ),
     CommandOption(
         "truth",
         "where the true classes of --envrobust-inputs are: folders, a .csv file of input,class, or a regular "
         "expression whose group finds the class number in an input's name",
         metavar="HOW",
+        group="inputs",
     ),
     CommandOption(
         "preprocess_from",
         "native (default): each source's own preprocessing; reference: the reference's for all of them",
         choices=("native", "reference"),
         ini="envrobust_preprocess_from",
+        group="inputs",
     ),
     CommandOption(
         "reference",
@@ -150,41 +180,52 @@ OPTIONS = (
         metavar="RECORD",
     ),
     CommandOption(
-        "strict", "an inconclusive verdict fails the test", "switch", ini="envrobust_strict", ini_kind="bool"
+        "strict",
+        "an inconclusive verdict fails the test",
+        "switch",
+        ini="envrobust_strict",
+        ini_kind="bool",
+        group="limits",
     ),
     CommandOption(
         "stop",
         "early: run no more inputs of a cell once its labels have failed for sure; end (default): run all",
         choices=("early", "end"),
         ini="envrobust_stop",
+        group="limits",
     ),
     CommandOption(
         "flips",
         "the ledger of known flips (default: envrobust-flips.toml beside the ini file, where there is one)",
         metavar="PATH",
+        group="limits",
     ),
     CommandOption(
         "update_flips",
         "bring that ledger up to date with this run, which fails where there was anything to write",
         "switch",
+        group="limits",
     ),
     CommandOption(
         "json",
         "write the record of this run there, and the predictions beside it",
         metavar="PATH",
         of_whole_run=True,
+        group="reports",
     ),
     CommandOption(
         "html",
         "write a report of this run there, one self-contained page",
         metavar="PATH",
         of_whole_run=True,
+        group="reports",
     ),
     CommandOption(
         "markdown",
         "write a short report of this run there, for a CI job's summary",
         metavar="PATH",
         of_whole_run=True,
+        group="reports",
     ),
     CommandOption(
         "shard",
@@ -192,8 +233,20 @@ OPTIONS = (
         metavar="K/N",
         of_whole_run=True,  # dealt out by itself, the cell might be in another shard
     ),
-    CommandOption("cache_dir", "where converted and compiled files are kept", metavar="DIR", ini="envrobust_cache_dir"),
-    CommandOption("cache_clear", "remove all converted and compiled files first", "switch", of_whole_run=True),
+    CommandOption(
+        "cache_dir",
+        "where converted and compiled files are kept",
+        metavar="DIR",
+        ini="envrobust_cache_dir",
+        group="store",
+    ),
+    CommandOption(
+        "cache_clear",
+        "remove all converted and compiled files first",
+        "switch",
+        of_whole_run=True,
+        group="store",
+    ),
     CommandOption(
         "timeout",
         "time limit of a stage (import, convert, compile, load, run), or of each (repeatable)",
@@ -201,38 +254,49 @@ OPTIONS = (
         "[STAGE=]SECONDS",
         ini="envrobust_timeout",
         ini_kind="linelist",
+        group="store",
     ),
-    CommandOption("isolation", "none: everything in this process, for a debugger", choices=("process", "none")),
+    CommandOption(
+        "isolation",
+        "none: everything in this process, for a debugger",
+        choices=("process", "none"),
+        group="store",
+    ),
     CommandOption(
         "threads",
         "threads of every engine (default: 1), or auto, this process's share of the cores; N,M,...: times are measured "
         "with each, all else is done with the first",
         metavar="N",
         ini="envrobust_threads",
+        group="time",
     ),
     CommandOption(
         "batch_sizes",
         "numbers of inputs a call that times are measured with too",
         metavar="N,M,...",
         ini="envrobust_batch_sizes",
+        group="time",
     ),
     CommandOption(
         "time_budget",
         "longest time to measure one cell's latency (default: 3)",
         metavar="SECONDS",
         ini="envrobust_time_budget",
+        group="time",
     ),
     CommandOption(
         "precision",
         "stop measuring sooner, once a slowdown of this share could be seen (default: 0.02)",
         metavar="SHARE",
         ini="envrobust_precision",
+        group="time",
     ),
     CommandOption(
         "baseline",
         "the saved run, which --envrobust-json wrote, that max_latency_regression is a limit to",
         metavar="RECORD",
         ini="envrobust_baseline",
+        group="time",
     ),
     CommandOption(
         "set",
@@ -241,6 +305,7 @@ OPTIONS = (
         "COMPILER.OPTION=VALUE",
         ini="envrobust_set",
         ini_kind="linelist",
+        group="devices",
     ),
     CommandOption(
         "interpreter",
@@ -250,6 +315,7 @@ OPTIONS = (
         "NAME=PYTHON",
         ini="envrobust_interpreters",
         ini_kind="linelist",
+        group="devices",
     ),
     CommandOption(
         "device",
@@ -257,6 +323,7 @@ OPTIONS = (
         "atom=emulate=Denverton//inputs=4; another machine, pi=ssh=user@pi//python=PATH (repeatable)",
         "repeatable",
         "NAME=KEY=VALUE",
+        group="devices",
     ),
 )
 
@@ -285,7 +352,7 @@ def limit_options(limits: Iterable[OfLimit]) -> tuple[CommandOption, ...]:
             choices=() if limit.is_switch else limit.choices,
             const="true",
             ini=f"envrobust_{limit.name}",
-            ini_help=limit.meaning,
+            group="limits",
         )
         for limit in limits
     )
@@ -293,21 +360,16 @@ def limit_options(limits: Iterable[OfLimit]) -> tuple[CommandOption, ...]:
 
 def add_options(parser: pytest.Parser, options: Iterable[CommandOption]) -> None:
     """Declare options and ini keys, each once: a check may be registered before this plugin declares its own."""
-    group = parser.getgroup("envrobust", "cross-environment consistency of models")
+    groups = {name: parser.getgroup(f"envrobust-{name}", title) for name, title in GROUPS.items()}
     declared: set[str] = vars(parser).setdefault("_envrobust_options", set())
     for option in options:
         if option.flag in declared:
             continue
         declared.add(option.flag)
-        group.addoption(option.flag, **option.argparse)
+        groups[option.group].addoption(option.flag, **option.argparse)
         if option.ini:
-            each = ", one a line" if option.ini_kind == "linelist" else ""
-            parser.addini(
-                option.ini,
-                option.ini_help or f"like {option.flag}{each}",
-                type=option.ini_kind,
-                default=_INI_DEFAULTS[option.ini_kind],
-            )
+            default = _INI_DEFAULTS[option.ini_kind]
+            parser.addini(option.ini, option.documented_ini, type=option.ini_kind, default=default)
 
 
 _INI_DEFAULTS: dict[IniKind, Any] = {"string": "", "bool": False, "linelist": []}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 from pytest_envrobust.checks.registry import checks, limit_kinds
-from pytest_envrobust.integration.options import OPTIONS, CommandOption, options_of_checks, rerun_arguments
+from pytest_envrobust.integration.options import GROUPS, OPTIONS, CommandOption, options_of_checks, rerun_arguments
 
 EVERY = (*OPTIONS, *options_of_checks(checks().values()))
 
@@ -95,3 +96,19 @@ def test_the_table_needs_nothing_but_the_standard_library() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, timeout=60, check=True)
     assert shown.stdout.split() == ["pytest_envrobust"]
+
+
+def test_help_has_the_options_in_groups_and_says_what_ini_keys_do(pytester: pytest.Pytester) -> None:
+    shown = pytester.runpytest_inprocess("--help").stdout.str()
+    assert "%%" not in shown
+    assert "95 % confidence" in shown
+    sections = {title: shown.partition(f"\n{title}:\n")[2].partition("\n\n")[0] for title in GROUPS.values()}
+    for option in EVERY:
+        found = [
+            title for title, text in sections.items() if re.search(rf"^  {option.flag}\b(?!-)", text, re.MULTILINE)
+        ]
+        assert found == [GROUPS[option.group]], option.flag
+        if option.ini:
+            told = shown.partition(f"\n  {option.ini} (")[2].partition("\n  envrobust")[0]
+            assert option.flag in told
+            assert option.help.split()[0] in told
