@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_envrobust import strategies
-    from pytest_envrobust.checks.assertions import EnvironmentMismatch, assert_labels_agree, assert_latency
+    from pytest_envrobust.checks.assertions import (
+        EnvironmentMismatch,
+        assert_accuracy,
+        assert_labels_agree,
+        assert_latency,
+    )
     from pytest_envrobust.checks.thresholds import Thresholds
     from pytest_envrobust.comparison.invariants import Invariant
     from pytest_envrobust.comparison.labels import LabelComparison
@@ -35,9 +40,11 @@ if TYPE_CHECKING:
     from pytest_envrobust.runs.runner import Runner
     from pytest_envrobust.strategies.disagreement import Disagreement, find_disagreement
     from pytest_envrobust.timing.evidence import LatencyEvidence
+    from pytest_envrobust.verdicts.accuracy import AccuracyEvidence
     from pytest_envrobust.verdicts.scores import ScoreEvidence
 
 __all__ = [
+    "AccuracyEvidence",
     "Arrays",
     "Cell",
     "DeclarationError",
@@ -63,6 +70,7 @@ __all__ = [
     "Thresholds",
     "Timing",
     "Unavailable",
+    "assert_accuracy",
     "assert_labels_agree",
     "assert_latency",
     "compare",
@@ -73,6 +81,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AccuracyEvidence": "verdicts.accuracy",
     "Arrays": "models.inputs",
     "Cell": "runs.cell",
     "DeclarationError": "core.errors",
@@ -98,6 +107,7 @@ _HOMES = {
     "Thresholds": "checks.thresholds",
     "Timing": "core.timing",
     "Unavailable": "core.errors",
+    "assert_accuracy": "checks.assertions",
     "assert_labels_agree": "checks.assertions",
     "assert_latency": "checks.assertions",
     "compare": "notebook",

@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pytest_envrobust.checks.thresholds import CALL_ARGUMENT, Thresholds, resolve
+from pytest_envrobust.checks.accuracy import CHECK, accuracy_limits
+from pytest_envrobust.checks.thresholds import CALL_ARGUMENT, Thresholds, limits_of, resolve
 from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
@@ -15,9 +16,17 @@ from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.ratios import paired_ratio
+from pytest_envrobust.verdicts.accuracy import AccuracyEvidence, judge_accuracy
 from pytest_envrobust.verdicts.labels import LabelEvidence, judge_labels
 from pytest_envrobust.verdicts.latency import judge_latency
-from pytest_envrobust.verdicts.limits import MAX_LATENCY_MS, MAX_LATENCY_RATIO, MIN_LABEL_AGREEMENT
+from pytest_envrobust.verdicts.limits import (
+    ACCURACY_BOUND,
+    MAX_ACCURACY_DROP,
+    MAX_LATENCY_MS,
+    MAX_LATENCY_RATIO,
+    MIN_ACCURACY,
+    MIN_LABEL_AGREEMENT,
+)
 from pytest_envrobust.verdicts.verdict import Subject, Verdict
 
 
@@ -47,6 +56,36 @@ def assert_labels_agree(
     assert limit is not None
     raise_unless_passed(judge_labels(LabelEvidence(comparison), limit, Subject("scores", "actual", "expected")))
     return comparison
+
+
+def assert_accuracy(
+    scores: NDArray[Any],
+    truth: Sequence[int] | NDArray[Any],
+    expected: NDArray[Any] | None = None,
+    *,
+    min_accuracy: float | None = None,
+    max_accuracy_drop: float | None = None,
+    bound: bool = False,
+) -> AccuracyEvidence:
+    """Assert that the best scores, (N, classes), are those of the true classes, one index for each row, -1 if unknown.
+
+    ``min_accuracy`` is the share of rows that must be right, ``max_accuracy_drop`` by how much it may be lower than
+    that of ``expected``, another environment's scores. With ``bound`` what the rows show at 95 % confidence must keep
+    the limits; `EnvironmentMismatch` says where too few are inconclusive. Raises `DeclarationError` for arrays that do
+    not fit, a drop without ``expected``, or where no limit is given.
+    """
+    __tracebackhide__ = True
+    given = {MIN_ACCURACY: min_accuracy, MAX_ACCURACY_DROP: max_accuracy_drop}
+    asked = {name: value for name, value in given.items() if value is not None}
+    if not asked:
+        raise DeclarationError("assert_accuracy without a limit", remedy="give min_accuracy= or max_accuracy_drop=")
+    if max_accuracy_drop is not None and expected is None:
+        raise DeclarationError("max_accuracy_drop needs the reference's scores", remedy="give expected=")
+    layers = [Thresholds.of({**asked, ACCURACY_BOUND: bound}, CALL_ARGUMENT)]
+    evidence = AccuracyEvidence.of(scores, truth, expected)
+    for limit in accuracy_limits(limits_of(CHECK, "", layers)):
+        raise_unless_passed(judge_accuracy(evidence, limit, Subject("scores", "actual", "expected")))
+    return evidence
 
 
 def assert_latency(

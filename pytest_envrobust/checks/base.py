@@ -52,7 +52,8 @@ class Check(ABC, Generic[Evidence]):
     """One question asked of a cell.
 
     ``rank`` is its place among the others of a model without test code. ``asked_for_by_default``: such a model is
-    given it where nobody says which checks; one with limits is given it wherever one of them is set.
+    given it where nobody says which checks; one with limits is given it wherever one of them is set. ``needs_truth``:
+    it can be asked only where the true classes of the inputs are known.
     """
 
     name: ClassVar[str]
@@ -60,6 +61,7 @@ class Check(ABC, Generic[Evidence]):
     limits: ClassVar[tuple[LimitKind, ...]] = ()
     rank: ClassVar[int] = 100
     asked_for_by_default: ClassVar[bool] = False
+    needs_truth: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, cell: MeasuredCell, asked: Asked) -> Evidence:

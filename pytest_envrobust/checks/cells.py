@@ -64,6 +64,13 @@ class MeasuredCell(MeasuredEnvironment, Protocol):
         """Names of the model's inputs."""
 
     @property
+    def truth(self) -> Sequence[int]:
+        """The true class of each input that is run here, -1 where it is unknown.
+
+        Raises `DeclarationError` where nothing says it of any.
+        """
+
+    @property
     def class_names(self) -> Sequence[str]:
         """Names of the model's classes; empty where none are declared."""
 
@@ -102,6 +109,10 @@ class MeasuredCell(MeasuredEnvironment, Protocol):
     @property
     def adequacy(self) -> Adequacy | None:
         """What the inputs can tell; ``None`` where that is not known."""
+
+    @property
+    def truth_doubt(self) -> str:
+        """What speaks against the reference's being right about the inputs at all; empty where nothing does."""
 
     def fidelity(self) -> tuple[Fidelity | None, str]:
         """Errors against double precision and the environment that ran in it; or ``None``, and why there are none."""

@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.comparison.bounds import clopper_pearson_interval, clopper_pearson_lower, clopper_pearson_upper
+from pytest_envrobust.comparison.kinds import label_shift
+from pytest_envrobust.comparison.labels import top1
 from pytest_envrobust.comparison.pairwise import UNKNOWN, top_labels
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.wording import counted, percent
+
+_BOTH_SIDES = 0.975
+"""The confidence of each bound of a difference of two shares, so that both hold at 95 %."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,21 @@ class Accuracy:
     top1: float
     top5: float | None
     correct: NDArray[np.bool_]
+
+    @property
+    def right(self) -> int:
+        """How many top-1 labels are right."""
+        return int(np.count_nonzero(self.correct))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The exact two-sided 95 % interval of ``top1``."""
+        return clopper_pearson_interval(self.right, self.n)
+
+    @property
+    def top5_interval(self) -> tuple[float, float] | None:
+        """That of ``top5``; ``None`` where there is none."""
+        return None if self.top5 is None else clopper_pearson_interval(round(self.top5 * self.n), self.n)
 
 
 @dataclass(frozen=True)
@@ -77,9 +99,58 @@ def mcnemar(here: NDArray[np.bool_], there: NDArray[np.bool_]) -> McNemar:
         raise DeclarationError(
             f"{len(here)} and {len(there)} inputs cannot be compared", cause="they must be the same inputs"
         )
-    only_here, only_there = int(np.count_nonzero(here & ~there)), int(np.count_nonzero(there & ~here))
+    return mcnemar_of(int(np.count_nonzero(here & ~there)), int(np.count_nonzero(there & ~here)))
+
+
+def mcnemar_of(only_here: int, only_there: int) -> McNemar:
+    """The same from the numbers of inputs that one of both alone has right."""
     if only_here == only_there:
         return McNemar(only_here, only_there, 1.0)
     from scipy.stats import binomtest  # late: it takes long to import
 
     return McNemar(only_here, only_there, float(binomtest(only_here, only_here + only_there, 0.5).pvalue))
+
+
+def drop_bounds(only_here: int, only_there: int, n: int) -> tuple[float, float]:
+    """By how much the accuracy is lower here than there at least, and at most: each one-sided, at 95 %.
+
+    Of ``n`` inputs ``only_here`` are right here alone and ``only_there`` there alone. The bounds join those of the two
+    shares, at 97.5 % each (C. E. Bonferroni's inequality), so that they hold for any number of inputs.
+    """
+    most = clopper_pearson_upper(only_there, n, _BOTH_SIDES) - clopper_pearson_lower(only_here, n, _BOTH_SIDES)
+    least = clopper_pearson_lower(only_there, n, _BOTH_SIDES) - clopper_pearson_upper(only_here, n, _BOTH_SIDES)
+    return least, most
+
+
+def doubt_of(scores: NDArray[Any], truth: Sequence[int], *, is_guessed: bool) -> str:
+    """One line on scores (N, classes) that are so seldom right that something else than the model is likely wrong.
+
+    ``truth`` is as for `accuracy`, ``is_guessed`` says whether nobody declared the preprocessing. Empty where enough
+    are right: more than half of the way from what guessing a class gives to all of them, or where too few inputs are
+    known to tell. Where somebody declared it, only what guessing gives is doubted.
+    """
+    found, classes = accuracy(scores, truth), scores.shape[1]
+    if classes < 2:
+        return ""
+    chance = 1 / classes
+    half_way = (1 + chance) / 2
+    if clopper_pearson_upper(found.right, found.n) >= half_way:
+        return ""
+    is_chance = clopper_pearson_lower(found.right, found.n) <= chance
+    if not is_chance and not is_guessed:
+        return ""
+    of = f"{found.right} of {counted(found.n, 'input')} {'is' if found.right == 1 else 'are'} right"
+    shift = label_shift(top1(scores), np.asarray(truth))
+    if shift is not None:
+        why = "true classes are higher by one: they may count from 1 instead of 0"
+        if shift.by == 1:
+            why = "labels are higher by one: declare label_offset=1 for a model with an extra leading class"
+        return f"{of}, and {percent(shift.shifted)} where the labels are moved by one: the {why}"
+    gives = percent(chance)
+    compared = f"about what guessing gives ({gives})" if is_chance else f"where guessing a class gives {gives}"
+    if is_guessed:
+        return (
+            f"the preprocessing was guessed, and {of}, {compared}: the guess is likely wrong; "
+            f"--envrobust-preprocess, or a declared one, says how the model was trained"
+        )
+    return f"{of}, {compared}: the preprocessing, the order of the classes or the true classes are likely wrong"

@@ -40,6 +40,15 @@ def clopper_pearson_upper(agreeing: int, n: int, confidence: float = CONFIDENCE)
     return 1.0 - clopper_pearson_lower(n - agreeing, n, confidence)
 
 
+def clopper_pearson_interval(agreeing: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The exact two-sided interval of that share: both one-sided bounds, each at half the risk.
+
+    Raises `DeclarationError` as `clopper_pearson_lower` does.
+    """
+    each = 1.0 - (1.0 - confidence) / 2
+    return clopper_pearson_lower(agreeing, n, each), clopper_pearson_upper(agreeing, n, each)
+
+
 def inputs_to_show(share: float, differing: int = 0, confidence: float = CONFIDENCE) -> int:
     """The fewest inputs, ``differing`` of them with another label, whose lower bound is at least ``share``.
 

@@ -25,6 +25,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.{places}f} %"
 
 
+def beside_limit(share: float, limit: float) -> str:
+    """A share to three places, or to as many as it takes to stay on its own side of the limit and below 1."""
+    for places in range(3, 17):
+        text = f"{share:.{places}f}"
+        shown = float(text)
+        if (shown >= limit) == (share >= limit) and (shown == 1) == (share == 1):
+            return text
+    return repr(share)
+
+
 def clock_name(clock: str) -> str:
     """``CPU`` for ``cpu``; other clocks are called as they are."""
     return "CPU" if clock == "cpu" else clock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.accuracy import accuracy, mcnemar
+from pytest_envrobust.comparison.accuracy import accuracy, doubt_of, mcnemar
 from pytest_envrobust.comparison.kinds import kind_of, label_shift, shift_notice, softmax_notice
 from pytest_envrobust.comparison.labels import top1
 from pytest_envrobust.comparison.pairwise import pairwise
 from pytest_envrobust.comparison.sensitivity import Sensitivity, Times, sensitivities
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Clock
+from pytest_envrobust.core.wording import counted, listed
+from pytest_envrobust.models.guessing import is_guess
 from pytest_envrobust.record import schema
 from pytest_envrobust.record.latency_part import clock_of
 from pytest_envrobust.record.schema import Analysis, Cell, Latency, Model
@@ -69,6 +71,8 @@ def analyse(model: Model, cells: Sequence[Cell], scores_of: ScoresOf) -> Analysi
     if truth is not None and len(truth) != shape[0]:
         notices.append(f"the true classes of {len(truth)} inputs say nothing of {shape[0]}: no accuracy is told")
         truth = None
+    if truth is not None:
+        notices = [*_truth_notices(model, truth, kept, output_of, arrays), *notices]
     return Analysis(
         environments=[str(item.environment) for item in kept],
         output_of=output_of,
@@ -175,9 +179,47 @@ def _accuracies(
             test = mcnemar(here.correct, expected.correct)
             against = schema.AgainstReference(only_here=test.only_here, only_reference=test.only_there, p=test.p)
         found.append(
-            schema.Accuracy(environment=name, n=here.n, top1=here.top1, top5=here.top5, against_reference=against)
+            schema.Accuracy(
+                environment=name,
+                n=here.n,
+                top1=here.top1,
+                top5=here.top5,
+                interval=here.interval,
+                top5_interval=here.top5_interval,
+                against_reference=against,
+            )
         )
     return found
+
+
+def _truth_notices(
+    model: Model,
+    truth: Sequence[int],
+    seen: Sequence[_Seen],
+    output_of: Sequence[int],
+    arrays: Sequence[NDArray[Any]],
+) -> Iterator[str]:
+    """What the true classes say against a source's preprocessing, or against themselves.
+
+    A source is judged by the best of its environments: one alone may be broken.
+    """
+    classes = arrays[0].shape[1]
+    if beyond := sum(each >= classes for each in truth):
+        yield (
+            f"{counted(beyond, 'input')} of {len(truth)} {'has' if beyond == 1 else 'have'} a true class beyond the "
+            f"model's (up to {max(truth)}, where it has 0 to {classes - 1}): no label is right there"
+        )
+    best: dict[str, tuple[float, int]] = {}
+    for item, number in zip(seen, output_of):
+        framework = item.environment.source_framework
+        best[framework] = max(best.get(framework, (-1.0, 0)), (accuracy(arrays[number], truth).top1, number))
+    doubts: dict[str, list[str]] = {}
+    for framework, (_, number) in best.items():
+        guess = (model.guesses or {}).get(framework, "")
+        if doubt := doubt_of(arrays[number], truth, is_guessed=is_guess(guess)):
+            doubts.setdefault(doubt, []).append(framework)
+    for doubt, frameworks in doubts.items():
+        yield doubt if len(best) == len(frameworks) else f"{listed(frameworks)}: {doubt}"
 
 
 def _shift_notices(seen: Sequence[_Seen], labels: Mapping[str, NDArray[np.int64]]) -> list[str]:

@@ -14,6 +14,7 @@ from pytest_envrobust.record.adequacy_part import recorded_adequacy
 from pytest_envrobust.record.schema import (
     Accuracy,
     Cell,
+    CellAccuracy,
     Invariant,
     Labels,
     Latency,
@@ -45,6 +46,7 @@ class Row:
     is_reference: bool
     is_required: bool = False
     labels: Labels | None = None
+    accuracy: CellAccuracy | None = None
     latency: Latency | None = None
     scores: Scores | None = None
     invariants: tuple[Invariant, ...] = ()
@@ -181,6 +183,7 @@ def _row(environment: str, cells: Sequence[Cell]) -> Row:
         ),
         is_required=any(cell.required for cell in cells),
         labels=next((cell.labels for cell in cells if cell.labels is not None), None),
+        accuracy=next((cell.accuracy for cell in cells if cell.accuracy is not None), None),
         latency=_latency([cell.latency for cell in cells if cell.latency is not None]),
         scores=next((cell.scores for cell in cells if cell.scores is not None), None),
         invariants=tuple(each for cell in cells for each in cell.invariants or ()),

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from pytest_envrobust.checks.registry import limit_kinds
+from pytest_envrobust.checks.registry import checks, limit_kinds
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.integration.collected import Collected
 from pytest_envrobust.integration.declarations import Declarations
+from pytest_envrobust.models.model import Model
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.runs.cases import Case, Choice, Fault, cases_of, choice_of, find_models
 from pytest_envrobust.runs.context import RunContext
@@ -55,6 +56,8 @@ class Parametrization:
         for model in find_models(_listed(marker, "models"), declared):
             if isinstance(model, Fault):
                 found.append(model)
+            elif (fault := _without_truth(model, marker)) is not None:
+                found.append(fault)
             else:
                 found += cases_of(model, catalogue, choice, self._collected.left_out)
         return found
@@ -76,6 +79,17 @@ def marker_arguments(node: pytest.Item) -> dict[str, Any]:
                 )
         found |= marker.kwargs
     return found
+
+
+def _without_truth(model: Model, marker: Mapping[str, Any]) -> Fault | None:
+    """That the marker limits what only true classes can tell, and the model has none; ``None`` where all is well."""
+    for check in checks().values():
+        if check.needs_truth and any(kind.name in marker for kind in check.limits):
+            try:
+                model.check_knows_truth()
+            except DeclarationError as error:
+                return Fault(model.name, error)
+    return None
 
 
 def _listed(marker: Mapping[str, Any], name: str) -> tuple[str, ...]:

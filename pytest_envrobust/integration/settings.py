@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_envrobust.artifacts.store import default_root
 from pytest_envrobust.backends.base import Option
+from pytest_envrobust.checks.base import Check
 from pytest_envrobust.checks.registry import checks, limit_kinds
 from pytest_envrobust.checks.thresholds import parse_limit
 from pytest_envrobust.core.axes import Axes
@@ -90,7 +92,7 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         reference=None if reference is None else _environment(reference, catalogue, reference_origin),
         strict=bool(config.getini("envrobust_strict")) if strict is None else True,
         stops_early=_stops_early(config),
-        checks=_checks(config),
+        checks=_checks(config, models),
         reference_run=_path(config, "reference_run"),
         shard=_shard(config.getoption("envrobust_shard")),
         ledger_path=_ledger_path(config),
@@ -149,8 +151,12 @@ def _stops_early(config: pytest.Config) -> bool:
     return text == "early"
 
 
-def _checks(config: pytest.Config) -> tuple[str, ...]:
-    """The checks that were asked for, in the order in which they are made; empty where nobody asked."""
+def _checks(config: pytest.Config, models: tuple[str, ...]) -> tuple[str, ...]:
+    """The checks that were asked for, in the order in which they are made; empty where nobody asked.
+
+    Of ``all`` those are left out that need true classes where the command line's models have none. Raises
+    `DeclarationError` where one of these was asked for by itself, or by a limit of it.
+    """
     asked = config.getoption("envrobust_check") or ()
     names = {part.strip() for item in asked for part in item.split(",") if part.strip()}
     known = checks()
@@ -160,7 +166,27 @@ def _checks(config: pytest.Config) -> tuple[str, ...]:
             cause=f"checks are {', '.join(known)}, or {EVERY_CHECK}",
             remedy=did_you_mean(unknown[0], known),
         )
-    return tuple(check for check in known if check in names or EVERY_CHECK in names)
+    without_truth = models and config.getoption("envrobust_truth") is None
+    impossible = [check for check in known.values() if check.needs_truth and without_truth]
+    for check in impossible:
+        by = f"--envrobust-check {check.name}" if check.name in names else _limit_set(config, check)
+        if by and (not names or check.name in names):
+            raise DeclarationError(
+                f"{by} without true classes",
+                cause=f"nothing says those of the inputs of {models[0]}",
+                remedy="add --envrobust-truth folders, a .csv file or a pattern of the inputs' names",
+            )
+    every = {*names, *known} - {check.name for check in impossible} if EVERY_CHECK in names else names
+    return tuple(check for check in known if check in every)
+
+
+def _limit_set(config: pytest.Config, check: Check[Any]) -> str:
+    """Where a limit of the check was set, as the user wrote it; empty where none was."""
+    for kind in check.limits:
+        value, origin = either(config, kind.name)
+        if value:
+            return f"{kind.name} ({origin})" if origin == INI else f"--envrobust-{kind.name.replace('_', '-')}"
+    return ""
 
 
 def _shard(text: str | None) -> Shard | None:

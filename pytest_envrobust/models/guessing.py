@@ -12,6 +12,7 @@ from pytest_envrobust.models.model import Source
 from pytest_envrobust.models.preprocess import NAMED, Layout, Preprocess
 
 _CHANNELS = 3
+_GUESSED = ", guessed ("
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,11 @@ class Guess:
 
     preprocess: Preprocess
     text: str
+
+
+def is_guess(text: str) -> bool:
+    """Whether a `Guess` with that text guessed the values, not the size and layout alone."""
+    return _GUESSED in text
 
 
 def framework_of(text: str) -> tuple[str, str]:
@@ -74,7 +80,7 @@ def guessed_preprocess(
     seen = f"from its input {spec}" if spec is not None else "its input is not declared"
     text = f"preprocessing {chosen} {sides[0]}×{sides[1]} {layout or usual_layout} {dtype}"
     if name is None:
-        return Guess(preprocess, f"{text}, guessed ({seen}); --envrobust-preprocess says otherwise")
+        return Guess(preprocess, f"{text}{_GUESSED}{seen}); --envrobust-preprocess says otherwise")
     return Guess(preprocess, f"{text} (size and layout {seen})")
 
 

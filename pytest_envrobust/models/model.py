@@ -158,6 +158,18 @@ class Model:
             )
         return RecordedInputs(recorded[0])
 
+    def check_knows_truth(self) -> None:
+        """Raise `DeclarationError` where nothing says what the true classes of the inputs are."""
+        if self.input_set.truth is None:
+            raise DeclarationError(
+                f"the accuracy of model {self.name!r} cannot be told",
+                cause="nothing says what the true classes of its inputs are",
+                remedy=(
+                    "declare truth= of the inputs ('folders', a .csv file, a pattern of their names or a class for "
+                    "each), or --envrobust-truth beside --envrobust-model"
+                ),
+            )
+
     def check(self) -> None:
         """Raise `DeclarationError` for what can be seen to be wrong before anything is loaded."""
         try:

@@ -28,6 +28,11 @@ class Truth:
     classes: tuple[int, ...]
     origin: str
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the class of any input is known."""
+        return any(each != UNKNOWN for each in self.classes)
+
 
 def check_truth(source: TruthSource | None) -> None:
     """Raise `DeclarationError` for what can be seen to be wrong before the inputs are there."""

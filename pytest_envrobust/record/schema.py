@@ -225,12 +225,14 @@ class AgainstReference(Part, frozen=True, kw_only=True):
 
 
 class Accuracy(Part, frozen=True, kw_only=True):
-    """Shares of ``n`` inputs whose true class is the best, or among the best five."""
+    """Shares of ``n`` inputs whose true class is the best, or among the best five; each with its 95 % interval."""
 
     environment: str
     n: int
     top1: float
     top5: float | None = None
+    interval: Interval | None = None
+    top5_interval: Interval | None = None
     against_reference: AgainstReference | None = None
 
 
@@ -354,6 +356,16 @@ class Scores(Judged, frozen=True, kw_only=True):
     fidelity: Fidelity | None = None
 
 
+class CellAccuracy(Judged, frozen=True, kw_only=True):
+    """How many of ``n`` inputs with a known class are labeled right; ``limit_on`` as for `Labels`."""
+
+    n: int | None = None
+    right: int | None = None
+    right_in_top5: int | None = None
+    against_reference: AgainstReference | None = None
+    limit_on: Literal["share", "bound"] | None = None
+
+
 class Invariant(Part, frozen=True, kw_only=True):
     """What was asked of an environment alone, whether it holds, and what was found."""
 
@@ -451,6 +463,7 @@ class Cell(Part, frozen=True, kw_only=True):
     route: list[str] | None = None
     compared: bool | None = None
     labels: Labels | None = None
+    accuracy: CellAccuracy | None = None
     scores: Scores | None = None
     invariants: list[Invariant] | None = None
     latency: Latency | None = None

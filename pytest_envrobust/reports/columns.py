@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_envrobust.comparison.bounds import clopper_pearson_interval
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.core.wording import clock_name, percent
 from pytest_envrobust.history.view import ModelView, Row
+from pytest_envrobust.record.accuracy_part import recorded_accuracy
 from pytest_envrobust.record.schema import Accuracy, Invariant, Labels, Latency, Scores, Sensitivity
 from pytest_envrobust.reports.tables import FULL, TEXT, Column, Report
 from pytest_envrobust.reports.timings import RecordedTiming, rate_text, ratio_text
@@ -52,7 +54,26 @@ def entries_of(view: ModelView) -> list[Entry]:
     """The environments of a model, in the record's order."""
     letters = view.outputs
     accuracy = {each.environment: each for each in view.accuracy}
-    return [Entry(row, view.name, letters.get(row.output, ""), accuracy.get(row.environment)) for row in view.rows]
+    return [
+        Entry(row, view.name, letters.get(row.output, ""), accuracy.get(row.environment) or _counted_accuracy(row))
+        for row in view.rows
+    ]
+
+
+def _counted_accuracy(row: Row) -> Accuracy | None:
+    """What the check of accuracy counted, where the analysis has nothing of the environment: of its first inputs."""
+    told = row.accuracy
+    evidence = None if told is None else recorded_accuracy(told)
+    if evidence is None:
+        return None
+    return Accuracy(
+        environment=row.environment,
+        n=evidence.n,
+        top1=evidence.share,
+        top5=None if evidence.top5 is None else evidence.top5 / evidence.n,
+        interval=clopper_pearson_interval(evidence.right, evidence.n),
+        against_reference=told.against_reference if told is not None else None,
+    )
 
 
 def environment_columns(entries: Iterable[Entry]) -> list[Column[Entry]]:
@@ -142,6 +163,17 @@ def _of_accuracy(value: Callable[[Accuracy], float | None]) -> Callable[[Entry],
     return lambda entry: "" if entry.accuracy is None else _written(value(entry.accuracy), percent)
 
 
+def accuracy_interval(entry: Entry) -> str:
+    """``11.9 to 54.3 %``, of the top-1 accuracy; empty where it was not told."""
+    interval = None if entry.accuracy is None else entry.accuracy.interval
+    return "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
+
+
+def _accuracy_with_interval(entry: Entry) -> str:
+    top1, interval = _of_accuracy(lambda accuracy: accuracy.top1)(entry), accuracy_interval(entry)
+    return f"{top1} [{interval.removesuffix(' %').replace(' to ', ', ')}]" if interval else top1
+
+
 def _median(clock: Clock) -> Column[Entry]:
     def median(latency: Latency) -> float | None:
         return latency.median_on(clock)
@@ -169,6 +201,12 @@ def _p(entry: Entry) -> str:
     return "" if against is None or entry.row.is_reference else probability(against.p)
 
 
+def _p_of_difference(entry: Entry) -> str:
+    """The same where the two are right on different inputs."""
+    against = entry.accuracy.against_reference if entry.accuracy is not None else None
+    return _p(entry) if against is not None and (against.only_here or against.only_reference) else ""
+
+
 _FINDINGS: tuple[Column[Entry], ...] = (
     Column(
         "status", "status", lambda entry: f"{GROUP_SIGNS[entry.row.group]} {entry.row.status.value}", Report.MARKDOWN
@@ -194,6 +232,9 @@ _FINDINGS: tuple[Column[Entry], ...] = (
     ),
     Column("bound", "at least", lambda entry: bound_text(entry.row), TEXT),
     Column("flips", "flips", lambda entry: flips_text(entry.row.labels)),
+    Column("top1", "accuracy", _accuracy_with_interval, TEXT),
+    Column("top5", "top-5", _of_accuracy(lambda accuracy: accuracy.top5), TEXT, right=True),
+    Column("p", "McNemar p", _p_of_difference, TEXT, right=True),
     Column(
         "abs_error",
         "abs error",

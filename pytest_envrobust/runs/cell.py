@@ -8,8 +8,18 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
+from pytest_envrobust.checks import (
+    accuracy,
+    finite,
+    labels,
+    latency,
+    position,
+    probabilities,
+    repetition,
+    scores,
+    untouched,
+)
 from pytest_envrobust.checks import batch as batches
-from pytest_envrobust.checks import finite, labels, latency, position, probabilities, repetition, scores, untouched
 from pytest_envrobust.checks._invariant import BATCH
 from pytest_envrobust.checks._invariant import MAX_ABS_ERROR as LARGEST_DIFFERENCE
 from pytest_envrobust.checks.assertions import raise_unless_passed
@@ -29,9 +39,12 @@ from pytest_envrobust.runs.measured_cell import MeasuredCell
 from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.runner import HasInputs, Runner, hide_traceback
 from pytest_envrobust.timing.evidence import LatencyEvidence
+from pytest_envrobust.verdicts.accuracy import AccuracyEvidence
 from pytest_envrobust.verdicts.limits import (
+    ACCURACY_BOUND,
     BOUND,
     MAX_ABS_ERROR,
+    MAX_ACCURACY_DROP,
     MAX_FIDELITY_RATIO,
     MAX_LATENCY_MS,
     MAX_LATENCY_P90_MS,
@@ -39,6 +52,7 @@ from pytest_envrobust.verdicts.limits import (
     MAX_LATENCY_RATIO,
     MAX_LATENCY_REGRESSION,
     MAX_RELATIVE_ERROR,
+    MIN_ACCURACY,
     MIN_LABEL_AGREEMENT,
     TIES,
 )
@@ -145,6 +159,24 @@ class Cell(Runner):
         return self._checked(labels.CHECK, limits).comparison
 
     @hide_traceback
+    def assert_accuracy(
+        self,
+        *,
+        min_accuracy: float | None = None,
+        max_accuracy_drop: float | None = None,
+        bound: bool | None = None,
+    ) -> AccuracyEvidence:
+        """Assert that enough inputs are labeled right, or not many fewer than by the reference.
+
+        Limits that are not given are those of marker, conftest, command line or ini; without any the accuracy is
+        recorded only. With ``bound`` what the inputs show must keep them, not the shares of these inputs alone: too
+        few of them are inconclusive. The reference has no drop. Raises `EnvironmentMismatch` or `StageFailure`, and
+        `DeclarationError` where the true classes are not known.
+        """
+        limits = {MIN_ACCURACY: min_accuracy, MAX_ACCURACY_DROP: max_accuracy_drop, ACCURACY_BOUND: bound}
+        return self._checked(accuracy.CHECK, limits)
+
+    @hide_traceback
     def assert_scores_agree(
         self,
         *,
@@ -247,6 +279,8 @@ class Cell(Runner):
         arguments: Mapping[str, Any] | None = None,
     ) -> Evidence:
         """Measure, judge, keep what came of it, and raise where a verdict must fail the test."""
+        if check.needs_truth:
+            self.case.model.check_knows_truth()
         asked = Asked(self._limits(check, _given(limits)), _given(arguments))
         evidence = check.measure(self._measured, asked)
         self.used = self.used or check.compares(evidence, is_reference=self.is_reference)

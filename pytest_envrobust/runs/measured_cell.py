@@ -95,6 +95,18 @@ class MeasuredCell(MeasuredEnvironment):
         return self.run.model_run.inputs.names
 
     @property
+    def truth(self) -> Sequence[int]:
+        """The true class of each input that is run here, -1 where it is unknown.
+
+        Raises `DeclarationError` where nothing says it of any.
+        """
+        truth = self.run.model_run.read_truth()
+        if truth is None:
+            self._case.model.check_knows_truth()
+            return []
+        return truth.classes[: self.count]
+
+    @property
     def class_names(self) -> Sequence[str]:
         """Names of the model's classes; empty where none are declared."""
         return self.run.model_run.class_names
@@ -152,6 +164,13 @@ class MeasuredCell(MeasuredEnvironment):
         if self.is_reference or self.label_reference is not None:
             return None
         return self._registry.reference(self._case).adequacy
+
+    @property
+    def truth_doubt(self) -> str:
+        """What speaks against the reference's being right at all; not asked where an earlier run stands for it."""
+        if self.is_reference or self.label_reference is not None:
+            return ""
+        return self._registry.reference(self._case).truth_doubt
 
     def fidelity(self) -> tuple[Fidelity | None, str]:
         """Errors against double precision and the environment that ran in it; or ``None``, and why there are none."""

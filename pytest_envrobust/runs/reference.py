@@ -8,10 +8,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from pytest_envrobust.comparison.accuracy import doubt_of
 from pytest_envrobust.comparison.adequacy import Adequacy
 from pytest_envrobust.comparison.blocks import largest_difference_of
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.core.lazy import Lazy
+from pytest_envrobust.models.guessing import is_guess
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.runs.fault_seeding import adequacy_of
@@ -45,6 +47,16 @@ class Reference:
         without, unless a verdict rests on it.
         """
         return self._adequacy.value
+
+    @property
+    def truth_doubt(self) -> str:
+        """What the true classes, where they are known, say against its preprocessing; empty where nothing does."""
+        model_run = self.run.model_run
+        truth, scores = model_run.read_truth(), self.run.predictions.scores
+        if truth is None or not truth.is_known:
+            return ""
+        guess = model_run.guesses.get(self.run.environment.source_framework, "")
+        return doubt_of(scores, truth.classes, is_guessed=is_guess(guess))
 
     @property
     def known_adequacy(self) -> Adequacy | None:

@@ -11,7 +11,7 @@ from pytest_envrobust.comparison.labels import UNDEFINED, Flip, LabelComparison
 from pytest_envrobust.comparison.tally import Tally, tally
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.core.wording import NO_LABEL
+from pytest_envrobust.core.wording import NO_LABEL, beside_limit
 from pytest_envrobust.core.wording import counted as count
 from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT, LabelLimit, Limit
 from pytest_envrobust.verdicts.verdict import Subject, Verdict, closing_lines
@@ -28,7 +28,8 @@ class LabelEvidence:
     where the comparison was stopped since the rest could not have changed it. ``earlier`` names the earlier run's
     reference, where the labels were compared with that. ``inputs`` is how many inputs the model has, of which a device
     may be given the first ones only. ``is_strict``: a pass on inputs that could not tell a broken model is
-    inconclusive.
+    inconclusive. ``doubt`` says what speaks against the reference's being right at all, where truth is known: it counts
+    as inputs that could not tell.
     """
 
     comparison: LabelComparison
@@ -40,6 +41,7 @@ class LabelEvidence:
     earlier: str | None = None
     inputs: int | None = None
     is_strict: bool = False
+    doubt: str = ""
 
 
 def judge_labels(evidence: LabelEvidence, limit: Limit, subject: Subject) -> Verdict:
@@ -56,14 +58,14 @@ def judge_labels(evidence: LabelEvidence, limit: Limit, subject: Subject) -> Ver
     limit = _with_terms(limit)
     counted = tally(comparison, limit.ties, known)
     status = _status(counted, limit, comparison.undefined)
-    doubts = _doubts(comparison, limit, evidence.adequacy)
+    doubts = [*([f"  {evidence.doubt}"] if evidence.doubt else []), *_doubts(comparison, limit, evidence.adequacy)]
     if status is Status.PASSED and evidence.is_strict and doubts:
         status = Status.INCONCLUSIVE
     headline = f"{subject}: {_share(comparison, counted, limit, evidence.earlier or subject.reference)}"
     if comparison.flips:
         headline += f"; {_kinds(comparison, len(_among(comparison.flips, known)))}"
     if status is Status.INCONCLUSIVE:
-        headline += f"; inconclusive: {_undecided(counted, limit)}"
+        headline += f"; inconclusive: {_undecided(counted, limit, evidence.doubt)}"
     lines = [headline]
     if total is not None and total > comparison.n:
         lines.append(f"  stopped after {comparison.n} of {total} inputs: the others could not have changed the verdict")
@@ -123,24 +125,14 @@ def _share(comparison: LabelComparison, counted: Tally, limit: LabelLimit, refer
     if differing == 0:
         noun, verb = ("label", "agrees") if comparison.n == 1 else ("labels", "agree")
         said = f"{comparison.n} of {comparison.n} top-1 {noun} {verb} with {reference}"
-    agreement = f"agreement {_rounded(counted.share, limit.value)}"
+    agreement = f"agreement {beside_limit(counted.share, limit.value)}"
     if limit.ties == "ignore" and comparison.tie:
         agreement += " without ties"
     asked = f"limit {limit.value:g}"
     if limit.bound:
-        agreement += f", at least {_rounded(counted.lower, limit.value)} shown"
+        agreement += f", at least {beside_limit(counted.lower, limit.value)} shown"
         asked += " on what is shown"
     return f"{said} ({agreement}, {asked} from {limit.origin})"
-
-
-def _rounded(share: float, limit: float) -> str:
-    """The share to three places, or to as many as it takes to stay on its own side of the limit and below 1."""
-    for places in range(3, 17):
-        text = f"{share:.{places}f}"
-        shown = float(text)
-        if (shown >= limit) == (share >= limit) and (shown == 1) == (share == 1):
-            return text
-    return repr(share)
 
 
 def _kinds(comparison: LabelComparison, known: int) -> str:
@@ -154,12 +146,12 @@ def _bound(counted: Tally) -> str:
     return f"{count(counted.n, 'input')} like these show an agreement of at least {counted.lower:.3f} (95 %)"
 
 
-def _undecided(counted: Tally, limit: LabelLimit) -> str:
+def _undecided(counted: Tally, limit: LabelLimit, doubt: str) -> str:
     if not counted.n:
         return "every input is a tie, and ties are ignored"
     if not limit.bound or counted.lower >= limit.value:
-        return "inputs that cannot tell a broken model show nothing"
-    shown = f"{counted.agreeing} of {counted.n} shows {_rounded(counted.lower, limit.value)}"
+        return doubt or "inputs that cannot tell a broken model show nothing"
+    shown = f"{counted.agreeing} of {counted.n} shows {beside_limit(counted.lower, limit.value)}"
     needed = inputs_to_show(limit.value, counted.differing)
     if not counted.differing:
         return f"{shown}; {count(needed, 'agreeing input')} would show {limit.value:g}"

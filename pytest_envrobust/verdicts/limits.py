@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 MIN_LABEL_AGREEMENT = "min_label_agreement"
 TIES = "ties"
 BOUND = "bound"
+MIN_ACCURACY = "min_accuracy"
+MAX_ACCURACY_DROP = "max_accuracy_drop"
+ACCURACY_BOUND = "accuracy_bound"
 MAX_ABS_ERROR = "max_abs_error"
 MAX_RELATIVE_ERROR = "max_relative_error"
 MAX_FIDELITY_RATIO = "max_fidelity_ratio"
@@ -56,6 +59,15 @@ class LabelLimit(Limit):
             TIES: Limit(TIES, IGNORED_TIES[self.ties], self.origin),
             BOUND: Limit(BOUND, float(self.bound), self.origin),
         }
+
+
+@dataclass(frozen=True)
+class AccuracyLimit(Limit):
+    """A limit on accuracy or on its drop. With ``bound`` what the inputs show at 95 % confidence must keep it, not the
+    share of these inputs alone.
+    """
+
+    bound: bool = False
 
 
 @dataclass(frozen=True)

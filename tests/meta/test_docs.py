@@ -31,6 +31,7 @@ RECORD_PARTS: dict[str, type[Part]] = {
     "models": schema.Model,
     "cells": schema.Cell,
     "labels": schema.Labels,
+    "accuracy": schema.CellAccuracy,
     "scores": schema.Scores,
     "invariants": schema.Invariant,
     "latency": schema.Latency,
@@ -232,7 +233,8 @@ def test_getting_started_runs(tmp_path: Path) -> None:
 
 def test_files_of_the_page_on_limits_are_collected(tmp_path: Path) -> None:
     files = files_on(ROOT / "docs" / "limits.md")
-    assert list(files) == ["conftest.py", "test_limits.py", "test_shown.py", "test_scores.py", "test_known.py"]
+    tests = ["limits", "shown", "accuracy", "scores", "known"]
+    assert list(files) == ["conftest.py", *(f"test_{name}.py" for name in tests)]
     model = """
 
         def pytest_envrobust_models(config):

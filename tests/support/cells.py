@@ -65,6 +65,8 @@ class PlainCell(PlainEnvironment):
     again: NDArray[Any] = field(default_factory=EYE.copy)
     noise: float | None = None
     class_names: Sequence[str] = ()
+    truth: Sequence[int] = (0, 1, 2, 3)
+    truth_doubt: str = ""
     evidence: Mapping[str, str] = field(default_factory=dict)
     is_strict: bool = False
     label_reference: str | None = None

@@ -11,6 +11,7 @@ from pytest_envrobust.history.view import ModelView
 from pytest_envrobust.record.schema import Cell, Latency
 from pytest_envrobust.reports.columns import (
     Entry,
+    accuracy_interval,
     bound_text,
     count_text,
     entries_of,
@@ -42,8 +43,9 @@ class EnvironmentRow:
     """An environment: the texts of its columns, by name, and what stands or is drawn beside them.
 
     What was not measured is empty. ``reason`` is empty where it passed. ``count``, ``bound`` and ``reach`` are of the
-    agreement, whose ``share`` is drawn as a bar; ``broken`` invariants do not hold; ``tails`` are of the wall time;
-    ``is_untimed`` where the times are of the calls that gave the predictions; ``ratio`` has a ``plot``.
+    agreement, whose ``share`` is drawn as a bar; ``accuracy`` is the interval of the top-1 accuracy; ``broken``
+    invariants do not hold; ``tails`` are of the wall time; ``is_untimed`` where the times are of the calls that gave
+    the predictions; ``ratio`` has a ``plot``.
     """
 
     environment: str
@@ -56,6 +58,7 @@ class EnvironmentRow:
     count: str
     bound: str
     reach: str
+    accuracy: str
     broken: tuple[str, ...]
     tails: tuple[tuple[str, str], ...]
     is_untimed: bool
@@ -150,6 +153,7 @@ def _row(entry: Entry, texts: Mapping[str, str], axis: Scale | None) -> Environm
         count="" if labels is None else count_text(labels),
         bound=bound_text(row, percent),
         reach=reach_text(row),
+        accuracy=accuracy_interval(entry),
         broken=tuple(invariant.name for invariant in row.invariants if not invariant.holds),
         tails=_tails(latency),
         is_untimed=latency.measured_from == "predictions",

@@ -7,6 +7,7 @@ from support.cells import EYE
 
 from pytest_envrobust.checks.assertions import (
     EnvironmentMismatch,
+    assert_accuracy,
     assert_labels_agree,
     assert_latency,
     raise_unless_passed,
@@ -14,6 +15,7 @@ from pytest_envrobust.checks.assertions import (
 from pytest_envrobust.comparison.labels import compare_labels
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
+from pytest_envrobust.verdicts.accuracy import AccuracyEvidence
 from pytest_envrobust.verdicts.verdict import Verdict
 
 FLIPPED = EYE[[1, 0, 2, 3]]
@@ -134,3 +136,25 @@ def test_the_traceback_ends_in_the_users_own_file() -> None:
 def test_the_error_is_named_by_where_users_import_it_from() -> None:
     assert issubclass(EnvironmentMismatch, AssertionError)
     assert f"{EnvironmentMismatch.__module__}.{EnvironmentMismatch.__name__}" == "pytest_envrobust.EnvironmentMismatch"
+
+
+def test_accuracy_of_plain_arrays() -> None:
+    truth = [0, 1, 2, -1]
+    assert assert_accuracy(EYE, truth, min_accuracy=1) == AccuracyEvidence(3, 3, 3)
+    with pytest.raises(EnvironmentMismatch) as caught:
+        assert_accuracy(FLIPPED, truth, EYE, max_accuracy_drop=0.5)
+    assert first_lines(caught, 1) == [
+        "scores in actual: 1 of 3 inputs is right, 3 in expected (accuracy lower by 0.667, limit 0.5 from call "
+        "argument); right here alone 0, there alone 2: McNemar's p 0.500"
+    ]
+    with pytest.raises(EnvironmentMismatch, match=r"inconclusive: 4 inputs, no more than 0 wrong, would show 0\.4"):
+        assert_accuracy(EYE, truth, min_accuracy=0.4, bound=True)
+
+
+def test_accuracy_needs_a_limit_and_a_drop_something_to_be_lower_than() -> None:
+    with pytest.raises(DeclarationError, match="assert_accuracy without a limit"):
+        assert_accuracy(EYE, [0, 1, 2, 3])
+    with pytest.raises(DeclarationError, match=r"max_accuracy_drop needs the reference's scores \(give expected=\)"):
+        assert_accuracy(EYE, [0, 1, 2, 3], max_accuracy_drop=0.1)
+    with pytest.raises(DeclarationError, match="min_accuracy=98 "):
+        assert_accuracy(EYE, [0, 1, 2, 3], min_accuracy=98)

@@ -13,7 +13,8 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.verdicts.limits import LimitKind
 
 OWN = (
-    "labels", "latency", "scores", "repetition", "batch", "position", "finite", "probabilities", "untouched",
+    "labels", "latency", "accuracy", "scores", "repetition", "batch", "position", "finite", "probabilities",
+    "untouched",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_envrobust.comparison.accuracy import McNemar, accuracy, mcnemar
+from pytest_envrobust.comparison.accuracy import McNemar, accuracy, doubt_of, drop_bounds, mcnemar
 from pytest_envrobust.core.errors import DeclarationError
 
 NAN, INF = math.nan, math.inf
@@ -77,3 +77,65 @@ def test_mcnemar_is_symmetric_and_blind_to_what_both_share(a: int, b: int, both:
 def test_mcnemar_needs_the_same_inputs() -> None:
     with pytest.raises(DeclarationError, match="the same inputs"):
         mcnemar(np.zeros(3, dtype=bool), np.zeros(4, dtype=bool))
+
+
+def test_intervals_are_those_of_clopper_and_pearson() -> None:
+    """The two-sided ends of 6 of 20 and of 16 of 20, as published tables have them."""
+    scores = np.zeros((20, 10))
+    scores[:, 0], scores[:, 1:5] = 2, 1
+    found = accuracy(scores, [0] * 6 + [1] * 10 + [9] * 4)
+    assert found.right == 6
+    assert found.interval == pytest.approx((0.1189, 0.5428), abs=1e-4)
+    assert found.top5_interval == pytest.approx((0.5634, 0.9427), abs=1e-4)
+    assert accuracy(np.where(np.eye(8, dtype=bool), 0.0, -INF), list(range(8))).top5_interval is None
+
+
+@pytest.mark.parametrize(("only_here", "only_there"), [(0, 0), (3, 1), (0, 9)])
+def test_a_drop_lies_within_its_bounds_which_close_with_more_inputs(only_here: int, only_there: int) -> None:
+    least, most = drop_bounds(only_here, only_there, 20)
+    assert -1 <= least <= (only_there - only_here) / 20 <= most <= 1
+    fewer, more = drop_bounds(100 * only_here, 100 * only_there, 2000)
+    assert (more - fewer) < (most - least) / 3
+
+
+def test_no_difference_on_20_inputs_shows_a_drop_below_17_percent() -> None:
+    least, most = drop_bounds(0, 0, 20)
+    assert most == pytest.approx(1 - 0.025 ** (1 / 20)) == -least
+
+
+def one_hot(labels: list[int], classes: int = 10) -> np.ndarray:
+    return np.eye(classes)[labels]
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "classes", "guessed", "declared"),
+    [
+        (6, 20, 10, True, False),  # more than chance, and far fewer than a trained model has
+        (7, 20, 10, False, False),  # 20 inputs may show half of the way
+        (2, 20, 10, True, True),
+        (0, 3, 10, False, False),  # too few to tell
+        (0, 4, 10, True, True),
+        (10, 20, 2, True, True),
+        (15, 20, 2, False, False),
+    ],
+)
+def test_few_right_inputs_are_doubted(right: int, n: int, classes: int, guessed: bool, declared: bool) -> None:
+    truth = [number % (classes // 2) for number in range(n)]
+    scores = one_hot([*truth[:right], *((each + classes // 2) % classes for each in truth[right:])], classes)
+    assert bool(doubt_of(scores, truth, is_guessed=True)) is guessed
+    assert bool(doubt_of(scores, truth, is_guessed=False)) is declared
+
+
+def test_classes_counted_from_another_number_are_named_instead() -> None:
+    labels = [number % 9 for number in range(20)]
+    doubt = doubt_of(one_hot(labels), [each + 1 for each in labels], is_guessed=True)
+    assert doubt == (
+        "0 of 20 inputs are right, and 100 % where the labels are moved by one: the true classes are higher by one: "
+        "they may count from 1 instead of 0"
+    )
+    doubt = doubt_of(one_hot([each + 1 for each in labels]), labels, is_guessed=False)
+    assert doubt.endswith("declare label_offset=1 for a model with an extra leading class")
+
+
+def test_a_single_class_cannot_be_wrong() -> None:
+    assert doubt_of(np.ones((20, 1)), [0] * 20, is_guessed=True) == ""

@@ -12,9 +12,11 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from support import published
 
+from pytest_envrobust.comparison.bounds import clopper_pearson_interval
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.history.analysis import analyse
+from pytest_envrobust.models.guessing import guessed_preprocess
 from pytest_envrobust.record import codec
 from pytest_envrobust.record.document import new_record
 from pytest_envrobust.record.schema import (
@@ -259,13 +261,16 @@ def test_accuracy_where_truth_is_known() -> None:
         scores={"aa": one, "bb": two},
         model=replace(MODEL, truth=truth.tolist(), truth_from="file names"),
     )
+    all_19, but_one = clopper_pearson_interval(19, 19), clopper_pearson_interval(18, 19)
     assert found.accuracy == [
-        Accuracy(environment=REFERENCE, n=19, top1=1.0, top5=1.0),
+        Accuracy(environment=REFERENCE, n=19, top1=1.0, top5=1.0, interval=all_19, top5_interval=all_19),
         Accuracy(
             environment="keras/eager/cpu",
             n=19,
             top1=18 / 19,
             top5=18 / 19,
+            interval=but_one,
+            top5_interval=but_one,
             against_reference=AgainstReference(only_here=0, only_reference=1, p=1.0),
         ),
     ]
@@ -291,6 +296,50 @@ def test_inputs_that_one_of_both_alone_has_right_are_counted_wherever_the_refere
     assert (one.top1, reference.top1) == (0.95, 0.8)
     assert reference.against_reference is None
     assert same.against_reference == AgainstReference(only_here=0, only_reference=0, p=1.0)
+
+
+GUESSED = guessed_preprocess(None, "NCHW").text
+SAID = guessed_preprocess(None, "NCHW", "raw").text
+
+
+def truth_notices(truth: Sequence[int], scores: NDArray[np.float32], guess: str | None) -> list[str]:
+    guesses = None if guess is None else {"torch": guess}
+    model = replace(MODEL, truth=[int(each) for each in truth], guesses=guesses)
+    return analysed(cell(REFERENCE, "aa"), scores={"aa": scores}, model=model).notices
+
+
+def test_a_guess_with_few_inputs_right_is_doubted() -> None:
+    """20 inputs of 8 classes, of which 6 are right: more than by chance, and far fewer than a trained model's."""
+    scores = logits()
+    truth = scores.argmax(axis=1)
+    truth[6:] = (truth[6:] + 5) % 8
+    (told,) = truth_notices(truth, scores, GUESSED)
+    assert told.startswith("the preprocessing was guessed, and 6 of 20 inputs are right, where guessing a class gives ")
+    assert "--envrobust-preprocess" in told
+    assert truth_notices(truth, scores, SAID) == truth_notices(truth, scores, None) == []
+    truth[1:] = (scores[1:].argmax(axis=1) + 5) % 8
+    for guess in (SAID, None):
+        (told,) = truth_notices(truth, scores, guess)
+        assert told.startswith("1 of 20 inputs is right, about what guessing gives (12.5 %): the preprocessing, ")
+
+
+def test_a_source_is_doubted_by_the_best_of_its_environments() -> None:
+    good = logits()
+    truth = good.argmax(axis=1)
+    bad = np.roll(good, 5, axis=1)
+    model = replace(MODEL, truth=truth.tolist(), guesses={"torch": GUESSED, "keras": GUESSED})
+    both = {"aa": good, "bb": bad}
+    assert analysed(cell(REFERENCE, "aa"), cell("torch/script/cpu", "bb"), scores=both, model=model).notices == []
+    (told,) = analysed(cell(REFERENCE, "aa"), cell("keras/eager/cpu", "bb"), scores=both, model=model).notices
+    assert told.startswith("keras: the preprocessing was guessed, and 0 of 20 inputs are right, about what guessing")
+
+
+def test_true_classes_that_the_model_does_not_have_are_told() -> None:
+    scores = logits()
+    truth = scores.argmax(axis=1)
+    truth[3] = 8
+    (told,) = truth_notices(truth, scores, None)
+    assert told.startswith("1 input of 20 has a true class beyond the model's (up to 8, where it has 0 to 7)")
 
 
 def test_accuracy_without_the_reference_is_compared_with_nothing() -> None:

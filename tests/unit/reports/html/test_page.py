@@ -255,7 +255,10 @@ def test_accuracy_stands_beside_the_environments(small: Synthetic) -> None:
     for accuracy in analysis_in(small).accuracy or ():
         row = rows[accuracy.environment]
         assert accuracy.top5 is not None
-        assert (row["accuracy top-1"], row["accuracy top-5"]) == (percent(accuracy.top1), percent(accuracy.top5))
+        assert accuracy.interval is not None
+        low, high = (100 * end for end in accuracy.interval)
+        assert row["accuracy top-1"] == f"{percent(accuracy.top1)} {low:.1f} to {high:.1f} %"
+        assert row["accuracy top-5"] == percent(accuracy.top5)
         against = accuracy.against_reference
         assert row["p"] == ("" if against is None else f"{against.p:.3f}")
 
