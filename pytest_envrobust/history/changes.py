@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytest_envrobust.core.status import Status, gravity
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.history.label_changes import LabelChanges, MatchedInputs, changed_labels, matched_inputs
+from pytest_envrobust.history.namesakes import told_apart
 from pytest_envrobust.history.recorded_run import RecordedRun, differ
 from pytest_envrobust.history.view import ModelView, Row, model_views
 from pytest_envrobust.record.schema import Machine, Model, Run, Source
@@ -127,6 +128,7 @@ class Changes:
 
 def changes_between(before: RecordedRun, after: RecordedRun) -> Changes:
     """Compare two runs, with labels input by input where both have their predictions."""
+    before, after = told_apart([before, after])
     return Changes(
         before=before,
         after=after,

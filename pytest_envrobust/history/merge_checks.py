@@ -97,14 +97,23 @@ def _check_models(runs: Sequence[RecordedRun]) -> None:
     for run in runs:
         for model in run.record.models:
             for other, earlier in known.setdefault(model.name, []):
-                code_may_differ = _code_may_differ(other.record.run, run.record.run)
-                if flaw := next(_model_differences(earlier, model, code_may_differ=code_may_differ), ""):
+                if flaw := _first_difference(other, earlier, run, model):
                     raise DeclarationError(
                         f"model {model.name!r} is another one in {run.name!r} than in {other.name!r}",
                         cause=flaw,
                         remedy=SAME_EVERYWHERE,
                     )
             known[model.name].append((run, model))
+
+
+def is_another(one_run: RecordedRun, one: Model, other_run: RecordedRun, other: Model) -> bool:
+    """Whether the models of two records cannot be one."""
+    return bool(_first_difference(one_run, one, other_run, other))
+
+
+def _first_difference(one_run: RecordedRun, one: Model, other_run: RecordedRun, other: Model) -> str:
+    code_may_differ = _code_may_differ(one_run.record.run, other_run.record.run)
+    return next(_model_differences(one, other, code_may_differ=code_may_differ), "")
 
 
 def _code_may_differ(one: Run, other: Run) -> bool:

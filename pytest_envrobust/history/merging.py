@@ -11,8 +11,9 @@ from msgspec.structs import asdict, replace
 from pytest_envrobust.core.shard import CellName
 from pytest_envrobust.environments.machine import machine_differences
 from pytest_envrobust.history.analysis import ScoresOf, analyse
-from pytest_envrobust.history.merge_checks import check_mergeable
+from pytest_envrobust.history.merge_checks import check_mergeable, is_another
 from pytest_envrobust.history.merge_notices import merge_notices, other_sources, shared_machine, shared_versions
+from pytest_envrobust.history.namesakes import told_apart
 from pytest_envrobust.history.recorded_run import RecordedRun
 from pytest_envrobust.record.document import new_record
 from pytest_envrobust.record.schema import (
@@ -41,6 +42,7 @@ def merged(runs: Sequence[RecordedRun], command: Sequence[str], scores_of: Score
     line; ``scores_of`` gives the scores (N, classes) of an output digest, or ``None`` where no part kept them. Raises
     `DeclarationError` where they overlap, or cannot stand side by side.
     """
+    runs = told_apart(runs, is_another)
     check_mergeable(runs)
     cells = _cells(runs)
     unsure = other_sources(runs)

@@ -39,7 +39,8 @@ def register(config: pytest.Config) -> None:
     manager = config.pluginmanager
     manager.register(session_hooks.SessionHooks(config, context, collected), "envrobust-session")
     manager.register(
-        parametrization.Parametrization(context, Declarations(config), collected), "envrobust-parametrization"
+        parametrization.Parametrization(context, Declarations(config, context.declared), collected),
+        "envrobust-parametrization",
     )
     manager.register(collection.ModelCollection(config, registry, collected), "envrobust-collection")
     manager.register(fixtures, "envrobust-fixtures")

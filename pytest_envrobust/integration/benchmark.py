@@ -94,7 +94,7 @@ class _WithoutBenchmark:
 def _extra_info(cell: Cell, evidence: LatencyEvidence) -> dict[str, Any]:
     """What stands beside the times: which cell, its CPU time, and how it stands to its reference."""
     found: dict[str, Any] = {
-        "model": cell.model.name,
+        "model": cell.case.model_name,
         "environment": cell.environment.id,
         "reference": cell.case.reference.id,
         "route": list(cell.route),
@@ -112,4 +112,4 @@ def _extra_info(cell: Cell, evidence: LatencyEvidence) -> dict[str, Any]:
 def _model_name(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     case = callspec.params.get(CASE_FIXTURE) if callspec is not None else None
-    return case.model.name if isinstance(case, Case) else "envrobust"
+    return case.model_name if isinstance(case, Case) else "envrobust"

@@ -23,6 +23,8 @@ from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.settings import Settings
 
+ORIGIN = "--envrobust-model"
+"""Where the models of the command line are declared."""
 _SELECTED = "envrobust_selected"
 
 
@@ -32,7 +34,7 @@ class ModelCollection:
     def __init__(self, config: pytest.Config, registry: Registry, collected: Collected) -> None:
         self._registry, self._collected = registry, collected
         settings = registry.context.settings
-        self._models = zoo.expanded(settings.models)
+        self._models = tuple(dict.fromkeys(zoo.expanded(settings.models)))
         try:
             _check_zoo(self._models, settings)
         except DeclarationError as error:
@@ -103,7 +105,9 @@ class ModelCollector(pytest.Collector):
             model = declared_model(self.name, context.settings, Path(self.config.invocation_params.dir))
         except EnvrobustError as error:
             return [Fault(self.name, error)]
-        return cases_of(model, context.catalogue, choice_of(context.settings), self._collected.left_out)
+        model = context.declared.add(model, ORIGIN)
+        choice = choice_of(context.settings)
+        return cases_of(model, context.catalogue, choice, self._collected.left_out, context.declared)
 
 
 class CheckItem(pytest.Item):

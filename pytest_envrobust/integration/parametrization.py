@@ -53,13 +53,13 @@ class Parametrization:
         reference = _reference(marker, catalogue) or base.reference
         choice = Choice(base.patterns, _listed(marker, "environments"), base.narrowing, reference)
         found: list[Case | Fault] = []
-        for model in find_models(_listed(marker, "models"), declared):
+        for model in find_models(_listed(marker, "models"), declared, self._context.declared):
             if isinstance(model, Fault):
                 found.append(model)
             elif (fault := _without_truth(model, marker)) is not None:
                 found.append(fault)
             else:
-                found += cases_of(model, catalogue, choice, self._collected.left_out)
+                found += cases_of(model, catalogue, choice, self._collected.left_out, self._context.declared)
         return found
 
 

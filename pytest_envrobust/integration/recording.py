@@ -132,7 +132,7 @@ class Recorder:
         run = run_part(
             self._context,
             ["pytest", *self._config.invocation_params.args],
-            left_out=self._collected.left_out.line(),
+            left_out=self._collected.left_out.line(self._context.declared),
             shard=self._collected.shard_part(),
             devices=self._tested_devices() or None,
         )

@@ -46,10 +46,11 @@ class SessionHooks:
             )
         return lines
 
-    def pytest_report_collectionfinish(self) -> str:
-        """What was left out, in one line."""
-        line = self._collected.left_out.line()
-        return f"envrobust: {line}" if line else ""
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """What was left out, in one line, and which models have one name."""
+        declared = self.context.declared
+        lines = [self._collected.left_out.line(declared), *declared.lines()]
+        return [f"envrobust: {line}" for line in lines if line]
 
     def pytest_unconfigure(self) -> None:
         """End every worker; remove the scratch directory and the run's predictions."""

@@ -44,4 +44,4 @@ class Sharding:
 def _cell_of(item: pytest.Item) -> CellName | None:
     """Which cell an item is about; ``None`` for ordinary tests and for faulty declarations."""
     case = case_of(item)
-    return None if case is None else (case.model.name, case.environment.id)
+    return None if case is None else (case.model_name, case.environment.id)

@@ -254,10 +254,12 @@ class Analysis(Part, frozen=True, kw_only=True):
 class Model(Part, frozen=True, kw_only=True):
     """What is known of a model: its sources and guesses by framework, its inputs, what they can tell by reference.
 
-    ``truth`` has the true class of each input, -1 where it is unknown.
+    ``truth`` has the true class of each input, -1 where it is unknown. ``declared_in`` is the conftest that declares
+    it, or the option; a ``name`` that several declarations of the run have has it behind it.
     """
 
     name: str
+    declared_in: str | None = None
     sources: dict[str, Source] | None = None
     inputs: list[str] | None = None
     input_digests: list[str] | None = None

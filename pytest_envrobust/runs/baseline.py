@@ -32,8 +32,8 @@ class Baseline:
 
     def time_of(self, run: CellRun, reference: CellRun, threads: int) -> EarlierTime:
         """What it measured of a cell, and whether that can be compared; figures of no calls where it has none."""
-        model, environment = run.model_run.model.name, run.environment.id
-        entry = self._timed(model, environment)
+        environment = run.environment.id
+        entry = self._timed(self._name_of(run), environment)
         latency = None if entry is None else entry.latency
         same_reference = entry is not None and entry.reference == reference.environment.id
         return EarlierTime(
@@ -43,6 +43,11 @@ class Baseline:
             same_reference=same_reference and self._has_same_source(reference),
             is_reference=run.environment == reference.environment,
         )
+
+    def _name_of(self, run: CellRun) -> str:
+        """The name that the model has there; its own where it is not there."""
+        names = run.model_run.names
+        return next((name for name in names if self.record.model(name) is not None), names[0])
 
     def _timed(self, model: str, environment: str) -> Cell | None:
         """The first entry of the cell whose test asked for a time."""
@@ -65,7 +70,7 @@ class Baseline:
     def _has_same_source(self, reference: CellRun) -> bool:
         """Whether the reference's model has the weights and structure that it had."""
         framework = reference.environment.source_framework
-        model = self.record.model(reference.model_run.model.name)
+        model = self.record.model(self._name_of(reference))
         source = None if model is None else (model.sources or {}).get(framework)
         if source is None or source.digest is None:
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_envrobust.core.environment import RECORDED, Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, NoRoute
@@ -11,6 +11,7 @@ from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.environments.selection import check_patterns, select
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.planning.catalogue import Catalogue, Plan
+from pytest_envrobust.runs.declared import DeclaredModels
 from pytest_envrobust.runs.settings import Settings
 
 
@@ -29,10 +30,16 @@ class Case:
     required: bool = False
     plan: Plan | None = field(default=None, compare=False)
     fault: EnvrobustError | None = field(default=None, compare=False)
+    declared: DeclaredModels = field(default_factory=DeclaredModels, compare=False, repr=False)
 
     @property
     def id(self) -> str:
         return f"{self.model.name}-{self.environment.id}"
+
+    @property
+    def model_name(self) -> str:
+        """The model's name in this run, for messages and the record."""
+        return self.declared.name_of(self.model)
 
     @property
     def way(self) -> tuple[str, ...]:
@@ -47,11 +54,19 @@ class Case:
 class Fault:
     """A declaration that cannot be used, in the place of the cases that it would have made.
 
-    ``name`` is the model's, empty where the fault is not that of one model.
+    ``name`` is the model's, empty where the fault is not that of one model; ``model`` is the declaration, where there
+    is one.
     """
 
     name: str
     error: EnvrobustError
+    model: Model | None = None
+    declared: DeclaredModels = field(default_factory=DeclaredModels, repr=False)
+
+    @property
+    def model_name(self) -> str:
+        """The model's name in this run, for the record."""
+        return self.name if self.model is None else self.declared.name_of(self.model)
 
     @property
     def id(self) -> str:
@@ -62,18 +77,18 @@ class LeftOut:
     """The environments that a run's models have and no test takes."""
 
     def __init__(self) -> None:
-        self._offered: dict[str, set[Environment]] = {}
-        self._taken: dict[str, set[Environment]] = {}
+        self._offered: dict[Model, set[Environment]] = {}
+        self._taken: dict[Model, set[Environment]] = {}
 
-    def note(self, model: str, offered: Iterable[Environment], taken: Iterable[Environment]) -> None:
+    def note(self, model: Model, offered: Iterable[Environment], taken: Iterable[Environment]) -> None:
         """A test takes some of the environments that a model has."""
         self._offered.setdefault(model, set()).update(offered)
         self._taken.setdefault(model, set()).update(taken)
 
-    def line(self) -> str:
+    def line(self, declared: DeclaredModels) -> str:
         """One line for the user; empty where nothing was left out."""
         counts = {model: len(offered - self._taken[model]) for model, offered in self._offered.items()}
-        parts = [f"{count} environments of {model}" for model, count in counts.items() if count]
+        parts = [f"{count} environments of {declared.name_of(model)}" for model, count in counts.items() if count]
         return f"left out: {', '.join(parts)} (--envrobust-env '*' takes all that can run)" if parts else ""
 
 
@@ -96,18 +111,25 @@ def choice_of(settings: Settings) -> Choice:
     return Choice(settings.environments, narrowing=narrowing, reference=settings.reference)
 
 
-def cases_of(model: Model, catalogue: Catalogue, choice: Choice, left_out: LeftOut) -> list[Case | Fault]:
-    """All cases of a model under that choice, in the catalogue's order; a `Fault` where the declaration is at fault."""
+def cases_of(
+    model: Model, catalogue: Catalogue, choice: Choice, left_out: LeftOut, declared: DeclaredModels | None = None
+) -> list[Case | Fault]:
+    """All cases of a model under that choice, in the catalogue's order; a `Fault` where the declaration is at fault.
+
+    ``declared`` are all models of the run, by default this one alone.
+    """
+    declared = DeclaredModels() if declared is None else declared
     try:
         model.check()
         check_patterns(choice.marker, catalogue.everything, "marker")
         reference = reference_of(model, catalogue, choice.reference)
     except DeclarationError as error:
-        return [Fault(model.name, error)]
+        return [Fault(model.name, error, model, declared)]
     everything = environments_of(model, catalogue)
     chosen, required = _chosen(catalogue, choice, model, everything)
-    left_out.note(model.name, everything, chosen)
-    return [_case(model, environment, reference, environment in required, catalogue) for environment in chosen]
+    left_out.note(model, everything, chosen)
+    cases = (_case(model, environment, reference, environment in required, catalogue) for environment in chosen)
+    return [replace(case, declared=declared) for case in cases]
 
 
 def environments_of(model: Model, catalogue: Catalogue) -> tuple[Environment, ...]:
@@ -130,12 +152,16 @@ def reference_of(model: Model, catalogue: Catalogue, chosen: Environment | None)
     return Environment.recorded(first) if first in model.recorded else catalogue.reference((first,))
 
 
-def find_models(names: Sequence[str], models: Iterable[Model]) -> list[Model | Fault]:
-    """The models of those names; a `Fault` for a name that none has. All where no name is given."""
-    by_name = {model.name: model for model in models}
+def find_models(names: Sequence[str], models: Sequence[Model], declared: DeclaredModels) -> list[Model | Fault]:
+    """The models of those names, with or without where they are declared; a `Fault` for a name that none has.
+
+    All where no name is given.
+    """
     if not names:
-        return list(by_name.values())
-    return [by_name.get(name) or _unknown_model(name, list(by_name)) for name in names]
+        return list(models)
+    by_name = {model.name: model for model in models}
+    known = {declared.full_name_of(model): model for model in models} | by_name
+    return [known.get(name) or _unknown_model(name, list(by_name)) for name in names]
 
 
 def _unknown_model(name: str, known: list[str]) -> Fault:

@@ -299,7 +299,7 @@ class Cell(Runner):
     def _subject(self) -> Subject:
         """What a verdict's message speaks of."""
         case = self.case
-        return Subject(case.model.name, case.environment.id, case.reference.id, self.route, self._rerun)
+        return Subject(case.model_name, case.environment.id, case.reference.id, self.route, self._rerun)
 
     def _raise_if_failing(self, verdicts: Sequence[Verdict]) -> None:
         """Raise where one of them must fail the test: all that failed are told at once."""

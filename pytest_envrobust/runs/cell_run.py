@@ -168,7 +168,7 @@ class CellRun:
         declared = self.model_run.inspection(self.environment.source_framework).input
         if declared is not None and declared.shape[0] not in (None, point.batch):
             raise _takes_another(self.environment, point, f"its source takes batches of {declared.batch}")
-        self._context.say(f"prepare {self.model_run.model.name} in {self.environment.id} for {point}")
+        self._context.say(f"prepare {self.model_run.name} in {self.environment.id} for {point}")
         spec = self._spec.with_batch(point.batch)
         source = self.model_run.source(self.environment.source_framework)
         session = self._context.session_builder.open(self.plan, source, spec, point.threads)
@@ -185,10 +185,13 @@ class CellRun:
     @property
     def known_flips(self) -> dict[int, str]:
         """The reasons of the flips that the ledger lists, by the input's place."""
-        ledger, name = self._context.settings.ledger, self.model_run.model.name
-        if not any(entry.covers(name, self.environment.id) for entry in ledger.entries):
-            return {}  # nothing needs the inputs' digests
-        return ledger.known(name, self.environment.id, self.model_run.inputs.digests, date.today())
+        ledger, names = self._context.settings.ledger, self.model_run.names
+        found: dict[int, str] = {}
+        for name in names:
+            if any(entry.covers(name, self.environment.id) for entry in ledger.entries):
+                # only here are the inputs' digests needed
+                found |= ledger.known(name, self.environment.id, self.model_run.inputs.digests, date.today())
+        return found
 
     @property
     def handle(self) -> Handle:
@@ -203,7 +206,7 @@ class CellRun:
         if plan.absent is not None:
             raise plan.absent
         framework = self.environment.source_framework
-        self._context.say(f"prepare {self.model_run.model.name} in {self.environment.id}")
+        self._context.say(f"prepare {self.model_run.name} in {self.environment.id}")
         return builder.open(plan, self.model_run.source(framework), self._spec)
 
     def _open_control(self) -> LiveSession:

@@ -11,6 +11,7 @@ from pytest_envrobust.artifacts.store import Store
 from pytest_envrobust.core.lazy import Lazy
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.record.predictions import PredictionStore
+from pytest_envrobust.runs.declared import DeclaredModels
 from pytest_envrobust.runs.earlier import EarlierRun
 from pytest_envrobust.runs.settings import Settings
 from pytest_envrobust.workers.pool import Pool
@@ -27,7 +28,7 @@ class RunContext:
 
     ``predictions`` keeps what the run predicts, in one folder for all processes of a run; ``is_one_of_several`` says
     whether there are others. ``say`` takes lines of progress. ``earlier`` is the run whose predictions are the
-    reference here, where the settings name one.
+    reference here, where the settings name one; ``declared`` are the models that it was given.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class RunContext:
     ) -> None:
         self.settings, self.catalogue, self.predictions = settings, catalogue, predictions
         self.say, self.earlier = say, earlier
+        self.declared = DeclaredModels()
         self.started = time.time()
         self._is_one_of_several = is_one_of_several
         self._scratch = Lazy(Scratch)

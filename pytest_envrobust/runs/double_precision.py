@@ -22,7 +22,7 @@ def fidelity_of(
     registry: Registry, case: Case, actual: NDArray[Any], expected: NDArray[Any]
 ) -> tuple[Fidelity | None, str]:
     """The fidelity of a case's scores and the environment in double precision; or ``None``, and why there is none."""
-    why = f"no source of {case.model.name!r} can run in double precision"
+    why = f"no source of {case.model_name!r} can run in double precision"
     for run in _exact_runs(registry, case):
         try:
             exact = run.predictions.scores

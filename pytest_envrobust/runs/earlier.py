@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,16 +51,18 @@ class EarlierRun:
         run = self.record.run
         return ReferenceRun(path=str(self.path), started=run.started, machine=run.machine, versions=run.versions)
 
-    def reference(self, model: str, inputs: LoadedInputs, chosen: Environment | None) -> EarlierReference:
+    def reference(self, names: Sequence[str], inputs: LoadedInputs, chosen: Environment | None) -> EarlierReference:
         """The reference's predictions for this run's inputs: those of the ``chosen`` environment, or of its own.
 
-        Inputs are found by their digests and, where another decoder gave other pixels, by their names. Raises
-        `DeclarationError` where the model, the environment, its predictions or an input is missing there.
+        ``names`` are those that the model may have there. Inputs are found by their digests and, where another decoder
+        gave other pixels, by their names. Raises `DeclarationError` where the model, the environment, its predictions
+        or an input is missing there.
         """
+        model = next((name for name in names if self.record.model(name) is not None), names[0])
         cells, entry = list(self.record.cells_of(model)), self.record.model(model)
         if entry is None or not cells:
-            names = ", ".join(each.name for each in self.record.models) or "none"
-            raise self._lacks(f"has no model {model!r}", f"its models are {names}")
+            there = ", ".join(each.name for each in self.record.models) or "none"
+            raise self._lacks(f"has no model {model!r}", f"its models are {there}")
         wanted = chosen.id if chosen is not None else next(cell.reference for cell in cells if cell.reference)
         digests = [cell.output_digest for cell in cells if cell.environment == wanted]
         digest = next(filter(None, digests), None)

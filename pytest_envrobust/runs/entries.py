@@ -31,12 +31,12 @@ def entry_of(nodeid: str, subject: Cell | Case | Fault, outcome: Outcome) -> sch
     """The record's entry for a test item that has come to its end."""
     entry = schema.Cell(nodeid=nodeid, status=outcome.status, stage=outcome.stage, reason=outcome.reason)
     if isinstance(subject, Fault):
-        return replace(entry, model=subject.name or None)
+        return replace(entry, model=subject.model_name or None)
     case = subject.case if isinstance(subject, Cell) else subject
     environment = case.environment
     entry = replace(
         entry,
-        model=case.model.name,
+        model=case.model_name,
         environment=environment.id,
         framework=environment.framework,
         compiler=environment.compiler,

@@ -45,7 +45,7 @@ def adequacy_of(reference: CellRun, context: RunContext) -> Adequacy | None:
 
 
 def _effects(reference: CellRun, context: RunContext, labels: NDArray[np.int64]) -> Iterator[FaultEffect]:
-    context.say(f"seed faults in the inputs of {reference.model_run.model.name}")
+    context.say(f"seed faults in the inputs of {reference.model_run.name}")
     first, *rest = _parts(len(labels))
     for fault, batch in _faulty(reference, first):
         effect = _effect(fault, labels, first, reference.predict, batch)

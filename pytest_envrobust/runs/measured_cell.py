@@ -231,7 +231,7 @@ class MeasuredCell(MeasuredEnvironment):
     def _check_classes(self, actual: NDArray[Any], expected: NDArray[Any]) -> None:
         if actual.shape[1:] != expected.shape[1:]:
             raise DeclarationError(
-                f"{self._case.model.name} has {actual.shape[1]} classes in {self.environment.id} "
+                f"{self._case.model_name} has {actual.shape[1]} classes in {self.environment.id} "
                 f"and {expected.shape[1]} in {self.label_reference or self._case.reference.id}",
                 cause="their labels cannot be compared",
                 remedy="declare the extra leading classes: Source(..., label_offset=1)",

@@ -46,6 +46,16 @@ class ModelRun:
         self._files: Memo[str, Handle] = Memo()
 
     @property
+    def name(self) -> str:
+        """The model's name in this run."""
+        return self._context.declared.name_of(self.model)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that it may have in the record of another run, in which others may have shared its own."""
+        return tuple(dict.fromkeys((self.name, self._context.declared.full_name_of(self.model))))
+
+    @property
     def inputs(self) -> LoadedInputs:
         """The inputs, decoded."""
         return self._inputs.value
@@ -102,7 +112,8 @@ class ModelRun:
         """What the record says of the model: sources with their digests, inputs, guesses."""
         inputs, truth = self._inputs.done, self._truth.done
         return schema.Model(
-            name=self.model.name,
+            name=self.name,
+            declared_in=self._context.declared.origin_of(self.model) or None,
             sources={framework: self._source_part(framework) for framework in self.model.sources},
             inputs=None if inputs is None else list(inputs.names),
             input_digests=None if inputs is None else list(inputs.digests) or None,
@@ -125,7 +136,7 @@ class ModelRun:
 
     def _find_earlier(self) -> EarlierReference | None:
         run, chosen = self._context.earlier, self._context.settings.reference
-        return None if run is None else run.reference(self.model.name, self.inputs, chosen)
+        return None if run is None else run.reference(self.names, self.inputs, chosen)
 
     def _find_truth(self) -> Truth | None:
         how = self.model.input_set.truth
@@ -163,6 +174,6 @@ class ModelRun:
         inspection = self.inspection(framework)
         guess = guessed_preprocess(inspection.input, frameworks()[framework].layout, settings.preprocess, settings.size)
         if guess.text not in self.guesses.values():
-            self._context.say(f"{self.model.name}: {guess.text}")
+            self._context.say(f"{self.name}: {guess.text}")
         self.guesses[framework] = guess.text
         return guess.preprocess

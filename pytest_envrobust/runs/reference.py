@@ -64,7 +64,7 @@ class Reference:
         return self._adequacy.done
 
     def _found_adequacy(self) -> Adequacy | None:
-        task = f"adequacy {self.run.model_run.model.name} {self.run.digest}"
+        task = f"adequacy {self.run.model_run.name} {self.run.digest}"
         needed = self._context.settings.strict or self._context.is_first_with(task)
         return adequacy_of(self.run, self._context) if needed else None
 

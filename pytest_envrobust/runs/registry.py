@@ -20,25 +20,27 @@ from pytest_envrobust.runs.timing import CellTimer
 class Registry:
     """What a run has of its models, of its cells, and of those among them that others are compared with.
 
+    A model is one declaration: another of the same name is another model.
+
     ``baseline`` is the saved run that times are held against, where there is one.
     """
 
     def __init__(self, context: RunContext, baseline: Baseline | None = None) -> None:
         self.context, self.baseline = context, baseline
         self.timer = CellTimer(context)
-        self._models: dict[str, ModelRun] = {}
-        self._cells: dict[tuple[str, str], CellRun] = {}
+        self._models: dict[Model, ModelRun] = {}
+        self._cells: dict[tuple[Model, str], CellRun] = {}
         self._references: dict[CellRun, Reference] = {}
 
     def model_run(self, model: Model) -> ModelRun:
         """What the run has of a model: its inputs and batches."""
-        if model.name not in self._models:
-            self._models[model.name] = ModelRun(model, self.context)
-        return self._models[model.name]
+        if model not in self._models:
+            self._models[model] = ModelRun(model, self.context)
+        return self._models[model]
 
     def cell_run(self, model: Model, environment: Environment) -> CellRun:
         """What the run has of a model in an environment: its session and predictions."""
-        key = (model.name, environment.id)
+        key = (model, environment.id)
         if key not in self._cells:
             self._cells[key] = CellRun(self.model_run(model), environment, self.context)
         return self._cells[key]

@@ -80,4 +80,4 @@ class Runner:
         return self._run.sample(0, 1)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.model.name} in {self.environment.id}>"
+        return f"<{type(self).__name__} {self._run.model_run.name} in {self.environment.id}>"

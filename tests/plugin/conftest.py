@@ -145,6 +145,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("warehouse")
     write_colors_onnx(folder / "colors.onnx")
+    write_colors_onnx(folder / "gray.onnx", bias=[0, 0, 0, 0, 9])
     write_colors_onnx(folder / "nan.onnx", bias=np.full(5, np.nan))
     write_colors_onnx(folder / "single.onnx", batch=1)
     write_colors_onnx(folder / "grown.onnx", layers=200)

@@ -162,7 +162,7 @@ def test_a_test_without_a_declared_model_is_told_so(project) -> None:
 AT_FAULT = {
     "raise RuntimeError('no disk')": "pytest_envrobust_models failed: RuntimeError: no disk",
     "return ['colors']": "pytest_envrobust_models returned a str: it returns a list of Model",
-    "return [er.Model('a', {'onnx': 'x'}, 'y')] * 2": "model 'a' is declared 2 times (rename one)",
+    "return [er.Model('a', {'onnx': 'x'}, 'y')] * 2": "model 'a' is declared 2 times: in part2/conftest.py (rename*)",
     "return [er.Model('a', {'onyx': 'x'}, 'y')]": "model 'a' has a source for 'onyx': *did you mean 'onnx'?*",
 }
 
