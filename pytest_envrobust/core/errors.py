@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pytest_envrobust.core.status import Stage, Status
 
 
@@ -74,6 +76,19 @@ class StageFailure(EnvrobustError):
             remedy=self.remedy,
             detail=self.detail,
         )
+
+
+def chain_of(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it, nearest first: packages wrap an error of another one in their own.
+
+    What stands behind ``raise ... from None`` counts too: it happened.
+    """
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
 
 
 for _error in (EnvrobustError, DeclarationError, Unavailable, NoRoute, StageFailure):

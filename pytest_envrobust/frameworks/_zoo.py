@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.errors import DeclarationError, chain_of
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def downloaded(name: str, framework: str, load: Callable[[], T]) -> T:
             return load()
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        unreachable = isinstance(error, OSError) or reason.startswith(_UNREACHABLE)
+        unreachable = reason.startswith(_UNREACHABLE) or any(isinstance(each, OSError) for each in chain_of(error))
         cause = f"they cannot be downloaded: {reason}" if unreachable else f"{type(error).__name__}: {reason}"
         raise DeclarationError(
             f"the ImageNet weights of {name} for {framework}",

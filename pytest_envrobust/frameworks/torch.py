@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.errors import DeclarationError, chain_of
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
@@ -107,15 +107,20 @@ def with_torchvision(action: Callable[[], T]) -> T:
     """``action()``, again with torchvision's two compiled operators declared if it fails for want of them.
 
     A torchvision built for another torch (the CUDA build beside a CPU torch) cannot load its compiled part, and its
-    import fails on the operators' names, although models and transforms do without them.
+    import fails on the operators' names, although models and transforms do without them. A package that imports it may
+    raise an error of its own, with that one behind it.
     """
     try:
         return action()
-    except RuntimeError as error:
-        if _MISSING_OPERATOR not in str(error) or _kept_libraries:
+    except Exception as error:
+        if not _lacks_operators(error) or _kept_libraries:
             raise
     _declare_torchvision_operators()
     return action()
+
+
+def _lacks_operators(error: BaseException) -> bool:
+    return any(_MISSING_OPERATOR in str(each) for each in chain_of(error))
 
 
 def _declare_torchvision_operators() -> None:
@@ -231,7 +236,7 @@ def _read_program(path: Path) -> Any:
         with _quiet():
             return torch.export.load(str(path))
     except Exception as error:
-        if _MISSING_OPERATOR in str(error):
+        if _lacks_operators(error):
             raise
         reason = str(error).strip().splitlines()[:1] or [""]
         raise DeclarationError(

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pytest_envrobust.backends.base import Job
-from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure, Unavailable
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure, Unavailable, chain_of
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.tensors import TensorSpec
@@ -68,13 +68,13 @@ def decode_inspection(message: Message) -> Inspection:
 
 def encode_error(error: BaseException) -> Message:
     """An exception of the worker's, with all that the host needs to say what happened."""
-    own = isinstance(error, EnvrobustError)
+    own, chain = isinstance(error, EnvrobustError), tuple(chain_of(error))
     return {
         "kind": type(error).__name__,
         "declared": isinstance(error, DeclarationError),
         "unavailable": isinstance(error, Unavailable),
-        "import": isinstance(error, ImportError),
-        "memory": isinstance(error, MemoryError) or any(hint in str(error).lower() for hint in _OUT_OF_MEMORY),
+        "import": any(isinstance(each, ImportError) for each in chain),
+        "memory": any(_is_of_memory(each) for each in chain),
         "thing": error.thing if isinstance(error, EnvrobustError) else _first_line(error),
         "cause": error.cause if isinstance(error, EnvrobustError) else "",
         "remedy": error.remedy if isinstance(error, EnvrobustError) else "",
@@ -100,6 +100,10 @@ def decode_error(message: Message, stage: Stage, what: str) -> EnvrobustError:
     return StageFailure(
         what, stage=stage, status=status, cause=cause, remedy=message["remedy"], detail=message["detail"]
     )
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or any(hint in str(error).lower() for hint in _OUT_OF_MEMORY)
 
 
 def _first_line(error: BaseException) -> str:

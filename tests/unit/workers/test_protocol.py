@@ -151,3 +151,23 @@ def test_the_count_of_threads_is_the_same_in_every_library() -> None:
     assert variables["CUDA_VISIBLE_DEVICES"] == "-1"
     assert "CUDA_VISIBLE_DEVICES" not in common_variables("cuda:0", 1)
     assert json.dumps(variables)
+
+
+def wrapped(inner: BaseException) -> BaseException:
+    try:
+        try:
+            raise inner
+        except BaseException as error:
+            raise RuntimeError("the converter could not go on") from error
+    except RuntimeError as outer:
+        return outer
+
+
+def test_what_stands_behind_an_error_decides_too() -> None:
+    decoded = failure(wrapped(ImportError("libfoo.so is missing")), Stage.CONVERT)
+    assert (decoded.stage, decoded.status) == (Stage.IMPORT, Status.BROKEN)
+    decoded = failure(wrapped(MemoryError()), Stage.COMPILE)
+    assert decoded.status is Status.OUT_OF_MEMORY
+    decoded = failure(wrapped(ValueError("CUDA error: out of memory")), Stage.RUN)
+    assert decoded.status is Status.OUT_OF_MEMORY
+    assert failure(wrapped(ValueError("a shape")), Stage.RUN).status is Status.CRASHED
