@@ -163,17 +163,17 @@ class RequestHandler:
         self._sessions[session] = _Open(opened)
         return {"input": encode_spec(opened.input)}
 
-    def run(self, session: str, inputs: Message) -> Message:
-        """Run all inputs, as many a call as the session takes; scores, times of each call, evidence."""
+    def run(self, session: str, inputs: Message, batch: int) -> Message:
+        """Run all inputs, ``batch`` a call; scores, times of each call, evidence."""
         opened, mapped = self._sessions[session], self._mapped(inputs)
-        batch = opened.batch(1)
+        batch = opened.batch(batch)
         calls = [opened.call(chunk) for chunk in opened.feed.batches(mapped, batch)]
         scores = np.concatenate([_checked(call.scores, batch) for call in calls])[: len(mapped)]
         if opened.evidence is None:  # it may profile a call, and stays the same while the session is open
             opened.evidence = opened.session.evidence() | opened.feed.evidence()
         return {
             "scores": transport.pack(scores, None if self._file_cache else self._scratch),
-            "evidence": opened.evidence,
+            "evidence": {**opened.evidence, "inputs a call": str(batch)},
             **_times(calls, opened),
         }
 

@@ -52,8 +52,8 @@ class LiveSession:
         return self.artifacts[-1].key if self.artifacts else None
 
     def run(self, inputs: transport.Handle) -> SessionOutput:
-        """Run all inputs, as many a call as the session takes."""
-        answer = self._ask("run", {"inputs": inputs}, f"run {self.plan.environment.id}")
+        """Run all inputs, as many a call as the input that the session was made for has."""
+        answer = self._ask("run", {"inputs": inputs, "batch": self._job.input.batch}, f"run {self.plan.environment.id}")
         scores = transport.take(answer["scores"])
         if not self._proven:
             for artifact in self.artifacts:

@@ -247,6 +247,29 @@ def test_a_fixed_batch_is_filled_up(lab: Lab, compiler: str) -> None:
     session.close()
 
 
+@pytest.mark.parametrize(
+    "environment",
+    [
+        "torch/eager/cpu",
+        "keras/eager/cpu",
+        "keras/graph/cpu",
+        "tensorflow/graph/cpu",
+        "onnx/ort-all/cpu",
+        "onnx/openvino/cpu",
+    ],
+)
+def test_the_batch_asked_for_is_the_one_that_runs(lab: Lab, environment: str) -> None:
+    framework = environment.partition("/")[0]
+    plan, source = lab.catalogue.plan(Environment.parse(environment), [framework]), lab.source(framework)
+    spec = input_spec(lab.images(framework), lab.builder.inspect(source)).with_batch(3)
+    session = lab.builder.open(plan, source, spec)
+    found = lab.predict(session, lab.images(framework)[:7])
+    assert found.timing.calls == 3
+    assert found.evidence["inputs a call"] == "3"
+    np.testing.assert_allclose(found.scores, lab.expected(framework)[:7], atol=1e-4)
+    session.close()
+
+
 def _devices() -> Iterator[Any]:
     for conf in CONFS.values():
         compiler = first_default(conf).name

@@ -130,6 +130,26 @@ def test_each_broken_invariant_is_named(project, factory: str, broken: set[str],
     result.stdout.fnmatch_lines([f"*odd in torch/eager/cpu: {min(broken)}: *{said}*"])
 
 
+def test_an_open_batch_is_really_run_in_batches(project) -> None:
+    import onnx
+    from onnx import helper
+
+    project.bring("colors.onnx", "inputs.npy")
+    colors = onnx.load(project.path / "colors.onnx")
+    # the image less the mean of its batch: alone it has no color left
+    colors.graph.node[0].input[0] = "centered"
+    axes = helper.make_node("Constant", [], ["axes"], value_ints=[0])
+    mean = helper.make_node("ReduceMean", ["image"], ["mean"], axes=[0], keepdims=1)
+    for place, node in enumerate([axes, mean, helper.make_node("Sub", ["image", "mean"], ["centered"])]):
+        colors.graph.node.insert(place, node)
+    onnx.save(colors, project.path / "centered.onnx")
+    project.declare("er.Model('odd', sources={'onnx': 'centered.onnx'}, inputs='inputs.npy')")
+    project.write("test_it.py", ASSERTIONS)
+    project.run(ORT_ALL, "-k", "batch").assert_outcomes(failed=1, deselected=5)
+    [cell] = project.record()["cells"]
+    assert "other labels in batches of 8 on" in cell["invariants"][0]["said"]
+
+
 def test_checks_without_test_code(project) -> None:
     project.bring("colors.onnx", "images")
     result = project.run(*MODEL, ORT_ALL, "--envrobust-check=finite,repetition", "--envrobust-check=labels")
