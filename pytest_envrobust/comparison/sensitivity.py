@@ -1,4 +1,6 @@
-"""How sensitive labels and times are to framework, compiler and device: pairs of environments that differ in one alone.
+"""How sensitive labels and times are to framework, variant, compiler and device.
+
+Pairs of environments that differ in one of them alone are compared.
 
 The question of the study that this project began with (N. Louloudakis, P. Gibson, J. Cano and A. Rajan, 'Assessing
 Robustness of Image Recognition Models to Changes in the Computational Environment', 2022), asked of one model.
@@ -19,11 +21,11 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.timing import Clock
 
-Factor = Literal["framework", "compiler", "device"]
+Factor = Literal["framework", "variant", "compiler", "device"]
 Part = Literal["definitions", "conversions"]
 Source = Literal["pairs", "predictions"]
 
-FACTORS: tuple[Factor, ...] = ("framework", "compiler", "device")
+FACTORS: tuple[Factor, ...] = ("framework", "variant", "compiler", "device")
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def sensitivities(
 
 
 def differing_factor(one: Environment, other: Environment) -> Factor | None:
-    """The factor in which two environments differ while the other two are equal; ``None`` where there is none."""
+    """The factor in which two environments differ while all others are equal; ``None`` where there is none."""
     differing = [factor for factor in FACTORS if getattr(one, factor) != getattr(other, factor)]
     return differing[0] if len(differing) == 1 else None
 
@@ -136,6 +138,7 @@ def _groups() -> Iterator[tuple[Factor, Part | None, Callable[[Environment, Envi
     yield "framework", None, alone("framework")
     yield "framework", "definitions", of_sources(same=False)
     yield "framework", "conversions", of_sources(same=True)
+    yield "variant", None, alone("variant")
     yield "compiler", None, alone("compiler")
     yield "device", None, alone("device")
 

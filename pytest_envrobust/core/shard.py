@@ -102,4 +102,4 @@ def _sort_key(cell: CellName) -> tuple[str, ...]:
     """The order in which cells are given to shards: those of one family of compilers are neighbors."""
     model, name = cell
     environment = Environment.parse(name)
-    return environment.compiler, environment.framework, environment.device, model
+    return environment.compiler, environment.framework, environment.device, model, environment.variant

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.environment import Environment, without_variant
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.globs import is_glob, matches
 from pytest_envrobust.core.suggestions import did_you_mean
@@ -39,12 +39,13 @@ def select(patterns: Sequence[str], candidates: Iterable[Environment], named_onl
 
 
 def check_patterns(patterns: Sequence[str], known: Iterable[Environment], origin: str) -> None:
-    """Raise `DeclarationError`, suggesting the nearest, where a pattern matches no environment there can be."""
+    """Raise `DeclarationError`, suggesting the nearest, where a pattern matches no environment there can be.
+
+    A variant that it names may be any model's.
+    """
     ids = [environment.id for environment in known]
     for pattern in patterns:
-        if is_glob(pattern) and any(matches(name, pattern) for name in ids):
-            continue
-        if pattern in ids:
+        if any(_covers(each, ids) for each in (pattern, without_variant(pattern))):
             continue
         what = "matches no environment" if is_glob(pattern) else "is not an environment"
         raise DeclarationError(
@@ -52,3 +53,7 @@ def check_patterns(patterns: Sequence[str], known: Iterable[Environment], origin
             cause="an environment is framework/compiler/device",
             remedy=did_you_mean(pattern, ids, "`envrobust doctor` lists them", cutoff=0.5),
         )
+
+
+def _covers(pattern: str, ids: Sequence[str]) -> bool:
+    return any(matches(name, pattern) for name in ids) if is_glob(pattern) else pattern in ids

@@ -211,22 +211,22 @@ def _truth_notices(
         )
     best: dict[str, tuple[float, int]] = {}
     for item, number in zip(seen, output_of):
-        framework = item.environment.source_framework
-        best[framework] = max(best.get(framework, (-1.0, 0)), (accuracy(arrays[number], truth).top1, number))
+        key = item.environment.source
+        best[key] = max(best.get(key, (-1.0, 0)), (accuracy(arrays[number], truth).top1, number))
     doubts: dict[str, list[str]] = {}
-    for framework, (_, number) in best.items():
-        guess = (model.guesses or {}).get(framework, "")
+    for key, (_, number) in best.items():
+        guess = (model.guesses or {}).get(key, "")
         if doubt := doubt_of(arrays[number], truth, is_guessed=is_guess(guess)):
-            doubts.setdefault(doubt, []).append(framework)
-    for doubt, frameworks in doubts.items():
-        yield doubt if len(best) == len(frameworks) else f"{listed(frameworks)}: {doubt}"
+            doubts.setdefault(doubt, []).append(key)
+    for doubt, sources in doubts.items():
+        yield doubt if len(best) == len(sources) else f"{listed(sources)}: {doubt}"
 
 
 def _shift_notices(seen: Sequence[_Seen], labels: Mapping[str, NDArray[np.int64]]) -> list[str]:
     """At most one notice for each pair of sources, as an offset is declared for a source."""
     noticed: dict[tuple[str, str], str] = {}
     for one, other in combinations(seen, 2):
-        sources = (one.environment.source_framework, other.environment.source_framework)
+        sources = (one.environment.source, other.environment.source)
         mine, theirs = labels[one.digest], labels[other.digest]
         if sources in noticed or one.digest == other.digest or len(mine) != len(theirs):
             continue

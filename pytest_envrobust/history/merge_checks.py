@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pytest_envrobust.core.environment import SourceKey
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.wording import counted
 from pytest_envrobust.frameworks import frameworks
@@ -136,15 +137,15 @@ def _model_differences(one: Model, other: Model, *, code_may_differ: bool) -> It
     )
     yield from (f"its inputs {said}" for said, there, here in facts if differ(there, here))
     others = other.sources or {}
-    for framework, source in (one.sources or {}).items():
-        digest_may_differ = code_may_differ and _covers_code(framework)
-        found = _source_differences(source, others.get(framework, Source()), digest_may_differ=digest_may_differ)
-        yield from (f"its {framework} source has {said}" for said in found)
+    for key, source in (one.sources or {}).items():
+        digest_may_differ = code_may_differ and _covers_code(key)
+        found = _source_differences(source, others.get(key, Source()), digest_may_differ=digest_may_differ)
+        yield from (f"its {key} source has {said}" for said in found)
 
 
-def _covers_code(framework: str) -> bool:
+def _covers_code(key: str) -> bool:
     """Whether a source's digest is over code too, as far as this installation knows the framework."""
-    known = frameworks().get(framework)
+    known = frameworks().get(SourceKey.parse(key).framework)
     return known is not None and known.digest_covers_code
 
 

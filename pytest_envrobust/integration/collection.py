@@ -18,6 +18,7 @@ from pytest_envrobust.models.guessing import framework_of
 from pytest_envrobust.models.inputs import Arrays, Inputs, inputs_at
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.preprocess import NAMED
+from pytest_envrobust.models.variants import with_variants
 from pytest_envrobust.runs.cases import Case, Fault, cases_of, choice_of
 from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.runs.registry import Registry
@@ -34,7 +35,7 @@ class ModelCollection:
     def __init__(self, config: pytest.Config, registry: Registry, collected: Collected) -> None:
         self._registry, self._collected = registry, collected
         settings = registry.context.settings
-        self._models = tuple(dict.fromkeys(zoo.expanded(settings.models)))
+        self._models = zoo.expanded(settings.models)
         try:
             _check_zoo(self._models, settings)
         except DeclarationError as error:
@@ -159,7 +160,7 @@ def declared_model(text: str, settings: Settings, base: Path) -> Model:
     else:
         framework, target = framework_of(text)
         model = Model(text, sources={framework: target}, inputs=inputs)
-    return model.resolved(base)
+    return with_variants(model, settings.variants).resolved(base)
 
 
 def _check_zoo(models: tuple[str, ...], settings: Settings) -> None:

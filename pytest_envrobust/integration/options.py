@@ -131,6 +131,13 @@ OPTIONS = (
         "MODEL",
     ),
     CommandOption(
+        "variant",
+        "compare this with --envrobust-model: the same network quantized, converted or exported anew, of its format or "
+        "of another (repeatable). Its environments are onnx:NAME/...; the name is its file's where none is given",
+        "repeatable",
+        "[NAME=]MODEL",
+    ),
+    CommandOption(
         "weights",
         "weights of zoo: models: seeded (default), imagenet, or FRAMEWORK=FILE (repeatable)",
         "repeatable",

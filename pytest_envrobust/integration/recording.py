@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.history.known_flips import ledger_faults, write_flips
 from pytest_envrobust.history.merging import analysed, joined_models
+from pytest_envrobust.history.uncompared import uncompared
 from pytest_envrobust.integration.collected import Collected
+from pytest_envrobust.integration.side_by_side import side_by_side_notice
 from pytest_envrobust.integration.xdist import Findings
 from pytest_envrobust.record import codec
 from pytest_envrobust.record.document import new_record, write_record
@@ -136,9 +138,12 @@ class Recorder:
             shard=self._collected.shard_part(),
             devices=self._tested_devices() or None,
         )
-        run = replace(run, versions={**(run.versions or {}), "pytest": pytest.__version__})
         scores_of = self._context.predictions.scores
         models = [analysed(model, self._entries, scores_of) for model in self._models.values()]
+        arguments = [str(argument) for argument in self._config.invocation_params.args]
+        apart = [side_by_side_notice(group, arguments) for group in uncompared(models, self._entries, scores_of)]
+        versions = {**(run.versions or {}), "pytest": pytest.__version__}
+        run = replace(run, versions=versions, notices=apart or None)
         return new_record(run, models, self._entries)
 
     def _tested_devices(self) -> dict[str, Device]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.environment import CONVERTED, VARIANT, Environment
 from pytest_envrobust.core.errors import EnvrobustError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Cells:
             return None
         environment = Environment.parse(found["environment"])
         try:
-            engine = self._catalogue.plan(environment, (environment.source_framework,)).backend.engine
+            engine = self._catalogue.plan(environment, (environment.source,)).backend.engine
         except EnvrobustError:
             engine = environment.compiler
         return found["model"] or nodeid.partition("::")[0], engine
@@ -59,10 +59,11 @@ class Cells:
     def _pattern(self) -> re.Pattern[str]:
         """``[signs-torch/ort-all/cpu]`` at the end of an id, with or without the model, and with other parameters."""
         known = self._catalogue.everything
-        framework, compiler, device = (
+        source, definition, compiler, device = (
             _any_of({getattr(environment, axis) for environment in known})
-            for axis in ("framework", "compiler", "device")
+            for axis in ("source_framework", "definition", "compiler", "device")
         )
+        framework = f"{source}(?::{VARIANT})?(?:{CONVERTED}{definition})?"
         environment = f"(?P<environment>{framework}/{compiler}/{device})"
         return re.compile(rf"\[(?:(?P<model>[^\[\]]+?)-)?{environment}(?:-[^\[\]]*)?\]$")
 

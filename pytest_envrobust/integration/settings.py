@@ -76,13 +76,21 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
     models = tuple(config.getoption("envrobust_model") or ())
     if models and inputs is None:
         raise DeclarationError("--envrobust-model needs inputs", remedy="add --envrobust-inputs FOLDER")
-    for option in ("inputs", "truth"):
+    variants = tuple(config.getoption("envrobust_variant") or ())
+    if len(models) > 1 and variants:
+        raise DeclarationError(
+            f"--envrobust-variant for {len(models)} models",
+            cause="a variant is of one model",
+            remedy="name one --envrobust-model, or declare them: sources={'onnx': ..., 'onnx:int8': ...}",
+        )
+    for option in ("inputs", "truth", "variant"):
         if config.getoption(f"envrobust_{option}") is not None and not models:
             raise DeclarationError(f"--envrobust-{option} without a model", remedy="add --envrobust-model MODEL")
     return Settings(
         environments=patterns,
         environments_origin=origin,
         models=models,
+        variants=variants,
         inputs=None if inputs is None else here / inputs,
         preprocess=_preprocess(config.getoption("envrobust_preprocess")),
         size=_size(config.getoption("envrobust_size")),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.core.axes import Axes
+from pytest_envrobust.core.environment import SourceKey
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.suggestions import did_you_mean
@@ -60,7 +61,7 @@ class Source:
         resolve = getattr(self.target, "resolved", None)
         return self if resolve is None else replace(self, target=resolve(base))
 
-    def check(self, framework: str) -> None:
+    def check(self, key: str) -> None:
         """Raise `DeclarationError` where a file is named that is not there."""
         if self.recorded is not None:
             self.recorded.check()
@@ -68,7 +69,7 @@ class Source:
         if check_files is not None:
             check_files()
         if self.path is not None and not self.path.exists():
-            raise DeclarationError(f"{framework} source {str(self.path)!r}", cause="there is no such file or directory")
+            raise DeclarationError(f"{key} source {str(self.path)!r}", cause="there is no such file or directory")
 
     def reference(self, framework: str) -> SourceRef:
         """What a worker needs to load it. Raises `DeclarationError` for an object that cannot be sent there."""
@@ -84,9 +85,11 @@ class Model:
     """A named classifier: native sources, inputs, and (for the reports) the names of its classes.
 
     ``sources`` maps a framework to a `Source` or to what `Source` takes as its target; the first is the reference's
-    unless ``reference``, an environment's id, says otherwise. ``inputs`` are `ImageFolder` or `Arrays`, or a path; a
-    model whose sources are all `RecordedPredictions` needs none. ``labels`` are class names: a sequence, or a text
-    file with one a line. ``batch_sizes`` and ``threads`` are what its time is measured with, beside the run's own.
+    unless ``reference``, an environment's id, says otherwise. A variant, another source in the same framework, has its
+    name behind a colon: ``{"onnx": "fp32.onnx", "onnx:int8": "int8.onnx"}``. ``inputs`` are `ImageFolder` or `Arrays`,
+    or a path; a model whose sources are all `RecordedPredictions` needs none. ``labels`` are class names: a sequence,
+    or a text file with one a line. ``batch_sizes`` and ``threads`` are what its time is measured with, beside the run's
+    own.
 
     Raises `DeclarationError` for an unknown framework, no source at all, or a name that cannot be selected.
     """
@@ -105,13 +108,8 @@ class Model:
             raise DeclarationError(f"model name {self.name!r}", cause="a name is text without '[' and '::'")
         if not self.sources:
             raise DeclarationError(f"model {self.name!r} has no source", remedy="give one: sources={'torch': ...}")
-        for framework in self.sources:
-            if framework not in frameworks():
-                raise DeclarationError(
-                    f"model {self.name!r} has a source for {framework!r}",
-                    cause=f"frameworks are {', '.join(frameworks())}",
-                    remedy=did_you_mean(str(framework), frameworks()),
-                )
+        for name in self.sources:
+            _check_key(str(name), self.name)
         sources = {name: item if isinstance(item, Source) else Source(item) for name, item in self.sources.items()}
         object.__setattr__(self, "sources", sources)
         object.__setattr__(self, "axes", Axes.of(self.batch_sizes, self.threads, f"model {self.name!r}"))
@@ -127,22 +125,22 @@ class Model:
 
     @property
     def native(self) -> tuple[str, ...]:
-        """The frameworks in which there is a source that can run."""
+        """The keys of the sources that can run: frameworks and variants."""
         return tuple(name for name, source in self.sources.items() if source.recorded is None)
 
     @property
     def recorded(self) -> tuple[str, ...]:
-        """The frameworks whose predictions were recorded elsewhere."""
+        """The keys of those that are predictions recorded elsewhere."""
         return tuple(name for name, source in self.sources.items() if source.recorded is not None)
 
-    def source(self, framework: str) -> Source:
-        """The source in that framework."""
-        source: Source = self.sources[framework]
+    def source(self, key: str) -> Source:
+        """The source of that key, ``onnx`` or ``onnx:int8``."""
+        source: Source = self.sources[key]
         return source
 
-    def preprocess(self, framework: str) -> Preprocess | None:
+    def preprocess(self, key: str) -> Preprocess | None:
         """The preprocessing of that source: its own, or that of the inputs."""
-        return self.source(framework).preprocess or self.input_set.preprocess
+        return self.source(key).preprocess or self.input_set.preprocess
 
     def resolved(self, base: Path) -> Model:
         """The same model with relative paths taken from ``base``."""
@@ -173,8 +171,8 @@ class Model:
     def check(self) -> None:
         """Raise `DeclarationError` for what can be seen to be wrong before anything is loaded."""
         try:
-            for framework, source in self.sources.items():
-                source.check(framework)
+            for key, source in self.sources.items():
+                source.check(key)
             self.input_set.check()
             self.class_names()
         except DeclarationError as error:
@@ -193,6 +191,21 @@ class Model:
             return tuple(file.read_text(encoding="utf-8").splitlines())
         except (OSError, UnicodeDecodeError) as error:
             raise DeclarationError(f"class names {str(file)!r} cannot be read", cause=str(error)) from None
+
+
+def _check_key(text: str, model: str) -> None:
+    """Raise `DeclarationError` where it names no framework, or no variant that there can be."""
+    try:
+        key = SourceKey.parse(text)
+    except DeclarationError as error:
+        thing = f"model {model!r} has a source for {text!r}"
+        raise DeclarationError(thing, cause=error.cause, remedy=error.remedy) from None
+    if key.framework not in frameworks():
+        raise DeclarationError(
+            f"model {model!r} has a source for {text!r}",
+            cause=f"frameworks are {', '.join(frameworks())}",
+            remedy=did_you_mean(key.framework, frameworks()),
+        )
 
 
 def _pickled(target: object, framework: str) -> bytes:

@@ -12,9 +12,10 @@ from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.conversion.routes import Route, shortest
 from pytest_envrobust.conversion.steps import steps
 from pytest_envrobust.core.devices import DEVICES
-from pytest_envrobust.core.environment import CONVERTED, Environment
+from pytest_envrobust.core.environment import CONVERTED, Environment, SourceKey
 from pytest_envrobust.core.errors import DeclarationError, NoRoute, Unavailable
 from pytest_envrobust.core.requirements import INTERPRETERS, Requirement
+from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.environments.availability import accelerator_absence, missing
 from pytest_envrobust.environments.interpreters import GivenInterpreter, has_package, remedy
 from pytest_envrobust.environments.machine import above_the_processor, this_machine
@@ -62,7 +63,7 @@ class Plan:
     @property
     def way(self) -> tuple[str, ...]:
         """The route as the record shows it: the source, the steps, the compiler."""
-        return (self.environment.source_framework, *self.route.names, self.compiler.name)
+        return (self.environment.source, *self.route.names, self.compiler.name)
 
 
 class Catalogue:
@@ -102,7 +103,7 @@ class Catalogue:
         return {name: value for found in devices for name, value in found.options.items()}
 
     def environments(self, native: Sequence[str]) -> tuple[Environment, ...]:
-        """Every environment that the sources in these frameworks have a route to, whether or not it can run here."""
+        """Every environment that the sources of these keys have a route to, whether or not it can run here."""
         return tuple(self._environments(tuple(native)))
 
     @cached_property
@@ -111,7 +112,7 @@ class Catalogue:
         return (*self.environments(tuple(self.frameworks)), *map(Environment.recorded, self.frameworks))
 
     def defaults(self, native: Sequence[str]) -> tuple[Environment, ...]:
-        """Each engine's own default level on the CPU, for each native framework.
+        """Each engine's own default level on the CPU, for each native source.
 
         One whose route needs an interpreter of its own is among them once that is given.
         """
@@ -126,11 +127,11 @@ class Catalogue:
 
     def reference(self, native: Sequence[str]) -> Environment:
         """The environment that others are compared with unless the user says otherwise."""
-        first = self.frameworks[native[0]]
-        return Environment(first.name, first.reference_compiler, "cpu")
+        key = SourceKey.parse(native[0])
+        return Environment(key.framework, self.frameworks[key.framework].reference_compiler, "cpu", key.variant)
 
     def plan(self, environment: Environment, native: Sequence[str]) -> Plan:
-        """How to reach that environment from sources in these frameworks.
+        """How to reach that environment from the sources of these keys, ``onnx`` or ``onnx:int8``.
 
         Of routes of different steps, one whose packages and interpreters are here is preferred to a shorter one whose
         are not.
@@ -139,12 +140,7 @@ class Catalogue:
         backend, compiler = self._entry(environment)
         route = self._route(environment, compiler, tuple(native))
         if route is None:
-            raise NoRoute(
-                f"no route to {environment.id}",
-                cause=f"no conversion leads from the model's {' or '.join(native)} source to what "
-                f"{compiler.name} loads ({', '.join(compiler.forms)})",
-                remedy="give the model a source in that framework",
-            )
+            raise _no_route(environment, compiler, native)
         place = self.places.get(environment.device, HERE)
         plan = Plan(environment, backend, compiler, route, interpreters=self.interpreters, place=place)
         return replace(plan, absent=_absence(plan))
@@ -166,16 +162,16 @@ class Catalogue:
         )
 
     def _environments(self, native: tuple[str, ...]) -> Iterator[Environment]:
-        for source in native:
-            for framework in (source, *self._conversions(source)):
+        for key in map(SourceKey.parse, native):
+            for framework in (key.framework, *self._conversions(key.framework)):
                 # A framework's own executors first: the reference is one of them.
                 for backend, compiler in sorted(self._compilers(), key=lambda entry: entry[1].frameworks is None):
-                    if self._is_offered(framework, compiler) and self._reaches(framework, compiler, native):
+                    if self._is_offered(framework, compiler) and self._reaches(framework, compiler):
                         for name, device in DEVICES.items():
                             if name in backend.devices or not device.is_accelerator:
-                                yield Environment(framework, compiler.name, name)
+                                yield Environment(framework, compiler.name, name, key.variant)
                         for name in self.places:
-                            yield Environment(framework, compiler.name, name)
+                            yield Environment(framework, compiler.name, name, key.variant)
 
     def _conversions(self, source: str) -> Iterator[str]:
         for target in self.frameworks:
@@ -188,17 +184,33 @@ class Catalogue:
             return CONVERTED not in framework
         return framework.split(CONVERTED)[-1] in compiler.frameworks
 
-    def _reaches(self, framework: str, compiler: Compiler, native: tuple[str, ...]) -> bool:
-        return self._route(Environment(framework, compiler.name, "cpu"), compiler, native) is not None
+    def _reaches(self, framework: str, compiler: Compiler) -> bool:
+        environment = Environment(framework, compiler.name, "cpu")
+        return self._route(environment, compiler, (environment.source,)) is not None
 
     def _is_here(self, step: Step) -> bool:
         return not missing(step.requires) and (not step.interpreter or step.interpreter in self.interpreters)
 
     def _route(self, environment: Environment, compiler: Compiler, native: tuple[str, ...]) -> Route | None:
-        if environment.source_framework not in native:
+        if environment.source not in native:
             return None
         installed = [step for step in self.steps.values() if self._is_here(step)]
         return _through(environment, compiler, installed) or _through(environment, compiler, self.steps.values())
+
+
+def _no_route(environment: Environment, compiler: Compiler, native: Sequence[str]) -> NoRoute:
+    if environment.variant and environment.source not in native:
+        return NoRoute(
+            f"no route to {environment.id}",
+            cause=f"the model has no source {environment.source!r}, but {', '.join(native)}",
+            remedy=did_you_mean(environment.source, native, "give it one: sources={..., 'onnx:int8': 'int8.onnx'}"),
+        )
+    return NoRoute(
+        f"no route to {environment.id}",
+        cause=f"no conversion leads from the model's {' or '.join(native)} source to what "
+        f"{compiler.name} loads ({', '.join(compiler.forms)})",
+        remedy="give the model a source in that framework",
+    )
 
 
 def _lacking(plan: Plan) -> list[Step]:

@@ -125,7 +125,8 @@ class Run(Part, frozen=True, kw_only=True):
 
     ``started`` is local time with its offset; ``versions`` are of the plugin, pytest and every installed package that
     an engine, framework or step needs, by module name; ``preprocess_from`` is ``native`` or ``reference``;
-    ``left_out`` is the line on environments that nobody asked for. ``notices`` and ``parts`` are a merged record's.
+    ``left_out`` is the line on environments that nobody asked for; ``notices`` are what a reader must know before the
+    figures. ``parts`` are a merged record's.
     """
 
     started: str | None = None
@@ -252,7 +253,8 @@ class Analysis(Part, frozen=True, kw_only=True):
 
 
 class Model(Part, frozen=True, kw_only=True):
-    """What is known of a model: its sources and guesses by framework, its inputs, what they can tell by reference.
+    """What is known of a model: its sources and guesses by framework or variant (``onnx``, ``onnx:int8``), its inputs,
+    what they can tell by reference.
 
     ``truth`` has the true class of each input, -1 where it is unknown. ``declared_in`` is the conftest that declares
     it, or the option; a ``name`` that several declarations of the run have has it behind it.
@@ -458,6 +460,7 @@ class Cell(Part, frozen=True, kw_only=True):
     model: str | None = None
     environment: str | None = None
     framework: str | None = None
+    variant: str | None = None
     compiler: str | None = None
     device: str | None = None
     reference: str | None = None

@@ -69,9 +69,9 @@ class Baseline:
 
     def _has_same_source(self, reference: CellRun) -> bool:
         """Whether the reference's model has the weights and structure that it had."""
-        framework = reference.environment.source_framework
+        key = reference.environment.source
         model = self.record.model(self._name_of(reference))
-        source = None if model is None else (model.sources or {}).get(framework)
+        source = None if model is None else (model.sources or {}).get(key)
         if source is None or source.digest is None:
             return False
-        return source.digest == reference.model_run.inspection(framework).digest
+        return source.digest == reference.model_run.inspection(key).digest

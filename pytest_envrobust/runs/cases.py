@@ -47,7 +47,7 @@ class Case:
         if self.plan is not None:
             return self.plan.way
         recorded = self.environment.is_recorded and self.fault is None
-        return (self.environment.framework, RECORDED) if recorded else ()
+        return (self.environment.source, RECORDED) if recorded else ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ def cases_of(
 
 def environments_of(model: Model, catalogue: Catalogue) -> tuple[Environment, ...]:
     """Every environment that a model can have: those its sources lead to, and those recorded elsewhere."""
-    recorded = (Environment.recorded(framework) for framework in model.recorded)
+    recorded = (Environment.recorded(source) for source in model.recorded)
     return (*recorded, *catalogue.environments(model.native))
 
 
@@ -198,14 +198,14 @@ def _with_named(patterns: Sequence[str], everything: tuple[Environment, ...]) ->
 def _nothing_recorded(model: Model, environment: Environment) -> NoRoute:
     return NoRoute(
         f"no route to {environment.id}",
-        cause=f"the {environment.framework} source of {model.name!r} is no recorded predictions",
+        cause=f"the {environment.source} source of {model.name!r} is no recorded predictions",
         remedy="declare them: sources={...: er.RecordedPredictions(path)}",
     )
 
 
 def _case(model: Model, environment: Environment, reference: Environment, required: bool, catalogue: Catalogue) -> Case:
     if environment.is_recorded:
-        fault = None if environment.framework in model.recorded else _nothing_recorded(model, environment)
+        fault = None if environment.source in model.recorded else _nothing_recorded(model, environment)
         return Case(model, environment, reference, required, fault=fault)
     try:
         plan = catalogue.plan(environment, model.native)

@@ -97,13 +97,13 @@ class CellRun:
 
     def predict(self, inputs: LoadedInputs | NDArray[Any]) -> NDArray[Any]:
         """Scores for other inputs: a batch as the source takes it, or inputs to be prepared for it."""
-        framework = self.environment.source_framework
+        key = self.environment.source
         if isinstance(inputs, LoadedInputs) and inputs is self.model_run.inputs:
             return np.array(self.predictions.scores)
         if self.is_recorded:
             raise _nothing_runs(self.environment)
         if isinstance(inputs, LoadedInputs):
-            inputs = self.model_run.batch(framework, inputs)
+            inputs = self.model_run.batch(key, inputs)
         with self._context.scratch.lend(np.asarray(inputs)) as handle:
             return self.in_class_order(self.session.run(handle).scores)
 
@@ -117,7 +117,7 @@ class CellRun:
             return self.predictions.scores[:count]
         done = sum(len(part.scores) for part in self._parts)
         if count > done:
-            batch = self.model_run.batch(self.environment.source_framework)
+            batch = self.model_run.batch(self.environment.source)
             with self._context.scratch.lend(batch[done:count]) as handle:
                 self._parts.append(self._ordered(self.session.run(handle)))
         return self.predictions.scores if is_all else np.concatenate([part.scores for part in self._parts])[:count]
@@ -165,12 +165,12 @@ class CellRun:
 
     def _prepared(self, point: Point) -> LiveSession:
         """A new session that is made for that batch, with so many threads."""
-        declared = self.model_run.inspection(self.environment.source_framework).input
+        declared = self.model_run.inspection(self.environment.source).input
         if declared is not None and declared.shape[0] not in (None, point.batch):
             raise _takes_another(self.environment, point, f"its source takes batches of {declared.batch}")
         self._context.say(f"prepare {self.model_run.name} in {self.environment.id} for {point}")
         spec = self._spec.with_batch(point.batch)
-        source = self.model_run.source(self.environment.source_framework)
+        source = self.model_run.source(self.environment.source)
         session = self._context.session_builder.open(self.plan, source, spec, point.threads)
         if not session.takes_batch(point.batch):
             session.close()
@@ -196,7 +196,7 @@ class CellRun:
     @property
     def handle(self) -> Handle:
         """The model's own inputs as its source takes them, where workers can map them."""
-        return self.model_run.handle(self.environment.source_framework)
+        return self.model_run.handle(self.environment.source)
 
     def _open(self) -> LiveSession:
         if self.is_recorded:
@@ -205,9 +205,9 @@ class CellRun:
         plan = self.plan
         if plan.absent is not None:
             raise plan.absent
-        framework = self.environment.source_framework
+        key = self.environment.source
         self._context.say(f"prepare {self.model_run.name} in {self.environment.id}")
-        return builder.open(plan, self.model_run.source(framework), self._spec)
+        return builder.open(plan, self.model_run.source(key), self._spec)
 
     def _open_control(self) -> LiveSession:
         control = self.session.again()
@@ -216,8 +216,8 @@ class CellRun:
 
     @property
     def _spec(self) -> TensorSpec:
-        framework = self.environment.source_framework
-        return input_spec(self.model_run.batch(framework), self.model_run.inspection(framework))
+        key = self.environment.source
+        return input_spec(self.model_run.batch(key), self.model_run.inspection(key))
 
     def _predict(self) -> SessionOutput:
         if sum(len(part.scores) for part in self._parts) >= len(self.model_run.inputs) > 0:
@@ -233,13 +233,13 @@ class CellRun:
         return replace(found, scores=self.in_class_order(found.scores))
 
     def _recorded(self) -> SessionOutput:
-        path, loaded = self.model_run.recorded(self.environment.framework)
+        path, loaded = self.model_run.recorded(self.environment.source)
         scores = loaded.for_inputs(self.model_run.inputs.names, path)
         return SessionOutput(scores, Timing.of([], []), {"recorded": path})
 
     def in_class_order(self, scores: NDArray[Any]) -> NDArray[Any]:
         """The scores without the leading classes that the source has and the model has not."""
-        offset = self.model_run.model.source(self.environment.source_framework).label_offset
+        offset = self.model_run.model.source(self.environment.source).label_offset
         if offset >= scores.shape[1]:
             raise StageFailure(
                 f"read the scores of {self.environment.id}",

@@ -38,7 +38,7 @@ def fidelity_of(
 
 def _exact_runs(registry: Registry, case: Case) -> Iterator[CellRun]:
     """Environments in double precision, of the reference's own source, first without a conversion."""
-    source = case.reference.source_framework
+    source = case.reference.source
     for environment in registry.context.catalogue.environments((source,)):
         if environment.compiler == FLOAT64 and environment.device == "cpu":
             yield registry.cell_run(case.model, Environment.parse(environment.id))

@@ -62,7 +62,11 @@ class EarlierRun:
         cells, entry = list(self.record.cells_of(model)), self.record.model(model)
         if entry is None or not cells:
             there = ", ".join(each.name for each in self.record.models) or "none"
-            raise self._lacks(f"has no model {model!r}", f"its models are {there}")
+            raise self._lacks(
+                f"has no model {model!r}",
+                f"its models are {there}",
+                "to compare two files, give both in one run: --envrobust-model FIRST --envrobust-variant OTHER",
+            )
         wanted = chosen.id if chosen is not None else next(cell.reference for cell in cells if cell.reference)
         digests = [cell.output_digest for cell in cells if cell.environment == wanted]
         digest = next(filter(None, digests), None)
@@ -86,5 +90,5 @@ class EarlierRun:
             )
         return rows
 
-    def _lacks(self, what: str, cause: str) -> DeclarationError:
-        return DeclarationError(f"reference run {str(self.path)!r} {what}", cause=cause)
+    def _lacks(self, what: str, cause: str, remedy: str = "") -> DeclarationError:
+        return DeclarationError(f"reference run {str(self.path)!r} {what}", cause=cause, remedy=remedy)

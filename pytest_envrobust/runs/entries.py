@@ -39,6 +39,7 @@ def entry_of(nodeid: str, subject: Cell | Case | Fault, outcome: Outcome) -> sch
         model=case.model_name,
         environment=environment.id,
         framework=environment.framework,
+        variant=environment.variant or None,
         compiler=environment.compiler,
         device=environment.device,
         reference=case.reference.id,

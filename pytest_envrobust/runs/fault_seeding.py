@@ -58,9 +58,9 @@ def _faulty(
     reference: CellRun, places: Sequence[int], faults: Sequence[str] = INPUT_FAULTS
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """The batches of the inputs at these places as the faults feed them."""
-    run, framework = reference.model_run, reference.environment.source_framework
-    preprocess = run.preprocess(framework)
-    layout = cast(Layout, frameworks()[framework].layout)
+    run, key = reference.model_run, reference.environment.source
+    preprocess = run.preprocess(key)
+    layout = cast(Layout, frameworks()[reference.environment.source_framework].layout)
     return faulty_batches(part_of(run.inputs, places), preprocess, layout, faults)
 
 
@@ -113,11 +113,11 @@ def _effect_of_rounding(
     rest: Sequence[list[int]],
 ) -> Iterator[FaultEffect]:
     """What weights rounded to int8 change, where the source can be loaded so."""
-    run, framework = reference.model_run, reference.environment.source_framework
-    inputs = run.batch(framework)
-    spec = input_spec(inputs, run.inspection(framework))
+    run, key = reference.model_run, reference.environment.source
+    inputs = run.batch(key)
+    spec = input_spec(inputs, run.inspection(key))
     try:
-        source = context.session_builder.rounded(run.source(framework))
+        source = context.session_builder.rounded(run.source(key))
         session = context.session_builder.open(reference.plan, source, spec)
     except EnvrobustError:
         return

@@ -114,7 +114,7 @@ class MeasuredCell(MeasuredEnvironment):
     @property
     def batch(self) -> NDArray[Any]:
         """The model's inputs as its source takes them."""
-        return self.run.model_run.batch(self.environment.source_framework)
+        return self.run.model_run.batch(self.environment.source)
 
     @property
     def evidence(self) -> Mapping[str, str]:

@@ -8,9 +8,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pytest_envrobust.core.digests import output_digest
+from pytest_envrobust.core.environment import SourceKey
 from pytest_envrobust.core.lazy import Lazy, Memo
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.frameworks import frameworks
+from pytest_envrobust.frameworks.base import BaseFramework
 from pytest_envrobust.models.guessing import guessed_preprocess
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
@@ -26,7 +28,7 @@ from pytest_envrobust.workers.transport import Handle
 
 
 class ModelRun:
-    """A model's inputs, decoded once, and the batch of each of its sources; by framework what a source has."""
+    """A model's inputs, decoded once, and the batch of each of its sources; by the source's key what it has."""
 
     def __init__(self, model: Model, context: RunContext) -> None:
         self.model = model
@@ -74,39 +76,39 @@ class ModelRun:
         """The inputs' true classes, where the declaration says how to find them. Raises `DeclarationError`."""
         return self._truth.value
 
-    def recorded(self, framework: str) -> tuple[str, LoadedPredictions]:
-        """Path and content of the predictions recorded for that framework, as wide as the widest of the model's."""
+    def recorded(self, key: str) -> tuple[str, LoadedPredictions]:
+        """Path and content of the predictions recorded under that key, as wide as the widest of the model's."""
         sources = {name: self.model.source(name).recorded for name in self.model.recorded}
         found = {name: self._recorded.get(name, source.load) for name, source in sources.items() if source is not None}
         classes = max(loaded.scores.shape[1] for loaded in found.values())
-        return str(self.model.source(framework).target.path), found[framework].widened(classes)
+        return str(self.model.source(key).target.path), found[key].widened(classes)
 
-    def source(self, framework: str) -> SourceRef:
+    def source(self, key: str) -> SourceRef:
         """What a worker needs to load that source."""
-        return self._sources.get(framework, lambda: self.model.source(framework).reference(framework))
+        return self._sources.get(key, lambda: self.model.source(key).reference(SourceKey.parse(key).framework))
 
-    def inspection(self, framework: str) -> Inspection:
+    def inspection(self, key: str) -> Inspection:
         """What that source says of itself."""
-        return self._inspections.get(framework, lambda: self._context.session_builder.inspect(self.source(framework)))
+        return self._inspections.get(key, lambda: self._context.session_builder.inspect(self.source(key)))
 
-    def batch(self, framework: str, inputs: LoadedInputs | None = None) -> NDArray[Any]:
+    def batch(self, key: str, inputs: LoadedInputs | None = None) -> NDArray[Any]:
         """The inputs (by default the model's own) as that source takes them, shape (N, ...)."""
         if inputs is None or inputs is self.inputs:
-            return self._batches.get(framework, lambda: self._batch(framework, self.inputs))
-        return self._batch(framework, inputs)
+            return self._batches.get(key, lambda: self._batch(key, self.inputs))
+        return self._batch(key, inputs)
 
-    def preprocess(self, framework: str) -> Preprocess | None:
+    def preprocess(self, key: str) -> Preprocess | None:
         """How the model's own inputs are prepared for that source; ``None`` where they are fed as they are."""
-        return self._preprocess(framework, self.inputs)
+        return self._preprocess(key, self.inputs)
 
-    def handle(self, framework: str) -> Handle:
+    def handle(self, key: str) -> Handle:
         """The batch of the model's own inputs, where workers can map it; sources with equal batches share one."""
 
         def put() -> Handle:
-            batch = self.batch(framework)
+            batch = self.batch(key)
             return self._files.get(output_digest(batch), lambda: self._context.scratch.put(batch))
 
-        return self._handles.get(framework, put)
+        return self._handles.get(key, put)
 
     def part(self) -> schema.Model:
         """What the record says of the model: sources with their digests, inputs, guesses."""
@@ -114,7 +116,7 @@ class ModelRun:
         return schema.Model(
             name=self.name,
             declared_in=self._context.declared.origin_of(self.model) or None,
-            sources={framework: self._source_part(framework) for framework in self.model.sources},
+            sources={key: self._source_part(key) for key in self.model.sources},
             inputs=None if inputs is None else list(inputs.names),
             input_digests=None if inputs is None else list(inputs.digests) or None,
             class_names=list(self.class_names) or None,
@@ -123,9 +125,9 @@ class ModelRun:
             guesses=dict(self.guesses) or None,
         )
 
-    def _source_part(self, framework: str) -> schema.Source:
-        source = self.model.source(framework)
-        recorded, inspection, used = source.recorded, self._inspections.done(framework), self._used.get(framework)
+    def _source_part(self, key: str) -> schema.Source:
+        source = self.model.source(key)
+        recorded, inspection, used = source.recorded, self._inspections.done(key), self._used.get(key)
         return schema.Source(
             target=str(source.target if recorded is None else recorded.path),
             label_offset=source.label_offset if recorded is None else recorded.label_offset,
@@ -142,38 +144,43 @@ class ModelRun:
         how = self.model.input_set.truth
         return None if how is None else truth_of(how, self.inputs.names, self.class_names)
 
-    def _batch(self, framework: str, inputs: LoadedInputs) -> NDArray[Any]:
-        return inputs.batch(self._preprocess(framework, inputs), frameworks()[framework].layout)  # type: ignore[arg-type]
+    def _batch(self, key: str, inputs: LoadedInputs) -> NDArray[Any]:
+        return inputs.batch(self._preprocess(key, inputs), _framework(key).layout)  # type: ignore[arg-type]
 
-    def _preprocess(self, framework: str, inputs: LoadedInputs) -> Preprocess | None:
+    def _preprocess(self, key: str, inputs: LoadedInputs) -> Preprocess | None:
         """The source's own or, where the user holds it fixed, the reference's, laid out as the source takes it."""
-        own = self._native_preprocess(framework, inputs)
-        whose = self._whose_preprocess(framework)
-        used = own if whose == framework else self._native_preprocess(whose, inputs)
+        own = self._native_preprocess(key, inputs)
+        whose = self._whose_preprocess(key)
+        used = own if whose == key else self._native_preprocess(whose, inputs)
         if used is None:
             return None
-        kept = used if whose == framework else replace(used, layout=own.layout if own is not None else None)
-        return self._used.setdefault(framework, kept)
+        kept = used if whose == key else replace(used, layout=own.layout if own is not None else None)
+        return self._used.setdefault(key, kept)
 
-    def _whose_preprocess(self, framework: str) -> str:
-        """The framework whose source says how inputs are prepared for that framework's source."""
+    def _whose_preprocess(self, key: str) -> str:
+        """The key of the source that says how inputs are prepared for that one."""
         settings = self._context.settings
         if settings.preprocess_from == NATIVE:
-            return framework
-        reference = reference_of(self.model, self._context.catalogue, settings.reference).source_framework
-        return reference if reference in self.model.native else framework
+            return key
+        reference = reference_of(self.model, self._context.catalogue, settings.reference).source
+        return reference if reference in self.model.native else key
 
-    def _native_preprocess(self, framework: str, inputs: LoadedInputs) -> Preprocess | None:
-        declared = self.model.preprocess(framework)
+    def _native_preprocess(self, key: str, inputs: LoadedInputs) -> Preprocess | None:
+        declared = self.model.preprocess(key)
         if declared is None and inputs.images is not None:
-            return self._guessed.get(framework, lambda: self._guess(framework))
+            return self._guessed.get(key, lambda: self._guess(key))
         return declared
 
-    def _guess(self, framework: str) -> Preprocess:
+    def _guess(self, key: str) -> Preprocess:
         settings = self._context.settings
-        inspection = self.inspection(framework)
-        guess = guessed_preprocess(inspection.input, frameworks()[framework].layout, settings.preprocess, settings.size)
+        inspection = self.inspection(key)
+        guess = guessed_preprocess(inspection.input, _framework(key).layout, settings.preprocess, settings.size)
         if guess.text not in self.guesses.values():
             self._context.say(f"{self.name}: {guess.text}")
-        self.guesses[framework] = guess.text
+        self.guesses[key] = guess.text
         return guess.preprocess
+
+
+def _framework(key: str) -> BaseFramework:
+    """The framework of a source."""
+    return frameworks()[SourceKey.parse(key).framework]

@@ -55,7 +55,7 @@ class Reference:
         truth, scores = model_run.read_truth(), self.run.predictions.scores
         if truth is None or not truth.is_known:
             return ""
-        guess = model_run.guesses.get(self.run.environment.source_framework, "")
+        guess = model_run.guesses.get(self.run.environment.source, "")
         return doubt_of(scores, truth.classes, is_guessed=is_guess(guess))
 
     @property

@@ -44,6 +44,7 @@ class Settings:
     environments: tuple[str, ...] = ()
     environments_origin: str = "default"
     models: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
     inputs: Path | None = None
     preprocess: str | None = None
     size: tuple[int, int] | None = None

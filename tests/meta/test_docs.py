@@ -17,6 +17,7 @@ from msgspec import inspect
 from support.examples import run_pytest
 
 import pytest_envrobust
+from pytest_envrobust.core.environment import without_variant
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.record import schema
@@ -200,7 +201,8 @@ def test_pages_name_only_options_that_exist(page: Path, options: set[str], ini_k
 def test_pages_name_only_environments_that_exist(page: Path) -> None:
     known = {environment.id for environment in Catalogue().everything}
     text = page.read_text(encoding="utf-8")
-    named = re.findall(r"(?<![\w*./-])([a-z][\w-]*/[a-z][\w-]*/(?:cpu|cuda)(?:\+\w+|:\d)?)", text)
+    named = re.findall(r"(?<![\w*./:-])([a-z][\w-]*(?::[\w.-]+)?/[a-z][\w-]*/(?:cpu|cuda)(?:\+\w+|:\d)?)", text)
+    named = [without_variant(name) for name in named]
     # in a test's id the model's name stands before the environment's
     unknown = [name for name in named if name not in known and name.partition("-")[2] not in known]
     assert unknown == []

@@ -50,6 +50,17 @@ def test_the_factor_in_which_two_environments_differ() -> None:
     ]
 
 
+def test_a_variant_is_a_factor_of_its_own_and_is_not_mixed_with_the_framework() -> None:
+    some = environments("onnx/tvm-o3/cpu", "onnx:int8/tvm-o3/cpu", "torch/tvm-o3/cpu")
+    matrix = np.array([[0, 0.5, 0.1], [0.5, 0, 0.6], [0.1, 0.6, 0]])
+    found = by_name(sensitivities(some, [0, 1, 2], matrix))
+    assert {name: item.labels.largest for name, item in found.items() if item.labels} == {
+        "framework": 0.1,
+        "definitions": 0.1,
+        "variant": 0.5,
+    }
+
+
 def test_labels_of_each_factor_by_hand() -> None:
     some = environments("torch/eager/cpu", "torch/script/cpu", "keras/eager/cpu", "keras-to-torch/eager/cpu")
     matrix = np.array([[0, 0.3, 0.1], [0.3, 0, 0.2], [0.1, 0.2, 0]])

@@ -16,6 +16,8 @@ TORCH, TVM, ORT = ("m", "torch"), ("m", "tvm"), ("m", "onnxruntime")
         ("test_it.py::test_time[m-onnx/ort-all/cpu]", "m-onnx/ort-all/cpu", ORT),
         ("test_it.py::Test::test_x[m-torch/eager/cpu+avx2]", "m-torch/eager/cpu+avx2", TORCH),
         ("test_it.py::test_x[m-torch/eager/cpu-0.5]", "m-torch/eager/cpu", TORCH),
+        ("test_it.py::test_x[m-onnx:v2.1-x/ort-all/cpu]", "m-onnx:v2.1-x/ort-all/cpu", ORT),
+        ("test_it.py::test_x[m-keras:int8-to-torch/eager/cpu]", "m-keras:int8-to-torch/eager/cpu", TORCH),
         ("test_it.py::test_x[m-keras-to-torch/eager/cpu]", "m-keras-to-torch/eager/cpu", TORCH),
         ("test_it.py::test_x[torch-torch/tvm-o3/cpu]", "torch-torch/tvm-o3/cpu", ("torch", "tvm")),
         ("test_it.py::test_x[m-1-onnx/ort-all/qemu:Haswell]", "m-1-onnx/ort-all/qemu:Haswell", ("m-1", "onnxruntime")),
