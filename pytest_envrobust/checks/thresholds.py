@@ -57,6 +57,11 @@ class Thresholds:
         """Limits that were set elsewhere than in a user's file: ``origin`` is ``marker``, ``call argument`` ..."""
         return cls._with(_rules("*", limits, lambda: origin))
 
+    @classmethod
+    def of_call(cls, limits: Mapping[str, Any]) -> Thresholds:
+        """Limits that the user's call gave to an assertion: they remember its file and line."""
+        return cls._with(_rules("*", limits, lambda: f"{CALL_ARGUMENT}, {_caller()}"))
+
     def where(self, glob: str, **limits: Any) -> Thresholds:
         """These limits, and others for environments whose id matches ``glob`` (``*/tvm-*/*``), as new thresholds.
 

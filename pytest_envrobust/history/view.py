@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from pytest_envrobust.core.status import Status, gravity
 from pytest_envrobust.core.wording import listed
 from pytest_envrobust.record.adequacy_part import recorded_adequacy
+from pytest_envrobust.record.judged_part import recorded_limits
 from pytest_envrobust.record.schema import (
     Accuracy,
     Cell,
@@ -24,6 +25,7 @@ from pytest_envrobust.record.schema import (
     Scores,
     Sensitivity,
 )
+from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT
 
 NO_MODEL = "(no model)"
 """In the place of a name, for entries of a test whose declaration is at fault."""
@@ -34,10 +36,25 @@ GROUPS = ("passed", "failed", "inconclusive", "limited", "skipped")
 
 
 @dataclass(frozen=True)
+class HeldLimit:
+    """A limit that an environment was held against, and where it was set.
+
+    ``on_bound``: not the share but what the inputs show had to keep it. ``ignores_ties``: ties were left out.
+    """
+
+    name: str
+    value: float
+    origin: str
+    on_bound: bool = False
+    ignores_ties: bool = False
+
+
+@dataclass(frozen=True)
 class Row:
     """All that a record says of a model in an environment.
 
-    ``checks`` has what checks beyond those of this package found, by the check's name.
+    ``checks`` has what checks beyond those of this package found, by the check's name. ``limits`` are those of all
+    tests of the environment, each once.
     """
 
     environment: str
@@ -52,6 +69,7 @@ class Row:
     invariants: tuple[Invariant, ...] = ()
     checks: Mapping[str, OtherPart] = field(default_factory=dict)
     output: str = ""
+    limits: tuple[HeldLimit, ...] = ()
 
     @property
     def ran(self) -> bool:
@@ -189,7 +207,25 @@ def _row(environment: str, cells: Sequence[Cell]) -> Row:
         invariants=tuple(each for cell in cells for each in cell.invariants or ()),
         checks=_checks(cells),
         output=next((cell.output_digest for cell in cells if cell.output_digest is not None), ""),
+        limits=tuple(dict.fromkeys(limit for cell in cells for limit in _limits(cell))),
     )
+
+
+def _limits(cell: Cell) -> Iterator[HeldLimit]:
+    """What a cell was held against; the reference's own labels are not held against themselves."""
+    labels, accuracy = cell.labels, cell.accuracy
+    if labels is not None and labels.limit is not None and not (cell.is_reference and labels.reference is None):
+        yield HeldLimit(
+            MIN_LABEL_AGREEMENT,
+            labels.limit,
+            labels.limit_from or "",
+            on_bound=labels.limit_on == "bound",
+            ignores_ties=labels.ties == "ignore",
+        )
+    for part in (accuracy, cell.scores, cell.latency, *(cell.checks or {}).values()):
+        on_bound = part is accuracy and accuracy is not None and accuracy.limit_on == "bound"
+        for limit in recorded_limits(part).values():
+            yield HeldLimit(limit.name, limit.value, limit.origin, on_bound)
 
 
 def _checks(cells: Sequence[Cell]) -> dict[str, OtherPart]:

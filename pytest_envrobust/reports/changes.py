@@ -10,6 +10,7 @@ from pytest_envrobust.history.changes import CellChange, Changes, Difference, Mo
 from pytest_envrobust.history.recorded_run import RecordedRun
 from pytest_envrobust.record.schema import Machine
 from pytest_envrobust.reports.columns import agreement_text
+from pytest_envrobust.reports.limits import changed_limits
 from pytest_envrobust.reports.words import kinds
 
 NO_DECLARATION = "(declaration)"
@@ -42,6 +43,7 @@ def changes_page(changes: Changes) -> str:
         agreement=_agreement,
         unknown=_unknown,
         times=_times,
+        limits=_limits,
     )
 
 
@@ -89,6 +91,7 @@ def _model_lines(model: ModelChanges, times_are_comparable: bool) -> Iterator[st
             word = "graver" if cell.is_graver else "status"
             reason = f": {cell.after.reason}" if cell.after.reason else ""
             yield f"  {word}  {_environment(cell.environment)}: {' -> '.join(cell.statuses)}{reason}"
+    yield from _limit_lines(model.cells)
     yield from _label_lines(model.cells)
     if bits := [cell.environment for cell in model.cells if cell.bits_changed]:
         yield f"  bits    {len(bits)} changed in bits only: {', '.join(bits)}"
@@ -96,6 +99,19 @@ def _model_lines(model: ModelChanges, times_are_comparable: bool) -> Iterator[st
         said = "cannot be compared input by input; the counts of flips tell no change"
         yield f"  labels  {len(unknown)} {said}: {', '.join(unknown)}"
     yield from _time_lines(model, times_are_comparable)
+
+
+def _limit_lines(cells: Sequence[CellChange]) -> Iterator[str]:
+    """Which limits became others: what passed then may have been asked for less."""
+    by_limit: dict[str, list[str]] = {}
+    for cell in cells:
+        for said in _limits(cell):
+            by_limit.setdefault(said, []).append(cell.environment)
+    yield from (f"  limits  {', '.join(names)}: {said}" for said, names in by_limit.items())
+
+
+def _limits(cell: CellChange) -> list[str]:
+    return changed_limits(cell.before, cell.after)
 
 
 def _label_lines(cells: Sequence[CellChange]) -> Iterator[str]:

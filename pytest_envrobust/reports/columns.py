@@ -7,19 +7,30 @@ or under another heading, has an entry there for that report.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_envrobust.comparison.bounds import clopper_pearson_interval
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.core.wording import clock_name, percent
 from pytest_envrobust.history.view import ModelView, Row
-from pytest_envrobust.record.accuracy_part import recorded_accuracy
 from pytest_envrobust.record.schema import Accuracy, Invariant, Labels, Latency, Scores, Sensitivity
+from pytest_envrobust.reports.accuracy import counted_accuracy, drop_text, p_of_difference, with_interval
+from pytest_envrobust.reports.limits import limit_beside, with_limits
 from pytest_envrobust.reports.tables import FULL, TEXT, Column, Report
 from pytest_envrobust.reports.timings import RecordedTiming, rate_text, ratio_text
 from pytest_envrobust.reports.words import GROUP_SIGNS, fixed, kinds, milliseconds, probability, score
+from pytest_envrobust.verdicts.limits import (
+    MAX_ABS_ERROR,
+    MAX_ACCURACY_DROP,
+    MAX_FIDELITY_RATIO,
+    MAX_LATENCY_MS,
+    MAX_LATENCY_RATIO,
+    MAX_RELATIVE_ERROR,
+    MIN_ACCURACY,
+    MIN_LABEL_AGREEMENT,
+    TAIL_LIMITS,
+)
 
 _LONGEST_REASON = 300
 
@@ -55,31 +66,16 @@ def entries_of(view: ModelView) -> list[Entry]:
     letters = view.outputs
     accuracy = {each.environment: each for each in view.accuracy}
     return [
-        Entry(row, view.name, letters.get(row.output, ""), accuracy.get(row.environment) or _counted_accuracy(row))
+        Entry(row, view.name, letters.get(row.output, ""), accuracy.get(row.environment) or counted_accuracy(row))
         for row in view.rows
     ]
 
 
-def _counted_accuracy(row: Row) -> Accuracy | None:
-    """What the check of accuracy counted, where the analysis has nothing of the environment: of its first inputs."""
-    told = row.accuracy
-    evidence = None if told is None else recorded_accuracy(told)
-    if evidence is None:
-        return None
-    return Accuracy(
-        environment=row.environment,
-        n=evidence.n,
-        top1=evidence.share,
-        top5=None if evidence.top5 is None else evidence.top5 / evidence.n,
-        interval=clopper_pearson_interval(evidence.right, evidence.n),
-        against_reference=told.against_reference if told is not None else None,
-    )
-
-
 def environment_columns(entries: Iterable[Entry]) -> list[Column[Entry]]:
     """The columns of the table of environments: the declared ones, and one for each other check of these entries."""
-    checks = dict.fromkeys(name for entry in entries for name in entry.row.checks)
-    return [*_FINDINGS, *map(_check_column, checks), *_TIMES]
+    shown = list(entries)
+    checks = dict.fromkeys(name for entry in shown for name in entry.row.checks)
+    return with_limits([*_FINDINGS, *map(_check_column, checks), *_TIMES], shown)
 
 
 def agreement_text(labels: Labels | None) -> str:
@@ -163,24 +159,17 @@ def _of_accuracy(value: Callable[[Accuracy], float | None]) -> Callable[[Entry],
     return lambda entry: "" if entry.accuracy is None else _written(value(entry.accuracy), percent)
 
 
-def accuracy_interval(entry: Entry) -> str:
-    """``11.9 to 54.3 %``, of the top-1 accuracy; empty where it was not told."""
-    interval = None if entry.accuracy is None else entry.accuracy.interval
-    return "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
+def _of(text: Callable[[Accuracy], str]) -> Callable[[Entry], str]:
+    return lambda entry: "" if entry.accuracy is None else text(entry.accuracy)
 
 
-def _accuracy_with_interval(entry: Entry) -> str:
-    top1, interval = _of_accuracy(lambda accuracy: accuracy.top1)(entry), accuracy_interval(entry)
-    return f"{top1} [{interval.removesuffix(' %').replace(' to ', ', ')}]" if interval else top1
-
-
-def _median(clock: Clock) -> Column[Entry]:
+def _median(clock: Clock, limit: str = "") -> Column[Entry]:
     def median(latency: Latency) -> float | None:
         return latency.median_on(clock)
 
     heading = f"{clock_name(clock)} ms"
     in_html = _of_times(median, milliseconds)
-    return Column(clock, heading, _of_times(median, fixed), FULL, right=True, html_text=in_html)
+    return Column(clock, heading, _of_times(median, fixed), FULL, right=True, html_text=in_html, limit=limit)
 
 
 def _name_in_markdown(entry: Entry) -> str:
@@ -195,17 +184,71 @@ def _ratio_or_fault(entry: Entry) -> str:
     return ratio_text(entry.timing) or entry.timing.control_fault
 
 
+def _drop(entry: Entry) -> str:
+    return _of(drop_text)(entry) if limit_beside(entry.row, MAX_ACCURACY_DROP) else ""
+
+
 def _p(entry: Entry) -> str:
     """That of McNemar's test; the reference is not tested against itself."""
     against = entry.accuracy.against_reference if entry.accuracy is not None else None
     return "" if against is None or entry.row.is_reference else probability(against.p)
 
 
-def _p_of_difference(entry: Entry) -> str:
-    """The same where the two are right on different inputs."""
-    against = entry.accuracy.against_reference if entry.accuracy is not None else None
-    return _p(entry) if against is not None and (against.only_here or against.only_reference) else ""
+def _tail(name: str, limit: str) -> Column[Entry]:
+    """A tail of the wall time, where it is limited."""
 
+    def text(entry: Entry) -> str:
+        wall = entry.timing.latency.wall_ms
+        limited = limit_beside(entry.row, limit)
+        return "" if wall is None or not limited else _written(getattr(wall, name), fixed)
+
+    return Column(name, f"{name} ms", text, TEXT, right=True, own_text=True, limit=limit)
+
+
+def _where_limited(column: Column[Entry]) -> Column[Entry]:
+    """A column that Markdown has only where a limit is set on it."""
+
+    def text(entry: Entry) -> str:
+        return column.text(entry) if limit_beside(entry.row, column.limit) else ""
+
+    return replace(column, text=text, reports=Report.MARKDOWN, own_text=True)
+
+
+_SCORES: tuple[Column[Entry], ...] = (
+    Column(
+        "abs_error",
+        "abs error",
+        _of_scores(lambda scores: scores.abs_error),
+        FULL,
+        right=True,
+        html_heading="absolute\nerror",
+        title="largest difference of a score from the reference's",
+        limit=MAX_ABS_ERROR,
+    ),
+    Column(
+        "relative_error",
+        "relative",
+        _of_scores(lambda scores: scores.relative_error),
+        FULL,
+        right=True,
+        html_heading="relative\nerror",
+        title="largest difference of a score from the reference's, over the largest score of its input",
+        limit=MAX_RELATIVE_ERROR,
+    ),
+    Column(
+        "fidelity",
+        "fidelity",
+        _of_scores(lambda scores: None if scores.fidelity is None else scores.fidelity.ratio),
+        FULL,
+        right=True,
+        html_heading="fidelity\nratio",
+        title="how many times as far from double precision as the reference",
+        limit=MAX_FIDELITY_RATIO,
+    ),
+)
+"""Columns of errors of the scores."""
+
+_WALL = _median("wall", MAX_LATENCY_MS)
 
 _FINDINGS: tuple[Column[Entry], ...] = (
     Column(
@@ -221,7 +264,14 @@ _FINDINGS: tuple[Column[Entry], ...] = (
         title="environments with one letter gave the same bits",
     ),
     Column("status", "status", lambda entry: status_text(entry.row), FULL),
-    Column("agreement", "agreement", lambda entry: agreement_text(entry.row.labels), TEXT),
+    Column(
+        "agreement",
+        "agreement",
+        lambda entry: agreement_text(entry.row.labels),
+        TEXT,
+        limit=MIN_LABEL_AGREEMENT,
+        of_bound=False,
+    ),
     Column(
         "agreement",
         "agreement",
@@ -229,45 +279,24 @@ _FINDINGS: tuple[Column[Entry], ...] = (
         Report.HTML,
         right=True,
         title="share of inputs whose top-1 label is the reference's, with its lower 95 % bound",
+        limit=MIN_LABEL_AGREEMENT,
     ),
-    Column("bound", "at least", lambda entry: bound_text(entry.row), TEXT),
+    Column("bound", "at least", lambda entry: bound_text(entry.row), TEXT, limit=MIN_LABEL_AGREEMENT, of_bound=True),
     Column("flips", "flips", lambda entry: flips_text(entry.row.labels)),
-    Column("top1", "accuracy", _accuracy_with_interval, TEXT),
+    Column("top1", "accuracy", _of(with_interval), TEXT, limit=MIN_ACCURACY),
     Column("top5", "top-5", _of_accuracy(lambda accuracy: accuracy.top5), TEXT, right=True),
-    Column("p", "McNemar p", _p_of_difference, TEXT, right=True),
-    Column(
-        "abs_error",
-        "abs error",
-        _of_scores(lambda scores: scores.abs_error),
-        FULL,
-        right=True,
-        html_heading="absolute\nerror",
-        title="largest difference of a score from the reference's",
-    ),
-    Column(
-        "relative_error",
-        "relative",
-        _of_scores(lambda scores: scores.relative_error),
-        FULL,
-        right=True,
-        html_heading="relative\nerror",
-        title="largest difference of a score from the reference's, over the largest score of its input",
-    ),
-    Column(
-        "fidelity",
-        "fidelity",
-        _of_scores(lambda scores: None if scores.fidelity is None else scores.fidelity.ratio),
-        FULL,
-        right=True,
-        html_heading="fidelity\nratio",
-        title="how many times as far from double precision as the reference",
-    ),
+    Column("drop", "drop", _drop, right=True, limit=MAX_ACCURACY_DROP),
+    Column("p", "p", _of(p_of_difference), TEXT, right=True),
+    *_SCORES,
+    *map(_where_limited, _SCORES),
     Column("invariants", "invariants", lambda entry: invariants_text(entry.row.invariants), FULL),
 )
 """Columns of the table of environments; those of other checks follow."""
 
 _TIMES: tuple[Column[Entry], ...] = (
-    _median("wall"),
+    _WALL,
+    _where_limited(_WALL),
+    *(_tail(name, limit) for limit, name in TAIL_LIMITS.items()),
     _median("cpu"),
     _median("device"),
     Column(
@@ -279,9 +308,16 @@ _TIMES: tuple[Column[Entry], ...] = (
         html_heading="first\ncall ms",
         title="wall time of the session's very first call",
     ),
-    Column("ratio", "ratio", lambda entry: ratio_text(entry.timing), Report.TERMINAL),
-    Column("ratio", "time ratio", lambda entry: ratio_text(entry.timing), Report.MARKDOWN, own_text=True),
-    Column("ratio", "time ratio", _ratio_or_fault, Report.HTML, right=True),
+    Column("ratio", "ratio", lambda entry: ratio_text(entry.timing), Report.TERMINAL, limit=MAX_LATENCY_RATIO),
+    Column(
+        "ratio",
+        "time ratio",
+        lambda entry: ratio_text(entry.timing),
+        Report.MARKDOWN,
+        own_text=True,
+        limit=MAX_LATENCY_RATIO,
+    ),
+    Column("ratio", "time ratio", _ratio_or_fault, Report.HTML, right=True, limit=MAX_LATENCY_RATIO),
     Column(
         "top1",
         "top-1",
@@ -289,6 +325,7 @@ _TIMES: tuple[Column[Entry], ...] = (
         Report.HTML,
         right=True,
         html_heading="accuracy\ntop-1",
+        limit=MIN_ACCURACY,
     ),
     Column("top5", "top-5", _of_accuracy(lambda accuracy: accuracy.top5), Report.HTML, right=True),
     Column(

@@ -13,6 +13,7 @@ from pytest_envrobust.core.wording import counted
 from pytest_envrobust.history.view import ModelView, model_views
 from pytest_envrobust.record.schema import Record
 from pytest_envrobust.reports.columns import SENSITIVITY, THROUGHPUT, Entry, entries_of, environment_columns
+from pytest_envrobust.reports.limits import limit_lines
 from pytest_envrobust.reports.lines import known_flip_lines, model_line, run_notices
 from pytest_envrobust.reports.tables import Column, Report, Subject, tabulated
 from pytest_envrobust.reports.timings import (
@@ -72,6 +73,8 @@ def _model_lines(view: ModelView) -> Iterator[str]:
     shown = [entry for entry in entries_of(view) if entry.row.group != "skipped"]
     if shown:
         yield from (*_table(environment_columns(shown), _ended_alike(shown)), "")
+    if limits := limit_lines(view.rows):
+        yield from ("<br>".join(map(escaped, limits)), "")
     if known := known_flip_lines(view.rows):
         yield from ("<br>".join(map(escaped, known)), "")
     yield from _time_lines(view)

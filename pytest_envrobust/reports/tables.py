@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from pytest_envrobust.history.view import Row
 
 Subject = TypeVar("Subject")
+
+
+class OfRow(Protocol):
+    """What stands in a line of the table of environments."""
+
+    @property
+    def row(self) -> Row:
+        """All that the record says of the environment."""
+
+
+HasRow = TypeVar("HasRow", bound=OfRow)
 
 
 class Report(Flag):
@@ -31,7 +44,9 @@ class Column(Generic[Subject]):
     ``text`` gives what stands in it for a subject; ``name`` is what the HTML page knows it by. ``right`` aligns it as
     numbers are. In Markdown several subjects may share a line: each has its own text there if ``own_text``, else the
     first text stands for all. HTML takes ``html_heading``, its lines apart by line feeds, and ``html_text`` where they
-    are given, and explains the heading by ``title``.
+    are given, and explains the heading by ``title``. ``limit`` is the limit that its figures are held against; where
+    ``of_bound`` is given, one that the bound has to keep, or one that the share itself has. ``html_limit`` is what HTML
+    writes below a figure where the limit is not the same for all.
     """
 
     name: str
@@ -43,6 +58,9 @@ class Column(Generic[Subject]):
     html_heading: str = ""
     html_text: Callable[[Subject], str] | None = None
     title: str = ""
+    limit: str = ""
+    of_bound: bool | None = None
+    html_limit: Callable[[Subject], str] | None = None
 
 
 def tabulated(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pytest_envrobust.history.view import ModelView, model_views
 from pytest_envrobust.record.schema import Record
 from pytest_envrobust.reports.columns import SENSITIVITY, THROUGHPUT, entries_of, environment_columns
+from pytest_envrobust.reports.limits import limit_lines
 from pytest_envrobust.reports.lines import known_flip_lines, model_line, run_notices
 from pytest_envrobust.reports.tables import Column, Report, Subject, tabulated
 from pytest_envrobust.reports.timings import (
@@ -33,6 +34,7 @@ def _model_lines(view: ModelView) -> list[str]:
     shown = [entry for entry in entries_of(view) if not entry.row.was_skipped]
     if shown:
         lines += _table(environment_columns(shown), shown)
+    lines += [f"  {line}" for line in limit_lines(view.rows)]
     lines += [
         f"  output {letter} is bit-identical in {len(same)}: {', '.join(same)}" for letter, same in view.identical
     ]

@@ -290,7 +290,7 @@ class Cell(Runner):
         return evidence
 
     def _limits(self, check: Check[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        layers: list[Layer] = [Thresholds.of(given, CALL_ARGUMENT), *self._layers]
+        layers: list[Layer] = [Thresholds.of_call(given), *self._layers]
         found = limits_of(check, self.environment.id, layers)
         not_here = {kind.name for kind in check.limits if self.is_reference and not kind.of_reference}
         return {name: limit for name, limit in found.items() if name not in not_here}

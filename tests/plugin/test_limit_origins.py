@@ -53,22 +53,23 @@ def test_each_origin_is_named_and_the_nearer_wins(project) -> None:
         for nodeid, cell in project.cells().items()
     }
     torch, ort = "[pair-torch/eager/cpu]", "[pair-onnx/ort-all/cpu]"
-    assert found[f"test_call{torch}"] == (0.95, "call argument")
+    assert found[f"test_call{torch}"] == (0.95, "call argument, near/test_near.py:13")
     assert found[f"test_marker{torch}"] == (0.9, "marker")
     assert found[f"test_nearer{torch}"] == (0.85, "near/nearer/conftest.py:8")
     assert found[f"test_conftest{torch}"] == (0.8, "near/conftest.py:8")
     assert found[f"test_conftest{ort}"] == (0.7, "near/conftest.py:8")
     assert found[f"test_outer{torch}"] == (0.65, "command line")
-    assert found[f"test_kept{torch}"] == (0.5, "call argument")
+    assert found[f"test_kept{torch}"] == (0.5, "call argument, near/test_near.py:17")
     message = "*pair in torch/eager/cpu: 4 of 8 top-1 labels differ from onnx/ort-off/cpu (agreement 0.500, limit {});*"
     for limit in (
-        "0.95 from call argument",
+        "0.95 from call argument, near/test_near.py:13",
         "0.9 from marker",
         "0.8 from near/conftest.py:8",
         "0.85 from near/nearer/conftest.py:8",
         "0.65 from command line",
     ):
         result.stdout.fnmatch_lines_random([message.format(limit)])
+    result.stdout.fnmatch_lines_random(["  limits in torch/eager/cpu: *0.8 (near/conftest.py:8)*"])
 
 
 def test_ini_and_default(project) -> None:
@@ -151,7 +152,7 @@ def test_a_malformed_limit_in_marker_call_and_conftest_is_one_error_each(project
             "*min_label_agreement=70 (from bad/conftest.py:8) is not a limit: it is a share from 0 to 1*",
             "*unknown limit 'min_label_agreemnt' (from unknown/conftest.py:8)*did you mean min_label_agreement?*",
             "*min_label_agreement='all' (from marker) is not a limit*",
-            "*min_label_agreement=2 (from call argument) is not a limit*",
+            "*min_label_agreement=2 (from call argument, test_it.py:9) is not a limit*",
             "the fixture envrobust_thresholds returned 0.9: Thresholds are needed *",
         ]
     )

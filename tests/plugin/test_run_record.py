@@ -55,7 +55,11 @@ def test_fields_predictions_and_views(project) -> None:
     assert labels["engine_evidence"]["graph_optimization_level"] == "ORT_ENABLE_ALL"
     latency = cells["test_it.py::test_latency[colors-onnx/ort-all/cpu]"]["latency"]
     assert latency["wall_ms"]["n"] >= 6
-    assert (latency["limit"], latency["limit_from"], latency["verdict"]) == (60000, "call argument", "passed")
+    assert (latency["limit"], latency["limit_from"], latency["verdict"]) == (
+        60000,
+        "call argument, test_it.py:6",
+        "passed",
+    )
     reference = cells["test_it.py::test_latency[colors-onnx/ort-off/cpu]"]["latency"]
     assert "ratio" not in reference
     assert reference["from"] == "alone"

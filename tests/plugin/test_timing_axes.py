@@ -75,7 +75,7 @@ def test_a_ratio_is_limited_at_each_point_and_the_message_names_it(project) -> N
         assert timed["clock"] in timed["ratio"]
     told = [line.removeprefix("E").strip() for line in result.outlines if line.startswith("E ")]
     # wall time on two threads may say too little where other processes work on the same cores
-    verdicts = [line for line in told if "limit 1.5 from call argument" in line]
+    verdicts = [line for line in told if "limit 1.5 from call argument, test_it.py:" in line]
     assert len(verdicts) == 2
     assert f"folding in {HEAVY}: too slow, " in verdicts[0]
     at = f"folding in {HEAVY} at batch 2, 2 threads"

@@ -9,9 +9,9 @@ from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.wording import percent
 from pytest_envrobust.history.view import ModelView
 from pytest_envrobust.record.schema import Cell, Latency
+from pytest_envrobust.reports.accuracy import interval_text
 from pytest_envrobust.reports.columns import (
     Entry,
-    accuracy_interval,
     bound_text,
     count_text,
     entries_of,
@@ -21,6 +21,7 @@ from pytest_envrobust.reports.columns import (
 )
 from pytest_envrobust.reports.html.charts import Scale, scale
 from pytest_envrobust.reports.html.timing_tables import RatioCell, ratio_cell
+from pytest_envrobust.reports.limits import limit_lines
 from pytest_envrobust.reports.tables import Column, Report, tabulated
 from pytest_envrobust.reports.words import milliseconds, sign
 from pytest_envrobust.timing.intervals import Estimate
@@ -40,7 +41,7 @@ class RangePlot:
 
 @dataclass(frozen=True)
 class EnvironmentRow:
-    """An environment: the texts of its columns, by name, and what stands or is drawn beside them.
+    """An environment: the texts of its columns, by name, their limits, and what else stands beside them.
 
     What was not measured is empty. ``reason`` is empty where it passed. ``count``, ``bound`` and ``reach`` are of the
     agreement, whose ``share`` is drawn as a bar; ``accuracy`` is the interval of the top-1 accuracy; ``broken``
@@ -54,6 +55,7 @@ class EnvironmentRow:
     group: str
     reason: str
     texts: Mapping[str, str]
+    limits: Mapping[str, str]
     share: float | None
     count: str
     bound: str
@@ -68,12 +70,15 @@ class EnvironmentRow:
 
 @dataclass(frozen=True)
 class EnvironmentTable:
-    """The rows of a model, and the columns that have anything in them. ``axis`` is the ratios' common one."""
+    """The rows of a model, and the columns that have anything in them. ``axis`` is the ratios' common one, and
+    ``limits`` are lines on what the figures were held against.
+    """
 
     columns: tuple[Column[Entry], ...]
     shown: tuple[EnvironmentRow, ...]
     skipped: tuple[EnvironmentRow, ...]
     axis: Scale | None
+    limits: tuple[str, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -116,9 +121,10 @@ def environment_table(view: ModelView) -> EnvironmentTable:
     names = [column.name for column in columns]
     return EnvironmentTable(
         columns=tuple(columns),
-        shown=tuple(_row(entry, dict(zip(names, row)), axis) for entry, row in zip(shown, texts)),
-        skipped=tuple(_row(entry, {}, axis) for entry in entries if entry.row.was_skipped),
+        shown=tuple(_row(entry, dict(zip(names, row)), columns, axis) for entry, row in zip(shown, texts)),
+        skipped=tuple(_row(entry, {}, (), axis) for entry in entries if entry.row.was_skipped),
         axis=axis,
+        limits=tuple(limit_lines(view.rows)),
     )
 
 
@@ -139,7 +145,9 @@ def _axis(ratios: Sequence[Estimate]) -> Scale | None:
     return scale([1.0, *(end for ratio in ratios for end in (ratio.low, ratio.high))], 4, PLOT_WIDTH - 4, log=True)
 
 
-def _row(entry: Entry, texts: Mapping[str, str], axis: Scale | None) -> EnvironmentRow:
+def _row(
+    entry: Entry, texts: Mapping[str, str], columns: Iterable[Column[Entry]], axis: Scale | None
+) -> EnvironmentRow:
     row, labels, latency = entry.row, entry.row.labels, entry.timing.latency
     ratio = entry.timing.ratio
     return EnvironmentRow(
@@ -149,11 +157,12 @@ def _row(entry: Entry, texts: Mapping[str, str], axis: Scale | None) -> Environm
         group=row.group,
         reason=row.reason if row.status is not Status.PASSED else "",
         texts=texts,
+        limits={column.name: column.html_limit(entry) for column in columns if column.html_limit is not None},
         share=None if labels is None else labels.agreement,
         count="" if labels is None else count_text(labels),
         bound=bound_text(row, percent),
         reach=reach_text(row),
-        accuracy=accuracy_interval(entry),
+        accuracy=interval_text(entry.accuracy),
         broken=tuple(invariant.name for invariant in row.invariants if not invariant.holds),
         tails=_tails(latency),
         is_untimed=latency.measured_from == "predictions",

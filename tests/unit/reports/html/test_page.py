@@ -245,7 +245,7 @@ def test_each_environment_has_its_labels_and_its_reason(run: Synthetic, page: Pa
             row = rows[cell.environment or ""]
             bound = "" if cell.is_reference else f", ≥ {percent(labels.bound)}"
             counted = f"{round(labels.agreement * labels.n)}/{labels.n}"
-            assert row["agreement"] == f"{percent(labels.agreement)} {counted}{bound}"
+            assert row["agreement limit ≥ 0.9"] == f"{percent(labels.agreement)} {counted}{bound}"
             kinds = [(labels.flips.real, "real"), (labels.flips.tie, "tie" if labels.flips.tie == 1 else "ties")]
             assert row["flips"] == ", ".join(f"{count} {kind}" for count, kind in kinds if count)
 
