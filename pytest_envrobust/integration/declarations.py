@@ -24,6 +24,7 @@ class _Declared:
 
     model: Model
     origin: str
+    folder: Path | None
 
 
 class Declarations:
@@ -43,7 +44,7 @@ class Declarations:
         if folder not in self._found:
             declared = list(self._asked(node.ihook.pytest_envrobust_models))
             _check_names(declared)
-            self._found[folder] = tuple(self._known.add(each.model, each.origin) for each in declared)
+            self._found[folder] = tuple(self._known.add(each.model, each.origin, each.folder) for each in declared)
         return self._found[folder]
 
     def _asked(self, hook: HookCaller) -> Iterator[_Declared]:
@@ -60,8 +61,9 @@ class Declarations:
 
     def _answer(self, key: Any, hook: HookCaller, plugin: Any) -> list[_Declared]:
         if key not in self._answers:
-            origin = self._origin(plugin)
-            self._answers[key] = [_Declared(model.resolved(self._base), origin) for model in self._models(hook)]
+            file = getattr(plugin, "__file__", None)
+            place = self._origin(plugin), None if file is None else Path(file).parent
+            self._answers[key] = [_Declared(model.resolved(self._base), *place) for model in self._models(hook)]
         return self._answers[key]
 
     def _models(self, hook: HookCaller) -> list[Model]:

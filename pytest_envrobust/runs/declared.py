@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.sameness import declared_the_same
 
@@ -16,18 +18,26 @@ class DeclaredModels:
 
     def __init__(self) -> None:
         self._origins: dict[Model, str] = {}
+        self._folders: dict[Model, Path | None] = {}
 
-    def add(self, model: Model, origin: str) -> Model:
-        """Take a model in; the one that stands for it, where the same was declared before."""
+    def add(self, model: Model, origin: str, folder: Path | None = None) -> Model:
+        """Take a model in; the one that stands for it, where the same was declared before.
+
+        ``origin`` is how the place of the declaration is called, and ``folder`` that of the conftest.
+        """
         for known in self._namesakes(model):
             if declared_the_same(known, model):
                 return known
-        self._origins[model] = origin
+        self._origins[model], self._folders[model] = origin, folder
         return model
 
     def origin_of(self, model: Model) -> str:
         """Where it was (first) declared: a conftest, or the option of the command line; empty where nobody said."""
         return self._origins.get(model, "")
+
+    def folder_of(self, model: Model) -> Path | None:
+        """The folder of the conftest that declares it; ``None`` where none does."""
+        return self._folders.get(model)
 
     def name_of(self, model: Model) -> str:
         """Its name in this run. Final once all tests are collected."""

@@ -14,6 +14,7 @@ from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.frameworks.base import BaseFramework
 from pytest_envrobust.models.guessing import guessed_preprocess
+from pytest_envrobust.models.imports import check_imports
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.models.preprocess import Preprocess
@@ -84,8 +85,14 @@ class ModelRun:
         return str(self.model.source(key).target.path), found[key].widened(classes)
 
     def source(self, key: str) -> SourceRef:
-        """What a worker needs to load that source."""
-        return self._sources.get(key, lambda: self.model.source(key).reference(SourceKey.parse(key).framework))
+        """What a worker needs to load that source. Raises `DeclarationError` where it would import another one."""
+
+        def reference() -> SourceRef:
+            source = self.model.source(key)
+            check_imports(source.target, self._context.declared.folder_of(self.model))
+            return source.reference(SourceKey.parse(key).framework)
+
+        return self._sources.get(key, reference)
 
     def inspection(self, key: str) -> Inspection:
         """What that source says of itself."""

@@ -111,6 +111,19 @@ def test_factories_of_one_name_in_two_conftests_are_two_models(project) -> None:
     assert sorted(models_of(project)) == [ONE, OTHER]
 
 
+def test_modules_of_one_name_in_two_folders_are_refused_before_the_wrong_one_runs(project) -> None:
+    for folder in ("t1", "t2"):
+        project.write(f"{folder}/nets.py", "def load(): raise SystemExit")
+        text = (
+            "import pytest_envrobust as er, numpy as np\n\ndef pytest_envrobust_models(config):\n"
+            f"    return [er.Model('{folder}', {{'torch': 'nets:load'}}, er.Arrays(np.zeros((1, 3), 'f')))]\n"
+        )
+        project.write(f"{folder}/conftest.py", text)
+        project.write(f"{folder}/test_{folder}.py", "def test_it(envrobust): envrobust.assert_labels_agree()")
+    result = project.run("--envrobust-env=torch/eager/cpu")
+    result.stdout.fnmatch_lines(["*'nets' would be imported from *t2/nets.py: *t1/nets.py, which is meant*t1.nets*"])
+
+
 def test_a_model_of_the_command_line_beside_a_declared_one_of_its_name(project) -> None:
     project.bring("colors.onnx", "gray.onnx", "inputs.npy")
     project.declare("er.Model('gray.onnx', sources={'onnx': 'colors.onnx'}, inputs='inputs.npy')")
