@@ -111,7 +111,7 @@ class MeasuredCell(MeasuredEnvironment, Protocol):
         """What the inputs can tell; ``None`` where that is not known."""
 
     @property
-    def truth_doubt(self) -> str:
+    def doubt(self) -> str:
         """What speaks against the reference's being right about the inputs at all; empty where nothing does."""
 
     def fidelity(self) -> tuple[Fidelity | None, str]:

@@ -76,7 +76,7 @@ class LabelCheck(Check["LabelEvidence"]):
             earlier=cell.label_reference,
             inputs=len(cell.input_names),
             is_strict=cell.is_strict and not cell.is_reference,
-            doubt=cell.truth_doubt,
+            doubt=cell.doubt,
         )
 
     def judge(self, evidence: LabelEvidence, asked: Asked, subject: Subject) -> list[Verdict]:

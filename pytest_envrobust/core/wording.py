@@ -17,6 +17,12 @@ def listed(parts: Sequence[str], word: str = "and") -> str:
     return f"{', '.join(parts[:-1])} {word} {parts[-1]}" if len(parts) > 1 else "".join(parts)
 
 
+def shortened(names: Sequence[str], most: int = 3) -> str:
+    """``a, b, c and 5 more``: the first ``most`` names."""
+    more = len(names) - most
+    return f"{', '.join(names[:most])} and {more} more" if more > 0 else listed(names)
+
+
 def percent(share: float) -> str:
     """A share as percent, to one place; what is not all is never written as 100, what is something never as 0."""
     if share in (0.0, 1.0):

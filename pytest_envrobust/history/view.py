@@ -180,7 +180,7 @@ def _notes(model: Model) -> tuple[str, ...]:
             weights.setdefault(source.weights, []).append(framework)
     said = [f"weights in {listed(frameworks)}: {text}" for text, frameworks in weights.items()]
     notices = model.analysis.notices if model.analysis is not None else ()
-    return tuple(dict.fromkeys([*(model.guesses or {}).values(), *said, *notices]))
+    return tuple(dict.fromkeys([*(model.notices or ()), *(model.guesses or {}).values(), *said, *notices]))
 
 
 def _adequacy_notes(model: Model, cells: Sequence[Cell]) -> Iterator[str]:

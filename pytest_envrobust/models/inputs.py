@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,20 +16,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.wording import counted, shortened
+from pytest_envrobust.models.pictures import read_picture, told_of
 from pytest_envrobust.models.preprocess import Layout, Preprocess
 from pytest_envrobust.models.truth import TruthSource, check_truth, resolved_truth
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+JPEG_SUFFIXES = frozenset({".jfif", ".jpe", ".jpeg", ".jpg"})
+NETPBM_SUFFIXES = frozenset({".pbm", ".pgm", ".pnm", ".ppm"})
+OTHER_SUFFIXES = frozenset({".apng", ".avif", ".bmp", ".gif", ".jp2", ".png", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = JPEG_SUFFIXES | NETPBM_SUFFIXES | OTHER_SUFFIXES
+RAW_SUFFIXES = frozenset({".arw", ".cr2", ".dcm", ".dng", ".exr", ".hdr", ".nef"})
+UNREAD_SUFFIXES = RAW_SUFFIXES | {".heic", ".heif", ".jxl", ".psd", ".svg"}
+"""Kinds of pictures that are passed over, and told."""
+
+
+ALL_IDENTICAL = "all {} inputs are identical: they show no more than one of them does"
 
 
 @dataclass(frozen=True)
 class LoadedInputs:
-    """Inputs in memory: names, and either decoded images (H, W, 3 uint8 each) or a ready array (N, ...)."""
+    """Inputs in memory: names, and either decoded images (H, W, 3 uint8 each) or a ready array (N, ...).
+
+    ``told`` are lines that a reader must know of how they were decoded.
+    """
 
     names: tuple[str, ...]
     images: tuple[NDArray[np.uint8], ...] | None = field(default=None, repr=False)
     array: NDArray[Any] | None = field(default=None, repr=False)
     layout: Layout | None = None
+    told: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -39,6 +54,26 @@ class LoadedInputs:
         """16 hexadecimal digits for each input, over its shape, dtype and decoded values."""
         items: Iterable[NDArray[Any]] = () if self.array is None else self.array
         return tuple(_digest(item) for item in (items if self.images is None else self.images))
+
+    @property
+    def are_all_identical(self) -> bool:
+        """Whether there are several, and all of them are one."""
+        return len(self) > 1 and len(self.digests) == len(self) and len(set(self.digests)) == 1
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What is told of how they were decoded, and which of them are identical."""
+        if self.are_all_identical:
+            return (ALL_IDENTICAL.format(len(self)), *self.told)
+        groups: dict[str, list[str]] = {}
+        for name, digest in zip(self.names, self.digests):
+            groups.setdefault(digest, []).append(name)
+        same = [group for group in groups.values() if len(group) > 1]
+        if not same:
+            return self.told
+        count = sum(map(len, same))
+        shown = shortened([" = ".join(group) for group in same])
+        return (*self.told, f"{count} of {len(self)} inputs are identical to another one: {shown}")
 
     def batch(self, preprocess: Preprocess | None, layout: Layout) -> NDArray[Any]:
         """The batch for a source whose framework usually takes ``layout``, C-contiguous, shape (N, ...)."""
@@ -75,7 +110,7 @@ class Inputs(ABC):
 
 @dataclass(frozen=True)
 class ImageFolder(Inputs):
-    """The images of a folder and its subfolders, sorted by name.
+    """The images of a folder and its subfolders, sorted by name, decoded as `pictures` says.
 
     ``pattern`` takes only files whose name matches the glob, ``limit`` only the first so many. ``truth`` says where
     the true classes are: ``"folders"`` (the first folder below ``path`` is the class), a ``.csv`` file of lines
@@ -99,7 +134,20 @@ class ImageFolder(Inputs):
         folder = Path(self.path)
         files = self.files()
         names = tuple(file.relative_to(folder).as_posix() for file in files)
-        return LoadedInputs(names, images=tuple(decoded(file) for file in files))
+        pictures = dict(zip(names, map(read_picture, files)))
+        told = (*self._passed_over(), *told_of(pictures))
+        return LoadedInputs(names, images=tuple(picture.pixels for picture in pictures.values()), told=told)
+
+    def _passed_over(self) -> Iterator[str]:
+        """A line where there are pictures of a kind that is not read."""
+        folder = Path(self.path)
+        unread = sorted(
+            file.relative_to(folder).as_posix()
+            for file in folder.rglob(self.pattern)
+            if file.suffix.lower() in UNREAD_SUFFIXES and file.is_file()
+        )
+        if unread:
+            yield f"{counted(len(unread), 'picture')} of a kind that is not read passed over ({shortened(unread)})"
 
     def files(self) -> list[Path]:
         """The images' files in order. Raises `DeclarationError` where there are none."""
@@ -175,17 +223,6 @@ def _digest(item: NDArray[Any]) -> str:
     digest = hashlib.sha256(f"{item.shape}{item.dtype.str}".encode())
     digest.update(np.ascontiguousarray(item).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()[:16]
-
-
-def decoded(file: Path) -> NDArray[np.uint8]:
-    """The image of a file as RGB, upright, shape (height, width, 3). Raises `DeclarationError` where there is none."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as picture:
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"), dtype=np.uint8)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DeclarationError(f"image {str(file)!r} does not decode", cause=str(error)) from None
 
 
 def _read_array(file: Path) -> NDArray[Any]:

@@ -22,8 +22,9 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.frameworks import _keras_zoo, _torch_zoo, frameworks
 from pytest_envrobust.frameworks._zoo import IMAGENET, SEED, SEEDED, SUFFIXES, UNSET
-from pytest_envrobust.models.inputs import Arrays, ImageFolder, Inputs, decoded, inputs_at
+from pytest_envrobust.models.inputs import Arrays, ImageFolder, Inputs, inputs_at
 from pytest_envrobust.models.model import Model, Source
+from pytest_envrobust.models.pictures import read_picture
 from pytest_envrobust.models.preprocess import Preprocess
 
 NAMES = ("mobilenet_v2", "resnet101_v2", "densenet121", "inception_v3")
@@ -267,7 +268,7 @@ def _spread(inputs: Inputs) -> list[NDArray[np.uint8]]:
     """At most 20 images, evenly spread over the inputs: a folder that is sorted by class begins with few classes."""
     if isinstance(inputs, ImageFolder):
         files = inputs.files()
-        return [decoded(files[place]) for place in _places(len(files))]
+        return [read_picture(files[place]).pixels for place in _places(len(files))]
     images = inputs.load().images
     if images is None:
         raise DeclarationError("seeded weights are calibrated on images", cause=f"{type(inputs).__name__} has none")

@@ -257,7 +257,8 @@ class Model(Part, frozen=True, kw_only=True):
     what they can tell by reference.
 
     ``truth`` has the true class of each input, -1 where it is unknown. ``declared_in`` is the conftest that declares
-    it, or the option; a ``name`` that several declarations of the run have has it behind it.
+    it, or the option; a ``name`` that several declarations of the run have has it behind it. ``notices`` are what a
+    reader must know of its inputs and their true classes.
     """
 
     name: str
@@ -270,6 +271,7 @@ class Model(Part, frozen=True, kw_only=True):
     truth_from: str | None = None
     guesses: dict[str, str] | None = None
     adequacy: dict[str, Adequacy] | None = None
+    notices: list[str] | None = None
     analysis: Analysis | None = None
 
 

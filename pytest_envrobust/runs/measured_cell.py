@@ -166,11 +166,11 @@ class MeasuredCell(MeasuredEnvironment):
         return self._registry.reference(self._case).adequacy
 
     @property
-    def truth_doubt(self) -> str:
+    def doubt(self) -> str:
         """What speaks against the reference's being right at all; not asked where an earlier run stands for it."""
         if self.is_reference or self.label_reference is not None:
             return ""
-        return self._registry.reference(self._case).truth_doubt
+        return self._registry.reference(self._case).doubt
 
     def fidelity(self) -> tuple[Fidelity | None, str]:
         """Errors against double precision and the environment that ran in it; or ``None``, and why there are none."""

@@ -130,6 +130,7 @@ class ModelRun:
             truth=None if truth is None else list(truth.classes),
             truth_from=None if truth is None else truth.origin,
             guesses=dict(self.guesses) or None,
+            notices=None if inputs is None else [*inputs.notices] or None,
         )
 
     def _source_part(self, key: str) -> schema.Source:

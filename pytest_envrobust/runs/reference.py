@@ -14,6 +14,7 @@ from pytest_envrobust.comparison.blocks import largest_difference_of
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.core.lazy import Lazy
 from pytest_envrobust.models.guessing import is_guess
+from pytest_envrobust.models.inputs import ALL_IDENTICAL
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.runs.fault_seeding import adequacy_of
@@ -49,9 +50,14 @@ class Reference:
         return self._adequacy.value
 
     @property
-    def truth_doubt(self) -> str:
-        """What the true classes, where they are known, say against its preprocessing; empty where nothing does."""
+    def doubt(self) -> str:
+        """What speaks against its labels' showing anything: inputs that are all one, or the true classes.
+
+        Empty where nothing does.
+        """
         model_run = self.run.model_run
+        if model_run.inputs.are_all_identical:
+            return ALL_IDENTICAL.format(len(model_run.inputs))
         truth, scores = model_run.read_truth(), self.run.predictions.scores
         if truth is None or not truth.is_known:
             return ""

@@ -66,7 +66,7 @@ class PlainCell(PlainEnvironment):
     noise: float | None = None
     class_names: Sequence[str] = ()
     truth: Sequence[int] = (0, 1, 2, 3)
-    truth_doubt: str = ""
+    doubt: str = ""
     evidence: Mapping[str, str] = field(default_factory=dict)
     is_strict: bool = False
     label_reference: str | None = None

@@ -78,7 +78,7 @@ def test_the_evidence_has_all_that_a_verdict_rests_on() -> None:
         class_names=["stop", "go", "left", "right"],
         label_reference="an earlier run's",
         is_strict=True,
-        truth_doubt="few are right",
+        doubt="few are right",
         count=3,
     )
     found = CHECK.measure(cell, Asked(limits(min_label_agreement=0.5, ties=1)))
