@@ -12,7 +12,7 @@ from pytest_envrobust.checks.assertions import EnvironmentMismatch
 from pytest_envrobust.checks.registry import check_named
 from pytest_envrobust.checks.thresholds import Thresholds
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.history.merging import analysed
@@ -24,6 +24,7 @@ from pytest_envrobust.record.predictions import PredictionStore
 from pytest_envrobust.runs.cases import Case, Choice, Fault, LeftOut, cases_of
 from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.runs.context import RunContext, silent
+from pytest_envrobust.runs.effects import Effects
 from pytest_envrobust.runs.entries import Outcome, entry_of, inconclusive_reason, stage_of_error, status_of_error
 from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.run_part import run_part
@@ -60,6 +61,8 @@ def compare(
     with _run(catalogue, Settings(environments=tuple(environments), reference=chosen), say) as registry:
         choice = Choice(tuple(environments), reference=chosen)
         found = cases_of(model.resolved(Path.cwd()), catalogue, choice, LeftOut())
+        if limits is not None:
+            _check_limits(limits, [case.environment for case in found if isinstance(case, Case)], catalogue)
         cells = [_entry(case, check, registry, limits) for case in found for check in checks]
         scores_of = registry.context.predictions.scores
         models = [analysed(each, cells, scores_of) for each in registry.model_parts()]
@@ -68,6 +71,15 @@ def compare(
             write_record(record, Path(json))
             registry.context.predictions.gather(Path(json))
         return record
+
+
+def _check_limits(limits: Thresholds, environments: Sequence[Environment], catalogue: Catalogue) -> None:
+    """Raise `DeclarationError` for limits of environments that are not compared: they would have no effect."""
+    effects = Effects()
+    for environment in environments:
+        effects.note_thresholds(limits, environment)
+    for declaration in effects.without():
+        raise DeclarationError(declaration.line([each.id for each in (*environments, *catalogue.everything)]))
 
 
 @contextmanager

@@ -30,6 +30,10 @@ class _Rule:
     glob: str
     limits: tuple[Limit, ...]
 
+    def __str__(self) -> str:
+        said = ", ".join(f"{limit.name}={limit_kinds()[limit.name].shown(limit.value)}" for limit in self.limits)
+        return f"Thresholds({said})" if self.glob == "*" else f"where({self.glob!r}, {said})"
+
 
 @dataclass(frozen=True, init=False)
 class Thresholds:
@@ -87,6 +91,10 @@ class Thresholds:
                         return limit
         return None
 
+    def narrowed(self) -> list[tuple[str, str]]:
+        """The globs of `where`, each with how it was written and where, for messages."""
+        return [(rule.glob, f"{rule} ({rule.limits[0].origin})") for rule in self.rules if rule.glob != "*"]
+
     @classmethod
     def _with(cls, rules: tuple[_Rule, ...]) -> Thresholds:
         made = cls()
@@ -96,8 +104,7 @@ class Thresholds:
     def __repr__(self) -> str:
         text = "Thresholds()"
         for rule in self.rules:
-            said = ", ".join(f"{limit.name}={limit_kinds()[limit.name].shown(limit.value)}" for limit in rule.limits)
-            text = f"Thresholds({said})" if rule.glob == "*" else f"{text}.where({rule.glob!r}, {said})"
+            text = str(rule) if rule.glob == "*" else f"{text}.{rule}"
         return text
 
 

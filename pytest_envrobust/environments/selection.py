@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from pytest_envrobust.core.environment import Environment, without_variant
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.globs import is_glob, matches
 from pytest_envrobust.core.suggestions import did_you_mean
+
+_PARTS = 3
+"""Framework, compiler, device."""
+_NEAR = 0.5
+"""How alike (0 to 1) a name must be to be suggested."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +49,53 @@ def check_patterns(patterns: Sequence[str], known: Iterable[Environment], origin
 
     A variant that it names may be any model's.
     """
-    ids = [environment.id for environment in known]
+    known = tuple(known)
     for pattern in patterns:
-        if any(_covers(each, ids) for each in (pattern, without_variant(pattern))):
+        if is_possible(pattern, known):
             continue
         what = "matches no environment" if is_glob(pattern) else "is not an environment"
         raise DeclarationError(
             f"{pattern!r} ({origin}) {what}",
             cause="an environment is framework/compiler/device",
-            remedy=did_you_mean(pattern, ids, "`envrobust doctor` lists them", cutoff=0.5),
+            remedy=nearest_pattern(pattern, [environment.id for environment in known])
+            or "`envrobust doctor` lists them",
         )
 
 
-def _covers(pattern: str, ids: Sequence[str]) -> bool:
-    return any(matches(name, pattern) for name in ids) if is_glob(pattern) else pattern in ids
+def is_possible(pattern: str, known: Iterable[Environment]) -> bool:
+    """Whether a glob matches any of the environments, or a name is one's; a variant in it may be any model's."""
+    ids = [environment.id for environment in known]
+    return any(
+        any(matches(name, each) for name in ids) if is_glob(each) else each in ids
+        for each in (pattern, without_variant(pattern))
+    )
+
+
+def nearest_pattern(pattern: str, ids: Iterable[str]) -> str:
+    """A remedy, ``did you mean '*/ort-*/*'?``: the pattern with each part that no id has replaced by the nearest.
+
+    Empty where an id matches, where nothing is near, and where there is only no such combination of the parts.
+    """
+    ids = list(ids)
+    if any(matches(name, pattern) for name in ids):
+        return ""
+    parts = pattern.split("/", _PARTS - 1)
+    if len(parts) != _PARTS:
+        return did_you_mean(pattern, ids, cutoff=_NEAR)
+    columns = list(zip(*(name.split("/", _PARTS - 1) for name in ids)))
+    mended = [_nearest_part(part, column) for part, column in zip(parts, columns)]
+    if not columns or None in mended:
+        return ""
+    text = "/".join(part for part in mended if part is not None)
+    return "" if text == pattern else did_you_mean(text, [text])
+
+
+def _nearest_part(part: str, values: Iterable[str]) -> str | None:
+    """The part itself where a value matches it; else the nearest value or, of a glob, family with a wildcard."""
+    known = dict.fromkeys(values)
+    if any(matches(value, part) for value in known):
+        return part
+    if is_glob(part):
+        known = dict.fromkeys(f"{value.partition('-')[0]}-*" for value in known)
+    near = get_close_matches(part, known, 1, _NEAR)
+    return near[0] if near else None

@@ -17,6 +17,7 @@ def register(config: pytest.Config) -> None:
     from pytest_envrobust.integration import (
         benchmark,
         collection,
+        effects,
         fixtures,
         outcomes,
         parametrization,
@@ -35,7 +36,7 @@ def register(config: pytest.Config) -> None:
     settings = read_settings(config, catalogue)
     registry = _registry(config, catalogue, settings)
     context, collected = registry.context, Collected(settings.shard)
-    config.stash[fixtures.REGISTRY] = registry
+    config.stash[fixtures.REGISTRY], config.stash[fixtures.COLLECTED] = registry, collected
     manager = config.pluginmanager
     manager.register(session_hooks.SessionHooks(config, context, collected), "envrobust-session")
     manager.register(
@@ -47,6 +48,7 @@ def register(config: pytest.Config) -> None:
     manager.register(benchmark.fixtures_for(config), "envrobust-benchmark")
     manager.register(property_tests.PropertyTests(), "envrobust-property-tests")
     manager.register(outcomes.Outcomes(registry), "envrobust-outcomes")
+    manager.register(effects.DeclaredEffects(config, settings, collected), "envrobust-effects")
     if settings.shard is not None:
         manager.register(sharding.Sharding(collected, settings.shard), "envrobust-sharding")
     if xdist.is_worker(config):

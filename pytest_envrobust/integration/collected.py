@@ -8,14 +8,19 @@ from dataclasses import dataclass, field
 from pytest_envrobust.core.shard import CellName, Shard
 from pytest_envrobust.record import schema
 from pytest_envrobust.runs.cases import LeftOut
+from pytest_envrobust.runs.effects import Effects
 
 
 @dataclass
 class Collected:
-    """The environments that no test takes and, where the run is one shard, the cells of all, in the run's order."""
+    """The environments that no test takes; all cells, those that ``-k`` or a shard took away among them; which
+    declarations had an effect; and, where the run is one shard, the cells of all, in the run's order.
+    """
 
     shard: Shard | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
+    cells: set[CellName] = field(default_factory=set)
+    effects: Effects = field(default_factory=Effects)
     whole: Sequence[CellName] | None = None
 
     def shard_part(self) -> schema.Shard | None:

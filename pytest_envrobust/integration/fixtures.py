@@ -9,6 +9,7 @@ from pytest_envrobust.checks.thresholds import Layer, Thresholds
 from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.integration.collected import Collected
 from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
 from pytest_envrobust.integration.parametrization import marker_arguments
 from pytest_envrobust.models.inputs import LoadedInputs
@@ -20,6 +21,8 @@ from pytest_envrobust.runs.runner import Runner
 
 REGISTRY = pytest.StashKey[Registry]()
 """Under it the configuration has the models and cells of its run."""
+COLLECTED = pytest.StashKey[Collected]()
+"""Under it the configuration has what the collection found out."""
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +45,8 @@ def envrobust(request: pytest.FixtureRequest, _envrobust_case: Case | Fault, env
     request.node.stash[SUBJECT] = case
     if isinstance(case, Fault):
         refuse(case.error)
+    if isinstance(envrobust_thresholds, Thresholds):
+        request.config.stash[COLLECTED].effects.note_thresholds(envrobust_thresholds, case.environment)
     if case.fault is not None:
         skip_or_refuse(case.fault, required=case.required)
     try:

@@ -12,6 +12,7 @@ from pytest_envrobust.history.known_flips import ledger_faults, write_flips
 from pytest_envrobust.history.merging import analysed, joined_models
 from pytest_envrobust.history.uncompared import uncompared
 from pytest_envrobust.integration.collected import Collected
+from pytest_envrobust.integration.effects import is_partial
 from pytest_envrobust.integration.side_by_side import side_by_side_notice
 from pytest_envrobust.integration.xdist import Findings
 from pytest_envrobust.record import codec
@@ -19,6 +20,7 @@ from pytest_envrobust.record.document import new_record, write_record
 from pytest_envrobust.record.schema import Cell, Device, Model, Record
 from pytest_envrobust.reports.terminal import terminal_lines
 from pytest_envrobust.reports.words import NOTHING_COMPARED
+from pytest_envrobust.runs.effects import sorted_out
 from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.run_part import run_part
 
@@ -53,6 +55,8 @@ class Recorder:
             self._devices[name] = codec.typed({**known_of_it, **codec.plain(told)}, Device)
         if found.whole is not None:
             self._collected.whole = found.whole
+        self._collected.cells.update(found.cells)
+        self._collected.effects.learn(found.effects)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -69,6 +73,7 @@ class Recorder:
             self._say_if_empty(exitstatus)
         if self._entries:
             self._troubles += self._ledger_lines(self._record)
+        self._sort_out_declarations(session, exitstatus)
         if self._troubles and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -87,6 +92,21 @@ class Recorder:
             terminalreporter.write_line(f"envrobust: {remark}")
         for trouble in self._troubles:
             terminalreporter.write_line(f"envrobust: {trouble}", red=True, bold=True)
+
+    def _sort_out_declarations(self, session: pytest.Session, exitstatus: int) -> None:
+        """Tell what was declared and has no effect; in a run of all tests that came to its end it is a mistake."""
+        usual = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+        is_cut_short = exitstatus not in usual or bool(session.shouldstop or session.shouldfail)
+        environments = sorted({environment for _, environment in self._collected.cells})
+        mistakes, told = sorted_out(
+            self._collected.effects.without(),
+            environments,
+            self._context.catalogue.everything,
+            is_partial=self._is_partial or is_cut_short or is_partial(self._config),
+            is_narrowed=self._context.settings.is_narrowed,
+        )
+        self._troubles += mistakes
+        self._remarks += told
 
     def _ledger_lines(self, record: Record) -> list[str]:
         """What is wrong with the ledger of known flips, or what was written into it."""

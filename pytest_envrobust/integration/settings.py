@@ -83,7 +83,7 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
             cause="a variant is of one model",
             remedy="name one --envrobust-model, or declare them: sources={'onnx': ..., 'onnx:int8': ...}",
         )
-    for option in ("inputs", "truth", "variant"):
+    for option in ("inputs", "truth", "variant", "check", "preprocess", "size"):
         if config.getoption(f"envrobust_{option}") is not None and not models:
             raise DeclarationError(f"--envrobust-{option} without a model", remedy="add --envrobust-model MODEL")
     return Settings(

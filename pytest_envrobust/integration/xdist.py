@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pytest_envrobust.core.shard import CellName
 from pytest_envrobust.integration.collected import Collected
 from pytest_envrobust.record import codec
 from pytest_envrobust.record.schema import Device, Model
+from pytest_envrobust.runs.effects import Declaration
 from pytest_envrobust.runs.registry import Registry
 
 _FOLDER = "envrobust_predictions"
@@ -40,16 +41,21 @@ def shared_folder(config: pytest.Config) -> Path | None:
 
 @dataclass(frozen=True)
 class Findings:
-    """What one process of a run knows: models, devices by name, and the cells of all shards."""
+    """What one process of a run knows: models, devices by name, the cells of all shards, those that it collected,
+    and which declarations had an effect.
+    """
 
     models: Sequence[Model] = ()
     devices: Mapping[str, Device] = field(default_factory=dict)
     whole: Sequence[CellName] | None = None
+    cells: Sequence[CellName] = ()
+    effects: Sequence[tuple[Declaration, bool]] = ()
 
     @classmethod
     def of(cls, registry: Registry, collected: Collected) -> Findings:
         """What this process knows."""
-        return cls(registry.model_parts(), registry.device_parts(), collected.whole)
+        cells, noted = sorted(collected.cells), list(collected.effects)
+        return cls(registry.model_parts(), registry.device_parts(), collected.whole, cells, noted)
 
     def plain(self) -> dict[str, Any]:
         """The same as plain data, which xdist carries."""
@@ -57,6 +63,8 @@ class Findings:
             "models": [codec.plain(model) for model in self.models],
             "devices": {name: codec.plain(device) for name, device in self.devices.items()},
             "whole": self.whole,
+            "cells": self.cells,
+            "effects": [(asdict(declaration), had) for declaration, had in self.effects],
         }
 
     @classmethod
@@ -67,6 +75,8 @@ class Findings:
             [codec.typed(model, Model) for model in told["models"]],
             {name: codec.typed(device, Device) for name, device in told["devices"].items()},
             None if whole is None else [(model, environment) for model, environment in whole],
+            [(model, environment) for model, environment in told["cells"]],
+            [(Declaration(**declaration), had) for declaration, had in told["effects"]],
         )
 
 

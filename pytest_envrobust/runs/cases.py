@@ -107,8 +107,7 @@ class Choice:
 
 def choice_of(settings: Settings) -> Choice:
     """What the command line or the ini file asks for."""
-    narrowing = settings.environments_origin.startswith("--")
-    return Choice(settings.environments, narrowing=narrowing, reference=settings.reference)
+    return Choice(settings.environments, narrowing=settings.is_narrowed, reference=settings.reference)
 
 
 def cases_of(

@@ -73,6 +73,11 @@ class Settings:
     ini_limits: Mapping[str, Limit] = field(default_factory=dict)
 
     @property
+    def is_narrowed(self) -> bool:
+        """Whether the command line says which environments this run is about."""
+        return self.environments_origin.startswith("--")
+
+    @property
     def outer_limits(self) -> tuple[Mapping[str, Limit], Mapping[str, Limit]]:
         """Limits of the command line and of the ini file, in order of precedence."""
         return self.command_line_limits, self.ini_limits

@@ -90,6 +90,7 @@ def test_entries_of_cells_that_did_not_run_are_left_alone(swapped) -> None:
     result = swapped.run(ORT)
     result.assert_outcomes(passed=1)
     assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["envrobust: the known flip 0 of pair in * has no effect: *; so 3 others"])
 
 
 def test_an_entry_past_its_date_excuses_nothing_and_fails_the_run(swapped) -> None:

@@ -70,6 +70,12 @@ def test_a_cell_that_fails_is_an_entry(net: er.Model) -> None:
         (["onnx/ort-al/cpu"], {}, "'onnx/ort-al/cpu' \\(environments\\) is not an environment"),
         ([ORT_ALL], {"reference": "onnx/none/cpu"}, "'onnx/none/cpu' \\(reference\\) is not an environment"),
         ([ORT_ALL], {"checks": ["lables"]}, "there is no check 'lables'.*did you mean 'labels'"),
+        (
+            [ORT_ALL],
+            {"limits": er.Thresholds().where("*/otr-*/*", ties="ignore")},
+            "where\\('\\*/otr-\\*/\\*', ties='ignore'\\) .* has no effect: it matches no environment of this run "
+            "\\(did you mean '\\*/ort-\\*/\\*'",
+        ),
     ],
 )
 def test_what_there_cannot_be_is_an_error(net: er.Model, environments, more, message: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 from pytest_envrobust import DeclarationError
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.globs import is_glob
-from pytest_envrobust.environments.selection import check_patterns, select
+from pytest_envrobust.environments.selection import check_patterns, nearest_pattern, select
 
 IDS = ("torch/eager/cpu", "torch/tvm-o3/cpu", "torch/tvm-o3/cpu+avx2", "torch/tvm-tuned/cpu", "keras/eager/cpu")
 ALL = tuple(Environment.parse(text) for text in IDS)
@@ -84,3 +84,25 @@ def test_a_device_that_is_taken_only_when_named(patterns: list[str], ids: list[s
     shy = ["qemu:Haswell", "haswell"]
     every = [Environment("torch", "eager", device) for device in ("cpu", *shy)]
     assert [each.id for each in select(patterns, every, named_only=shy).chosen] == ids
+
+
+@pytest.mark.parametrize(
+    ("pattern", "remedy"),
+    [
+        ("*/otr-*/*", "did you mean '*/ort-*/*'?"),
+        ("onx/ort-all/cpu", "did you mean 'onnx/ort-all/cpu'?"),
+        ("onnx/ort-al/cpv", "did you mean 'onnx/ort-all/cpu'?"),
+        ("torch/ort-all/cpu", ""),  # each part is some environment's
+        ("*/ort-*/*", ""),
+        ("onnx/*", ""),
+        ("onx/ort-all", "did you mean 'onnx/ort-all/cpu'?"),
+        ("zzz/ort-all/cpu", ""),
+    ],
+)
+def test_the_nearest_pattern(pattern: str, remedy: str) -> None:
+    ids = ["torch/eager/cpu", "onnx/ort-off/cpu", "onnx/ort-all/cpu", "onnx/tvm-o3/cpu+avx2"]
+    assert nearest_pattern(pattern, ids) == remedy
+
+
+def test_nothing_is_near_where_there_is_no_environment() -> None:
+    assert nearest_pattern("onnx/ort-all/cpu", []) == ""
