@@ -40,7 +40,7 @@ SCRIPTS = {
     "keras-to-tensorflow/graph/cpu": "time_graph",
     "keras/litert/cpu": "time_litert",
     "torch/ort-all/cpu": "time_ort",
-    "torch/openvino/cpu": "time_openvino",
+    "torch/openvino-f32/cpu": "time_openvino",
 }
 """The script that does what each environment does."""
 INPUTS = 20

@@ -27,7 +27,7 @@ SCRIPTS = {
     "torch/inductor/cpu": ("run_inductor",),
     "torch/aotinductor/cpu": ("build_aotinductor", "run_aotinductor"),
     "torch/ort-all/cpu": ("build_onnx", "run_ort"),
-    "torch/openvino/cpu": ("build_onnx", "build_openvino", "run_openvino"),
+    "torch/openvino-f32/cpu": ("build_onnx", "build_openvino", "run_openvino"),
     "torch/tvm-o3/cpu": ("build_tvm", "run_tvm"),
 }
 """The scripts that bring each environment to its labels, in order: torch's compilers, the default of other engines."""

@@ -25,8 +25,8 @@ ENVIRONMENTS = (
         "torch/ort-off/cpu",
         "torch/ort-basic/cpu",
     ),
-    *("torch/ort-extended/cpu", "torch/ort-all/cpu", "torch/openvino/cpu", "torch/openvino/cpu+sse41"),
-    *("torch/openvino/cpu+avx2", "torch/tvm-o0/cpu", "torch/tvm-o1/cpu", "torch/tvm-o2/cpu", "torch/tvm-o3/cpu"),
+    *("torch/ort-extended/cpu", "torch/ort-all/cpu", "torch/openvino-f32/cpu", "torch/openvino-f32/cpu+sse41"),
+    *("torch/openvino-f32/cpu+avx2", "torch/tvm-o0/cpu", "torch/tvm-o1/cpu", "torch/tvm-o2/cpu", "torch/tvm-o3/cpu"),
     *("torch/tvm-o3/cpu+avx2", "torch/tvm-o4/cpu"),
 )
 """Those of the demo's torch model that any x86 processor with AVX2 has."""

@@ -29,5 +29,6 @@ def pytest_envrobust_models(config: pytest.Config) -> list[er.Model]:
 
 @pytest.fixture(scope="session")
 def envrobust_thresholds() -> er.Thresholds:
-    """All labels agree, but for bfloat16, where one in twenty may flip."""
-    return er.Thresholds(min_label_agreement=1.0).where("*/openvino-bf16/*", min_label_agreement=0.95)
+    """All labels agree, but for bfloat16, which OpenVINO takes by itself too: there one in twenty may flip."""
+    limits = er.Thresholds(min_label_agreement=1.0).where("*/openvino/cpu", min_label_agreement=0.95)
+    return limits.where("*/openvino-bf16/*", min_label_agreement=0.95)

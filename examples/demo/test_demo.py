@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 # Ceilings by globs: another machine's processor may have none of them, and then they are skipped.
-TORCH = ["torch/*/cpu", "torch/eager/cpu+*", "torch/script/cpu+*", "torch/openvino/cpu+*", "torch/tvm-o3/cpu+avx2*"]
+TORCH = ["torch/*/cpu", "torch/eager/cpu+*", "torch/script/cpu+*", "torch/openvino-f32/cpu+*", "torch/tvm-o3/cpu+avx2*"]
 KERAS = [
     "keras/eager/cpu",
     "keras/graph/cpu",
@@ -13,7 +13,7 @@ KERAS = [
     "keras/xla/cpu",
     "keras/litert*/cpu",
     "keras/ort-all/cpu",
-    "keras/openvino/cpu",
+    "keras/openvino-f32/cpu",
     "keras/tvm-o3/cpu",
     "keras-to-torch/eager/cpu",
     "keras-to-torch/script/cpu",

@@ -11,7 +11,7 @@ OWN = {OTHER: f"torch/ort-all/{OTHER}", HOST: f"torch/ort-all/{HOST}"}
 """The environments of the devices that `places.py` makes: one that is left out is declared by nobody."""
 DEVICES = [
     *("torch/eager/cpu", "torch/eager/cpu+*", "torch/script/cpu", "torch/script/cpu+*"),
-    *("torch/openvino/cpu", "torch/openvino/cpu+*", "torch/tvm-o3/cpu", "torch/tvm-o3/cpu+*"),
+    *("torch/openvino-f32/cpu", "torch/openvino-f32/cpu+*", "torch/tvm-o3/cpu", "torch/tvm-o3/cpu+*"),
     *("torch/ort-all/cpu", "torch/ort-all/sandybridge", "torch/ort-all/haswell"),
     *(name for device, name in OWN.items() if device not in left_out()),
 ]

@@ -10,7 +10,7 @@ FRAMEWORKS = [
     "keras-to-torch/eager/cpu",
     "keras-to-tensorflow/graph/cpu",
     "torch/ort-all/cpu",
-    "torch/openvino/cpu",
+    "torch/openvino-f32/cpu",
 ]
 COMPILERS = [
     "keras/graph/cpu",
@@ -18,14 +18,14 @@ COMPILERS = [
     "keras/litert/cpu",
     "keras/ort-off/cpu",
     "keras/ort-all/cpu",
-    "keras/openvino/cpu",
+    "keras/openvino-f32/cpu",
     "keras/tvm-o3/cpu",
     "torch/script/cpu",
 ]
 DEVICES = [
     "keras/graph/cpu+sse*",
-    "keras/openvino/cpu+sse*",
-    "keras/openvino/cpu+avx2*",
+    "keras/openvino-f32/cpu+sse*",
+    "keras/openvino-f32/cpu+avx2*",
     "torch/eager/cpu+sse*",
     "torch/script/cpu+sse*",
 ]

@@ -64,6 +64,8 @@ class DeviceSupport:
         return {name: given.get(name, default) for name, default in self.options.items()}
 
 
+NOTICE = "notice"
+"""The piece of evidence that every report tells, where a session has one."""
 CUDA_OPTIONS: Mapping[str, Option] = MappingProxyType({"tf32": False, "autotune": False})
 """Of an engine on an NVIDIA GPU: whether it may multiply in TF32, and try algorithms out to take the fastest."""
 

@@ -65,6 +65,10 @@ class Backend(base.Backend):
     def __init__(self) -> None:
         self._options: Mapping[str, base.Option] = {}
 
+    def variables(self, device: str, threads: int, options: Mapping[str, base.Option]) -> dict[str, str]:
+        """The device's own, and no telemetry: ONNX Runtime would look for a collector, and keep a file of events."""
+        return {"ORT_DISABLE_TELEMETRY": "1", **super().variables(device, threads, options)}
+
     def start(self, device: str, threads: int, options: Mapping[str, base.Option]) -> None:
         """Import ONNX Runtime, quietly; for ``cuda:0`` load the CUDA libraries that lie in the environment.
 

@@ -1,4 +1,6 @@
-"""OpenVINO on the CPU, in float32 and in bfloat16, and below instruction-set ceilings.
+"""OpenVINO on the CPU, as it comes, in float32 and in bfloat16, and below instruction-set ceilings.
+
+As it comes it computes in bfloat16 where the processor has that, and in float32 elsewhere; the evidence says which.
 
 A ceiling needs both variables: one limits the kernels of oneDNN, the other those of OpenVINO itself. Matrix
 multiplications that OpenVINO gives to MLAS (``gemm_mlas`` in the evidence) follow neither.
@@ -20,7 +22,8 @@ from pytest_envrobust.core.requirements import OPENVINO
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks.base import single_output
 
-PRECISIONS = {"openvino": "f32", "openvino-bf16": "bf16"}
+PRECISIONS = {"openvino-f32": "f32", "openvino-bf16": "bf16"}
+"""What a compiler asks for; `openvino` asks for nothing."""
 TELEMETRY = "openvino_telemetry"
 
 
@@ -37,7 +40,14 @@ class Backend(base.Backend):
     engine = "openvino"
     requires = (OPENVINO,)
     compilers = (
-        base.Compiler("openvino", "OpenVINO, float32", forms=("openvino",), default=True, compiles_on_open=True),
+        base.Compiler(
+            "openvino",
+            "OpenVINO as it comes: bfloat16 where the processor has it, else float32",
+            forms=("openvino",),
+            default=True,
+            compiles_on_open=True,
+        ),
+        base.Compiler("openvino-f32", "OpenVINO, float32", forms=("openvino",), compiles_on_open=True),
         base.Compiler("openvino-bf16", "OpenVINO, bfloat16", forms=("openvino",), compiles_on_open=True),
     )
     devices = {  # noqa: RUF012 - the contract declares it
@@ -58,27 +68,27 @@ class Backend(base.Backend):
         without a word on processors that lack bfloat16.
         """
         core = import_openvino().Core()
-        wanted = PRECISIONS[job.compiler]
-        compiled = core.compile_model(
-            core.read_model(job.source.target),
-            "CPU",
-            {"INFERENCE_PRECISION_HINT": wanted, "INFERENCE_NUM_THREADS": job.threads, "NUM_STREAMS": 1},
-        )
+        wanted = PRECISIONS.get(job.compiler)
+        hints: dict[str, Any] = {"INFERENCE_NUM_THREADS": job.threads, "NUM_STREAMS": 1}
+        if wanted is not None:
+            hints["INFERENCE_PRECISION_HINT"] = wanted
+        compiled = core.compile_model(core.read_model(job.source.target), "CPU", hints)
         effective = _precision(compiled)
-        if effective != wanted:
+        if wanted is not None and effective != wanted:
             raise Unavailable(
                 f"{job.compiler} cannot run here",
                 cause=f"this processor runs the model in {effective}, not in {wanted}",
                 remedy="run it on a processor with AVX-512 or AMX bfloat16",
             )
-        return OpenVinoSession(compiled, _input_of(compiled, job.input))
+        return OpenVinoSession(compiled, _input_of(compiled, job.input), as_it_comes=wanted is None)
 
 
 class OpenVinoSession(base.Session):
     """A compiled model with one inference request."""
 
-    def __init__(self, compiled: Any, spec: TensorSpec) -> None:
+    def __init__(self, compiled: Any, spec: TensorSpec, *, as_it_comes: bool) -> None:
         self.input = spec
+        self._as_it_comes = as_it_comes
         self._compiled: Any = compiled
         self._request: Any = compiled.create_infer_request()
 
@@ -90,7 +100,11 @@ class OpenVinoSession(base.Session):
         """Properties read back from the compiled model, and how many nodes each kernel type executes."""
         properties = ("INFERENCE_NUM_THREADS", "NUM_STREAMS", "EXECUTION_DEVICES")
         found = {name.lower(): _text(self._compiled.get_property(name)) for name in properties}
-        found["inference_precision_hint"] = _precision(self._compiled)
+        precision = found["inference_precision_hint"] = _precision(self._compiled)
+        if self._as_it_comes and precision != "f32":
+            found[base.NOTICE] = (
+                f"as it comes OpenVINO computes in {precision} on this processor; openvino-f32 does not"
+            )
         kernels, precisions = _executed(self._compiled.get_runtime_model())
         found["kernels"] = _listed(kernels)
         found["precisions"] = _listed(precisions)

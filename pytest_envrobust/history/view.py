@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from pytest_envrobust.backends.base import NOTICE
 from pytest_envrobust.core.status import Status, gravity
 from pytest_envrobust.core.wording import listed
 from pytest_envrobust.record.adequacy_part import recorded_adequacy
@@ -151,7 +152,7 @@ def model_views(record: Record) -> list[ModelView]:
         rows = tuple(_row(environment, cells) for environment, cells in environments.items())
         every = [cell for cells in environments.values() for cell in cells]
         model = described.get(name, Model(name=name))
-        notes = (*_notes(model), *_adequacy_notes(model, every))
+        notes = (*_notes(model), *_told_by_engines(every), *_adequacy_notes(model, every))
         analysis = model.analysis
         views.append(
             ModelView(
@@ -181,6 +182,16 @@ def _notes(model: Model) -> tuple[str, ...]:
     said = [f"weights in {listed(frameworks)}: {text}" for text, frameworks in weights.items()]
     notices = model.analysis.notices if model.analysis is not None else ()
     return tuple(dict.fromkeys([*(model.notices or ()), *(model.guesses or {}).values(), *said, *notices]))
+
+
+def _told_by_engines(cells: Sequence[Cell]) -> Iterator[str]:
+    """What engines want a reader to know of what ran, each once."""
+    told: dict[str, list[str]] = {}
+    for cell in cells:
+        notice = (cell.engine_evidence or {}).get(NOTICE)
+        if notice is not None and cell.environment is not None:
+            told.setdefault(notice, []).append(cell.environment)
+    yield from (f"{listed(list(dict.fromkeys(names)))}: {notice}" for notice, names in told.items())
 
 
 def _adequacy_notes(model: Model, cells: Sequence[Cell]) -> Iterator[str]:

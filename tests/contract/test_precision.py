@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support import nets
 from support.lab import Lab
 
 from pytest_envrobust.core.environment import Environment
@@ -111,3 +112,17 @@ def test_a_model_that_writes_into_its_input_is_told(lab: Lab) -> None:
     assert found["torch_in_place"][0].evidence["input"] == "overwritten by the model"
     first, again = found["torch_in_place"]
     np.testing.assert_array_equal(first.scores, again.scores)
+
+
+def test_openvino_is_what_openvino_does_when_nobody_asks(lab: Lab) -> None:
+    """In its processor's precision, whichever that is; float32 is a level of its own."""
+    openvino = pytest.importorskip("openvino")
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(nets.write_onnx(lab.folder / "as_it_comes.onnx")), "CPU")
+    own = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    for compiler, precision in (("openvino", own), ("openvino-f32", "f32")):
+        session = lab.open(f"onnx/{compiler}/cpu")
+        evidence = session.run(lab.put(lab.images("onnx")[:1])).evidence
+        assert evidence["inference_precision_hint"] == precision
+        assert ("notice" in evidence) is (compiler == "openvino" and own != "f32")
+        session.close()

