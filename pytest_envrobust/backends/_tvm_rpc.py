@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pytest_envrobust.backends import base
 from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import Unavailable
+from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.environments.places import BOARD_VARIABLE, RPC, Board
 from pytest_envrobust.frameworks.base import single_output
 
@@ -52,7 +53,7 @@ class BoardSession(base.Session):
         except Exception as error:
             raise Unavailable(
                 f"the library cannot be loaded on {_named(board)}",
-                cause=_said(error),
+                cause=named_cause(error),
                 remedy="is target= the board's, and does its TVM have this one's version?",
             ) from error
         on_gpu = json.loads(board.target).get("kind") == "cuda"
@@ -72,7 +73,7 @@ class BoardSession(base.Session):
             found = self._machine.get_outputs("main")
             return single_output(found.numpy() if hasattr(found, "numpy") else [each.numpy() for each in found])
         except Exception as error:
-            raise ConnectionError(f"{_named(self._board)} does not answer: {_said(error)}") from error
+            raise ConnectionError(f"{_named(self._board)} does not answer: {named_cause(error)}") from error
 
     def evidence(self) -> dict[str, str]:
         """The board, and what the compiled code said of itself when it was built, if it is still that library."""
@@ -96,7 +97,7 @@ def _connected(board: Board) -> Any:
     except Exception as error:
         raise Unavailable(
             f"{_named(board)} cannot be reached",
-            cause=_said(error),
+            cause=named_cause(error),
             remedy=f"start it there: python -m tvm.exec.rpc_server --host 0.0.0.0 --port {board.port}",
         ) from error
 
@@ -104,8 +105,3 @@ def _connected(board: Board) -> Any:
 def _named(board: Board) -> str:
     kind = "tracker" if board.tracked else "server"
     return f"TVM's RPC {kind} {board.host}:{board.port}" + (f" ({board.key})" if board.key else "")
-
-
-def _said(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

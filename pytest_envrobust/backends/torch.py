@@ -36,6 +36,7 @@ from pytest_envrobust.backends._torch_evidence import (
 from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, DeviceSupport, Job, Option
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
 from pytest_envrobust.core.requirements import TORCH
+from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks.base import single_output
 from pytest_envrobust.frameworks.torch import Framework, check_input, load_for_export, probe, to_host
@@ -331,10 +332,9 @@ class _PackageSession(_Session):
         try:
             model = torch._inductor.aoti_load_package(job.source.target, device_index=index)
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [""])[0]
             raise DeclarationError(
                 f"{job.source.target} cannot be loaded as an AOTInductor package",
-                cause=f"{type(error).__name__}: {reason}",
+                cause=named_cause(error),
                 remedy="build it again with the torch that loads it",
             ) from error
         self._libraries = mapped_libraries() - libraries

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.core.telling import telling_sentence
 from pytest_envrobust.frameworks._zoo import IMAGENET, SEEDED, UNSET, downloaded, drawn, some, unfit, unreadable
 from pytest_envrobust.frameworks.keras import quiet
 
@@ -128,8 +129,7 @@ def _load(model: Any, name: str, path: Path) -> None:
             warnings.simplefilter("ignore")  # they say what is looked for below
             model.load_weights(path)
     except ValueError as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), "")
-        faults = [f"its layers have {stored} weights and the model's {len(model.weights)}", reason[:200]]
+        faults = [f"its layers have {stored} weights and the model's {len(model.weights)}", telling_sentence(error)]
         raise unfit(path, name, "keras", faults) from error
     absent = [weight.path for weight in model.weights if np.isnan(np.asarray(weight)).all()]
     if absent:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import DeclarationError, chain_of
+from pytest_envrobust.core.telling import named_cause, telling_sentence
 
 T = TypeVar("T")
 
@@ -48,9 +49,9 @@ def downloaded(name: str, framework: str, load: Callable[[], T]) -> T:
         with _bounded():
             return load()
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = telling_sentence(error)
         unreachable = reason.startswith(_UNREACHABLE) or any(isinstance(each, OSError) for each in chain_of(error))
-        cause = f"they cannot be downloaded: {reason}" if unreachable else f"{type(error).__name__}: {reason}"
+        cause = f"they cannot be downloaded: {reason}" if unreachable else named_cause(error)
         raise DeclarationError(
             f"the ImageNet weights of {name} for {framework}",
             cause=cause,
@@ -69,8 +70,9 @@ def unfit(path: Path, name: str, framework: str, faults: Iterable[str]) -> Decla
 
 def unreadable(path: Path, framework: str, error: Exception) -> DeclarationError:
     """The error for a file that is not of the format that its name says."""
-    reason = " ".join(str(error).split())[:200]
-    return DeclarationError(f"{framework} weights {str(path)!r} cannot be read", cause=reason or type(error).__name__)
+    return DeclarationError(
+        f"{framework} weights {str(path)!r} cannot be read", cause=telling_sentence(error) or type(error).__name__
+    )
 
 
 def some(names: Iterable[Any]) -> str:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
+from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks.base import BaseFramework, rounded, single_output
 from pytest_envrobust.frameworks.factories import code_digest, produce
@@ -121,7 +122,7 @@ def doubled(model: Any) -> Any:
     except Exception as error:
         raise DeclarationError(
             f"keras model {model.name!r} cannot be rebuilt in double precision",
-            cause=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+            cause=named_cause(error),
             remedy="a functional or sequential model of layers that take a dtype can be",
         ) from error
     return clone
@@ -158,10 +159,9 @@ def _load_file(path: Path) -> Any:
     try:
         return keras.models.load_model(str(path), compile=False)
     except Exception as error:
-        reason = " ".join(str(error).split())[:300] or "no reason given"
         raise DeclarationError(
             f"keras model file {str(path)!r} cannot be read",
-            cause=f"{type(error).__name__}: {reason}",
+            cause=named_cause(error),
             remedy="save the whole model again with model.save(); for custom objects declare a factory instead",
         ) from error
 

@@ -14,6 +14,7 @@ from pytest_envrobust.core.digests import file_digests
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import TENSORFLOW, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
+from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks.base import BaseFramework, single_output
 
@@ -98,10 +99,9 @@ def _restore(path: Path) -> Any:
     try:
         return tf.saved_model.load(str(path))
     except Exception as error:
-        reason = " ".join(str(error).split())[:300] or "no reason given"
         raise DeclarationError(
             f"SavedModel {str(path)!r} cannot be read",
-            cause=f"{type(error).__name__}: {reason}",
+            cause=named_cause(error),
             remedy="export it again",
         ) from error
 

@@ -12,6 +12,7 @@ from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import LITERT, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
+from pytest_envrobust.core.telling import telling_sentence
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks.base import BaseFramework, single_output
 
@@ -71,7 +72,7 @@ def open_interpreter(path: Path, resolver: str = "AUTO", threads: int = 1) -> An
     except ValueError as error:
         raise DeclarationError(
             f"tflite file {str(path)!r} cannot be read",
-            cause=" ".join(str(error).split()),
+            cause=telling_sentence(error),
             remedy="it is damaged or no tflite file: write it again",
         ) from error
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pytest_envrobust.core.errors import DeclarationError, chain_of
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.sources import Inspection, SourceRef
+from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks.base import BaseFramework, rounded, single_output
 from pytest_envrobust.frameworks.factories import code_digest, produce
@@ -238,10 +239,9 @@ def _read_program(path: Path) -> Any:
     except Exception as error:
         if _lacks_operators(error):
             raise
-        reason = str(error).strip().splitlines()[:1] or [""]
         raise DeclarationError(
             f"{path} cannot be read as an exported torch program",
-            cause=f"{type(error).__name__}: {reason[0]}",
+            cause=named_cause(error),
             remedy="write it with torch.export.save(torch.export.export(model, (example,)), path), torch not newer "
             "than this one",
         ) from error

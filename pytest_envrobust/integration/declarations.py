@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.wording import listed
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.runs.declared import DeclaredModels
@@ -72,9 +73,7 @@ class Declarations:
         except EnvrobustError:
             raise
         except Exception as error:
-            raise DeclarationError(
-                "pytest_envrobust_models failed", cause=f"{type(error).__name__}: {error}"
-            ) from error
+            raise DeclarationError("pytest_envrobust_models failed", cause=named_cause(error)) from error
         models = [model for answer in answers if answer for model in answer]
         for model in models:
             if not isinstance(model, Model):

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_envrobust.core.devices import DEVICES
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
+from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.environments.devices import PYPROJECT, Device, declared_places, devices_in
 from pytest_envrobust.environments.places import Place
 from pytest_envrobust.integration.option_values import option_value
@@ -62,7 +63,7 @@ def _of_hook(config: pytest.Config) -> list[Device]:
     except EnvrobustError:
         raise
     except Exception as error:
-        raise DeclarationError(f"{_HOOK} failed", cause=f"{type(error).__name__}: {error}") from error
+        raise DeclarationError(f"{_HOOK} failed", cause=named_cause(error)) from error
     devices = [device for answer in answers if answer for device in answer]
     for device in devices:
         if not isinstance(device, Device):

@@ -13,6 +13,7 @@ from pytest_envrobust.core.environment import SourceKey
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.suggestions import did_you_mean
+from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.models.inputs import Inputs, inputs_at
 from pytest_envrobust.models.preprocess import Preprocess
@@ -223,7 +224,7 @@ def _pickled(target: object, framework: str) -> bytes:
     except Exception as error:
         raise DeclarationError(
             f"{framework} source {target!r} cannot be sent to a worker process",
-            cause=f"{type(error).__name__}: {error}",
+            cause=named_cause(error),
             remedy="give an import path, 'package.module:function', instead",
         ) from None
     finally:

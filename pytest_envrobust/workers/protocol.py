@@ -10,6 +10,7 @@ from pytest_envrobust.backends.base import Job
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure, Unavailable, chain_of
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.core.telling import telling_sentence
 from pytest_envrobust.core.tensors import TensorSpec
 
 Message = dict[str, Any]
@@ -75,10 +76,10 @@ def encode_error(error: BaseException) -> Message:
         "unavailable": isinstance(error, Unavailable),
         "import": any(isinstance(each, ImportError) for each in chain),
         "memory": any(_is_of_memory(each) for each in chain),
-        "thing": error.thing if isinstance(error, EnvrobustError) else _first_line(error),
+        "thing": error.thing if isinstance(error, EnvrobustError) else telling_sentence(error),
         "cause": error.cause if isinstance(error, EnvrobustError) else "",
         "remedy": error.remedy if isinstance(error, EnvrobustError) else "",
-        "detail": "" if own else "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+        "detail": _behind(error) if own else _formatted(error),
     }
 
 
@@ -95,7 +96,7 @@ def decode_error(message: Message, stage: Stage, what: str) -> EnvrobustError:
     elif message["declared"]:
         status = Status.FAILED
     cause = ": ".join(part for part in (message["thing"], message["cause"]) if part)
-    if not message["declared"]:
+    if not message["declared"] and not cause.startswith(f"{message['kind']}: "):
         cause = f"{message['kind']}: {cause}" if cause else message["kind"]
     return StageFailure(
         what, stage=stage, status=status, cause=cause, remedy=message["remedy"], detail=message["detail"]
@@ -106,5 +107,14 @@ def _is_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(hint in str(error).lower() for hint in _OUT_OF_MEMORY)
 
 
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+def _formatted(error: BaseException) -> str:
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def _behind(error: BaseException) -> str:
+    """All that the foreign error said from which one of ours was raised; empty where ours has all of it."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, EnvrobustError):
+        return ""
+    said = str(cause).strip()
+    return "" if " ".join(said.split()) in str(error) else said
