@@ -8,7 +8,8 @@ engine's library imported.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from typing import Any, ClassVar, Union, final
 
 from numpy.typing import NDArray
 
-from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.errors import DeclarationError, LacksOperator
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
@@ -164,7 +165,8 @@ class Backend(ABC):
 
         Raises `DeclarationError` for an option that the compiler does not know.
         """
-        self.compile(self._resolved(job), target)
+        with self.telling_what_it_lacks():
+            self.compile(self._resolved(job), target)
 
     @final
     def open(self, job: Job) -> Session:
@@ -172,7 +174,22 @@ class Backend(ABC):
 
         Raises `DeclarationError` for an option that the compiler does not know.
         """
-        return self.load(self._resolved(job))
+        with self.telling_what_it_lacks():
+            return self.load(self._resolved(job))
+
+    @contextmanager
+    def telling_what_it_lacks(self) -> Iterator[None]:
+        """Raise `LacksOperator` for what is raised inside where the engine says that it lacks an operator."""
+        try:
+            yield
+        except Exception as error:
+            if operators := self.lacking(error):
+                raise LacksOperator(self.engine, operators) from error
+            raise
+
+    def lacking(self, error: Exception) -> tuple[str, ...]:
+        """The operators of the model that the engine lacks, where that is what it says by ``error``; else none."""
+        return ()
 
     def compile(self, job: Job, target: Path) -> None:
         """How the engine does `build`. ``job.options`` has every option of the compiler, with its value."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
 from pytest_envrobust.backends.base import Compiler, DeviceSupport, Job, Option, Session
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import LITERT, Requirement
 from pytest_envrobust.frameworks import tflite
 from pytest_envrobust.frameworks.base import single_output
@@ -52,6 +53,13 @@ class LiteRTSession(Session):
         return {"operators": str(len(names) - delegates), "delegate_nodes": str(delegates)}
 
 
+_LACKING = said_by(
+    r"unresolved custom op: (?P<names>\w+)",
+    r"Select TensorFlow op.*Node number \d+ \(Flex(?P<names>\w+)\)",
+    r"Didn't find op for builtin opcode '(?P<names>\w+)'",
+)
+
+
 class Backend(base.Backend):
     """LiteRT on the CPU."""
 
@@ -70,6 +78,10 @@ class Backend(base.Backend):
     def start(self, device: str, threads: int, options: Mapping[str, Option]) -> None:
         """Import LiteRT. The thread count is each interpreter's own and is set on opening."""
         import ai_edge_litert.interpreter  # noqa: F401
+
+    def lacking(self, error: Exception) -> tuple[str, ...]:
+        """As it names them itself."""
+        return _LACKING(error)
 
     def load(self, job: Job) -> LiteRTSession:
         """Read the file and allocate its tensors. Raises `DeclarationError` for a file that cannot be used."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import ONNXRUNTIME
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks.base import single_output
@@ -41,6 +42,13 @@ LEVELS = {
 
 def _compiler(name: str, summary: str, *, default: bool = False) -> base.Compiler:
     return base.Compiler(name, summary, forms=("onnx",), default=default, compiles_on_open=True)
+
+
+_LACKING = said_by(
+    r"Fatal error: (?P<names>\S+)\(-?\d+\) is not a registered function/op",
+    r"No Op registered for (?P<names>\w+) with domain_version",
+    r"Could not find an implementation for (?P<names>\w+)\(\d+\) node",
+)
 
 
 class Backend(base.Backend):
@@ -92,6 +100,10 @@ class Backend(base.Backend):
         ):  # since 1.21; it prints what it could not find
             with contextlib.redirect_stdout(sys.stderr):
                 onnxruntime.preload_dlls()
+
+    def lacking(self, error: Exception) -> tuple[str, ...]:
+        """As it names them itself."""
+        return _LACKING(error)
 
     def load(self, job: base.Job) -> base.Session:
         """Optimize the graph, run it once on zeros to learn which kernels it executes, and return the session.

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
 from pytest_envrobust.core.errors import Unavailable
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import OPENVINO
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks.base import single_output
@@ -32,6 +33,11 @@ def _ceiling(level: str) -> base.DeviceSupport:
         variables={"ONEDNN_MAX_CPU_ISA": level, "OV_CPU_MAX_ISA": level},
         absent={"openvino-bf16": f"{level} has no bfloat16 instructions: OpenVINO would run float32"},
     )
+
+
+_LACKING = said_by(
+    r"No conversion rule found for operations: (?P<names>.+)",
+)
 
 
 class Backend(base.Backend):
@@ -60,6 +66,10 @@ class Backend(base.Backend):
     def start(self, device: str, threads: int, options: Mapping[str, base.Option]) -> None:
         """Import OpenVINO."""
         import_openvino()
+
+    def lacking(self, error: Exception) -> tuple[str, ...]:
+        """As it names them itself."""
+        return _LACKING(error)
 
     def load(self, job: base.Job) -> base.Session:
         """Compile the IR for the CPU.

@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 from pytest_envrobust.backends import base
 from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, DeviceSupport, Job, Option, Session
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks import keras, tensorflow
 from pytest_envrobust.frameworks.base import single_output
 
 _BOTH = ("keras", "tensorflow")
+
+
+_LACKING = said_by(
+    r"No registered '(?P<names>\w+)' OpKernel for ",
+)
 
 
 class Backend(base.Backend):
@@ -107,6 +113,10 @@ class Backend(base.Backend):
         tf.config.set_visible_devices(gpus[number], "GPU")
         # Other engines' workers share the device: take its memory as needed, not all of it at the start.
         tf.config.experimental.set_memory_growth(gpus[number], True)
+
+    def lacking(self, error: Exception) -> tuple[str, ...]:
+        """As it names them itself."""
+        return _LACKING(error)
 
     def load(self, job: Job) -> Session:
         """Load the model, trace and compile it where the compiler does so, and run it once on zeros.

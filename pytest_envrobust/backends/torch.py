@@ -35,6 +35,7 @@ from pytest_envrobust.backends._torch_evidence import (
 )
 from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, DeviceSupport, Job, Option
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
@@ -43,6 +44,12 @@ from pytest_envrobust.frameworks.torch import Framework, check_input, load_for_e
 
 _RECOMPILE_LIMIT = 256
 """Compiled variants that dynamo keeps for one piece of code: sessions of one model class share its code."""
+
+
+_LACKING = said_by(
+    r"Could not run '(?P<names>[\w:.]+)' with arguments from the",
+    r"The operator '(?P<names>[\w:.]+)' is not currently (?:implemented|supported)",
+)
 
 
 class Backend(base.Backend):
@@ -155,6 +162,10 @@ class Backend(base.Backend):
             warnings.simplefilter("ignore")
             program = torch.export.export(module.to(place), (example.to(place),))
             torch._inductor.aoti_compile_and_package(program, package_path=str(target))
+
+    def lacking(self, error: Exception) -> tuple[str, ...]:
+        """As it names them itself."""
+        return _LACKING(error)
 
     def load(self, job: Job) -> base.Session:
         """Load the module or package, compile it where the compiler does so, and run it on a probe."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pytest_envrobust.core.status import Stage, Status
+from pytest_envrobust.core.wording import listed
 
 
 class EnvrobustError(Exception):
@@ -34,6 +35,14 @@ class Unavailable(EnvrobustError):
 
 class NoRoute(EnvrobustError):
     """No chain of conversion steps leads from the model's sources to what the engine loads."""
+
+
+class LacksOperator(EnvrobustError):
+    """A converter or an engine has no implementation of an operator of the model."""
+
+    def __init__(self, who: str, operators: Sequence[str]) -> None:
+        noun = "operator" if len(operators) == 1 else "operators"
+        super().__init__(f"{who} lacks the {noun} {listed(operators)}")
 
 
 class StageFailure(EnvrobustError):

@@ -23,6 +23,7 @@ class Status(str, Enum):
     INCONCLUSIVE = "inconclusive"
     UNAVAILABLE = "unavailable"
     NO_ROUTE = "no-route"
+    UNSUPPORTED = "unsupported"
     BROKEN = "broken"
     CONVERSION_FAILED = "conversion-failed"
     CRASHED = "crashed"
@@ -39,6 +40,7 @@ GRAVITY = (
     Status.OUT_OF_MEMORY,
     Status.FAILED,
     Status.NO_ROUTE,
+    Status.UNSUPPORTED,
     Status.INCONCLUSIVE,
     Status.LIMITED,
     Status.UNAVAILABLE,

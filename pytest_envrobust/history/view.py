@@ -30,7 +30,7 @@ from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT
 
 NO_MODEL = "(no model)"
 """In the place of a name, for entries of a test whose declaration is at fault."""
-_ABSENT = (Status.UNAVAILABLE, Status.NO_ROUTE)
+_ABSENT = (Status.UNAVAILABLE, Status.NO_ROUTE, Status.UNSUPPORTED)
 _NO_FAILURE = (Status.PASSED, Status.INCONCLUSIVE, Status.LIMITED)
 GROUPS = ("passed", "failed", "inconclusive", "limited", "skipped")
 """How cells end, as the reports count them."""

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_envrobust.checks.registry import checks
-from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, Unavailable
+from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure, Unavailable
 from pytest_envrobust.core.globs import matches
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.environments.selection import check_patterns
@@ -81,10 +81,12 @@ class Outcomes:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """A package or device that turned out to be absent in the worker is a skip, or a failure where required."""
+        """What a worker found to be absent (package, device, operator) is a skip, or a failure where required."""
         try:
             return (yield)
-        except Unavailable as error:
+        except (Unavailable, StageFailure) as error:
+            if isinstance(error, StageFailure) and error.status is not Status.UNSUPPORTED:
+                raise
             subject = item.stash.get(SUBJECT, None)
             required = isinstance(subject, Cell) and subject.case.required
             skip_or_refuse(error, required=required)

@@ -14,6 +14,7 @@ SIGNS = {
     Status.LIMITED: "○",
     Status.UNAVAILABLE: "–",
     Status.NO_ROUTE: "–",
+    Status.UNSUPPORTED: "–",
 }
 """A sign for each status that is no failure."""
 FAILURE = "✕"

@@ -250,9 +250,9 @@ class MeasuredCell(MeasuredEnvironment):
         subject = f"the reference {reference.environment.id}"
         try:
             return reference.all_scores
-        except StageFailure as error:
-            raise error.about(subject) from None
         except EnvrobustError as error:
+            if isinstance(error, StageFailure) and error.status is not Status.UNSUPPORTED:
+                raise error.about(subject) from None
             raise StageFailure(
                 f"{subject} cannot run",
                 stage=Stage.LOAD,

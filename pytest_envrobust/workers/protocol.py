@@ -7,7 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 from pytest_envrobust.backends.base import Job
-from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure, Unavailable, chain_of
+from pytest_envrobust.core.errors import (
+    DeclarationError,
+    EnvrobustError,
+    LacksOperator,
+    StageFailure,
+    Unavailable,
+    chain_of,
+)
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.telling import telling_sentence
@@ -74,6 +81,7 @@ def encode_error(error: BaseException) -> Message:
         "kind": type(error).__name__,
         "declared": isinstance(error, DeclarationError),
         "unavailable": isinstance(error, Unavailable),
+        "unsupported": isinstance(error, LacksOperator),
         "import": any(isinstance(each, ImportError) for each in chain),
         "memory": any(_is_of_memory(each) for each in chain),
         "thing": error.thing if isinstance(error, EnvrobustError) else telling_sentence(error),
@@ -87,6 +95,11 @@ def decode_error(message: Message, stage: Stage, what: str) -> EnvrobustError:
     """The error to raise on the host for one that a worker met in ``stage`` while it did ``what``."""
     if message["unavailable"]:
         return Unavailable(message["thing"], cause=message["cause"], remedy=message["remedy"])
+    if message["unsupported"]:
+        # Said of the converter or engine, not of the cell: what several cells meet is told once.
+        return StageFailure(
+            message["thing"], stage=stage, status=Status.UNSUPPORTED, remedy=message["remedy"], detail=message["detail"]
+        )
     if stage is Stage.CONVERT and message["import"]:
         # A conversion worker imports its packages as it goes: one of them is there and cannot be imported.
         stage = Stage.IMPORT

@@ -145,7 +145,8 @@ class RequestHandler:
         """Run what a conversion wrote once, where its format is a framework's."""
         if form not in frameworks():
             return {"proven": False}
-        _prove(SourceRef(form, "file", target=target), decode_spec(input))
+        with engines()[frameworks()[form].engine].telling_what_it_lacks():
+            _prove(SourceRef(form, "file", target=target), decode_spec(input))
         return {"proven": True}
 
     def build(self, job: Message, target: str) -> Message:
@@ -167,7 +168,8 @@ class RequestHandler:
         """Run all inputs, ``batch`` a call; scores, times of each call, evidence."""
         opened, mapped = self._sessions[session], self._mapped(inputs)
         batch = opened.batch(batch)
-        calls = [opened.call(chunk) for chunk in opened.feed.batches(mapped, batch)]
+        with self._engine.telling_what_it_lacks():
+            calls = [opened.call(chunk) for chunk in opened.feed.batches(mapped, batch)]
         scores = np.concatenate([_checked(call.scores, batch) for call in calls])[: len(mapped)]
         if opened.evidence is None:  # it may profile a call, and stays the same while the session is open
             opened.evidence = opened.session.evidence() | opened.feed.evidence()

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
 from pytest_envrobust.core.discovery import module_names
+from pytest_envrobust.core.errors import LacksOperator
 
 
 @cache
@@ -21,5 +22,15 @@ def module_of(name: str) -> str:
 
 
 def convert(name: str, job: ConversionJob) -> None:
-    """Run the step of that name, in this process."""
-    import_module(module_of(name)).convert(job)
+    """Run the step of that name, in this process.
+
+    Raises `LacksOperator` where the step's ``lacking`` reads that in what its converter raised.
+    """
+    module = import_module(module_of(name))
+    try:
+        module.convert(job)
+    except Exception as error:
+        operators = module.lacking(error) if hasattr(module, "lacking") else ()
+        if operators:
+            raise LacksOperator(name, operators) from error
+        raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import ONNX, ONNXSCRIPT, TORCH
 
 STEP = Step(
@@ -20,6 +21,12 @@ STEP = Step(
 
 _LARGEST_FILE = 2**31 - 2**24
 """Bytes of weights that fit into one ONNX file beside the graph; protobuf ends at 2 GiB."""
+
+
+lacking = said_by(
+    r"No ONNX function found for <OpOverload\(op='(?P<names>[\w.]+)'",
+)
+"""The operators that the converter says it lacks."""
 
 
 def convert(job: ConversionJob) -> None:

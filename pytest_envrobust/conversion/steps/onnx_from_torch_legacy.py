@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
 from pytest_envrobust.conversion.steps.onnx_from_torch import export
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import ONNX, TORCH
 
 STEP = Step(
@@ -15,6 +16,13 @@ STEP = Step(
     rank=1,
     options={"opset": 17},
 )
+
+
+lacking = said_by(
+    r"Exporting the operator '(?P<names>[\w:]+)' to ONNX opset version \d+ is not supported",
+    r"operator with unrecognized namespace (?P<names>[\w:]+)\.",
+)
+"""The operators that the converter says it lacks."""
 
 
 def convert(job: ConversionJob) -> None:

@@ -6,9 +6,16 @@ from pathlib import Path
 
 from pytest_envrobust.backends.openvino import save_ir
 from pytest_envrobust.conversion.base import ConversionJob, Step
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import OPENVINO
 
 STEP = Step("openvino_from_onnx", source="onnx", target="openvino", file="model.xml", requires=(OPENVINO,))
+
+
+lacking = said_by(
+    r"No conversion rule found for operations: (?P<names>.+)",
+)
+"""The operators that the converter says it lacks."""
 
 
 def convert(job: ConversionJob) -> None:

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import KERAS, TENSORFLOW
 from pytest_envrobust.frameworks import keras
 
@@ -16,6 +17,13 @@ STEP = Step(
     file="model.tflite",
     requires=(KERAS, TENSORFLOW),
 )
+
+
+lacking = said_by(
+    r"(?:Custom|TF Select) ops: (?P<names>.+)",
+    r"'tf\.(?P<names>\w+)' op is neither a custom op nor a flex op",
+)
+"""The operators that the converter says it lacks."""
 
 
 def convert(job: ConversionJob) -> None:

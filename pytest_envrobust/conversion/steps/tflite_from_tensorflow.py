@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import TENSORFLOW
 from pytest_envrobust.frameworks import keras, tensorflow
 
@@ -13,6 +14,13 @@ STEP = Step(
     file="model.tflite",
     requires=(TENSORFLOW,),
 )
+
+
+lacking = said_by(
+    r"(?:Custom|TF Select) ops: (?P<names>.+)",
+    r"'tf\.(?P<names>\w+)' op is neither a custom op nor a flex op",
+)
+"""The operators that the converter says it lacks."""
 
 
 def convert(job: ConversionJob) -> None:

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import ONNX, ONNX2TORCH, TORCH
 
 STEP = Step(
@@ -16,6 +17,12 @@ STEP = Step(
     requires=(TORCH, ONNX, ONNX2TORCH),
     not_after=("onnx_from_torch",),  # onnx2torch does not know the newer operators that this one writes
 )
+
+
+lacking = said_by(
+    r"Converter is not implemented \(OperationDescription\(.*operation_type='(?P<names>\w+)'",
+)
+"""The operators that the converter says it lacks."""
 
 
 def convert(job: ConversionJob) -> None:

@@ -7,10 +7,17 @@ from typing import Any
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import ONNX, TVM
 from pytest_envrobust.frameworks.onnx import input_spec
 
 STEP = Step("tvm_from_onnx", source="onnx", target="tvm", file="module.json", requires=(TVM, ONNX))
+
+
+lacking = said_by(
+    r"operators are not supported for frontend ONNX: (?P<names>.+)",
+)
+"""The operators that the converter says it lacks."""
 
 
 def convert(job: ConversionJob) -> None:

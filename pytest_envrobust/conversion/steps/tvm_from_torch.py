@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import TORCH, TVM
 
 STEP = Step(
@@ -14,6 +15,12 @@ STEP = Step(
     file="module.json",
     requires=(TORCH, TVM),
 )
+
+
+lacking = said_by(
+    r"Unsupported function types? \[(?P<names>[^\]]+)\]",
+)
+"""The operators that the converter says it lacks."""
 
 
 def convert(job: ConversionJob) -> None:

@@ -93,7 +93,7 @@ def test_an_environment_that_gave_no_predictions_has_no_output() -> None:
 
 @pytest.mark.parametrize("grave", [status.value for status in Status if status is not Status.PASSED])
 def test_the_gravest_status_of_an_environment_is_shown_with_its_reason(grave: str) -> None:
-    required = grave in ("unavailable", "no-route")
+    required = grave in ("unavailable", "no-route", "unsupported")
     view = view_of(cell("a/b/c"), cell("a/b/c", grave, reason="so it is", required=required), cell("a/b/c"))
     assert (view.rows[0].status, view.rows[0].reason) == (grave, "so it is")
 
@@ -103,7 +103,7 @@ def test_a_failure_outweighs_an_inconclusive_verdict() -> None:
     assert view_of(cell("a/b/c", "failed"), cell("a/b/c", "crashed")).rows[0].status == "crashed"
 
 
-@pytest.mark.parametrize("absent", ["unavailable", "no-route"])
+@pytest.mark.parametrize("absent", ["unavailable", "no-route", "unsupported"])
 def test_what_a_cell_has_not_counts_only_where_it_has_no_other_entry_or_is_required(absent: str) -> None:
     lacking = cell("keras/recorded/elsewhere", absent, reason="it has no time")
     passed = cell("keras/recorded/elsewhere", output_digest="x")
@@ -161,7 +161,9 @@ def test_absent_environments_are_counted_by_reason() -> None:
 @pytest.mark.parametrize("required", [False, True])
 def test_what_pytest_shows_as_a_failure_has_failed(status: str, required: bool) -> None:
     (row,) = view_of(cell("a/b/cpu", status, required=required)).rows
-    harmless = {"passed", "inconclusive", "limited"} | (set() if required else {"unavailable", "no-route"})
+    harmless = {"passed", "inconclusive", "limited"} | (
+        set() if required else {"unavailable", "no-route", "unsupported"}
+    )
     assert row.has_failed == (status not in harmless)
     assert row.group in GROUPS
     assert (row.group == "failed") == row.has_failed
