@@ -89,8 +89,7 @@ class DeclaredEffects:
             yield _said(f"--envrobust-interpreter {name}", lacks), name in interpreters
 
     def _of_ledger(self, cases: Collection[Case]) -> Iterator[tuple[Declaration, bool]]:
-        # namesakes are found under either name: that which was declared, and that which tells them apart
-        cells = [(name, case.environment.id) for case in cases for name in (case.model.name, case.model_name)]
+        cells = [(name, case.environment.id) for case in cases for name in case.declared.names_of(case.model)]
         models = dict.fromkeys(model for model, _ in cells)
         for entry in self._settings.ledger.entries:
             lacks, remedy = "no cell of this run is in that environment", ""

@@ -52,6 +52,10 @@ class DeclaredModels:
         number = f" #{beside.index(model) + 1}" if len(beside) > 1 else ""
         return f"{model.name} ({origin}{number})"
 
+    def names_of(self, model: Model) -> tuple[str, ...]:
+        """The names that it may have in a ledger, or in the record of another run: others may share its own there."""
+        return tuple(dict.fromkeys((self.name_of(model), self.full_name_of(model))))
+
     def lines(self) -> list[str]:
         """One line for the user for each name that several declarations have."""
         by_name: dict[str, list[Model]] = {}

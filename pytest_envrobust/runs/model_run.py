@@ -56,7 +56,7 @@ class ModelRun:
     @property
     def names(self) -> tuple[str, ...]:
         """The names that it may have in the record of another run, in which others may have shared its own."""
-        return tuple(dict.fromkeys((self.name, self._context.declared.full_name_of(self.model))))
+        return self._context.declared.names_of(self.model)
 
     @property
     def inputs(self) -> LoadedInputs:
