@@ -160,6 +160,8 @@ def declared_model(text: str, settings: Settings, base: Path) -> Model:
     else:
         framework, target = framework_of(text)
         model = Model(text, sources={framework: target}, inputs=inputs)
+    if settings.class_names is not None:
+        model = replace(model, labels=settings.class_names)
     return with_variants(model, settings.variants).resolved(base)
 
 

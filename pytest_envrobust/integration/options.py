@@ -169,6 +169,12 @@ OPTIONS = (
         group="inputs",
     ),
     CommandOption(
+        "labels",
+        "names of the classes of --envrobust-model, in its order: a text file with one a line, or .json",
+        metavar="FILE",
+        group="inputs",
+    ),
+    CommandOption(
         "preprocess_from",
         "native (default): each source's own preprocessing; reference: the reference's for all of them",
         choices=("native", "reference"),

@@ -83,7 +83,7 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
             cause="a variant is of one model",
             remedy="name one --envrobust-model, or declare them: sources={'onnx': ..., 'onnx:int8': ...}",
         )
-    for option in ("inputs", "truth", "variant", "check", "preprocess", "size"):
+    for option in ("inputs", "truth", "labels", "variant", "check", "preprocess", "size"):
         if config.getoption(f"envrobust_{option}") is not None and not models:
             raise DeclarationError(f"--envrobust-{option} without a model", remedy="add --envrobust-model MODEL")
     return Settings(
@@ -96,6 +96,7 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         size=_size(config.getoption("envrobust_size")),
         weights=tuple(config.getoption("envrobust_weights") or ()),
         truth=config.getoption("envrobust_truth"),
+        class_names=_path(config, "labels"),
         preprocess_from=_whose(preprocess_from, preprocess_origin),
         reference=None if reference is None else _environment(reference, catalogue, reference_origin),
         strict=bool(config.getini("envrobust_strict")) if strict is None else True,

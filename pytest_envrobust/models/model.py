@@ -15,6 +15,7 @@ from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.frameworks import frameworks
+from pytest_envrobust.models.class_names import read_class_names
 from pytest_envrobust.models.inputs import Inputs, inputs_at
 from pytest_envrobust.models.preprocess import Preprocess
 from pytest_envrobust.models.recorded import RecordedInputs, RecordedPredictions
@@ -89,8 +90,8 @@ class Model:
     unless ``reference``, an environment's id, says otherwise. A variant, another source in the same framework, has its
     name behind a colon: ``{"onnx": "fp32.onnx", "onnx:int8": "int8.onnx"}``. ``inputs`` are `ImageFolder` or `Arrays`,
     or a path; a model whose sources are all `RecordedPredictions` needs none. ``labels`` are class names: a sequence,
-    or a text file with one a line. ``batch_sizes`` and ``threads`` are what its time is measured with, beside the run's
-    own.
+    or a file as `read_class_names` takes it. ``batch_sizes`` and ``threads`` are what its time is measured with, beside
+    the run's own.
 
     Raises `DeclarationError` for an unknown framework, no source at all, or a name that cannot be selected.
     """
@@ -187,11 +188,7 @@ class Model:
             return ()
         if not isinstance(self.labels, (str, Path)):
             return tuple(self.labels)
-        file = Path(self.labels)
-        try:
-            return tuple(file.read_text(encoding="utf-8").splitlines())
-        except (OSError, UnicodeDecodeError) as error:
-            raise DeclarationError(f"class names {str(file)!r} cannot be read", cause=str(error)) from None
+        return read_class_names(Path(self.labels))
 
 
 def _check_key(text: str, model: str) -> None:

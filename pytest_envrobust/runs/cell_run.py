@@ -222,8 +222,11 @@ class CellRun:
     def _predict(self) -> SessionOutput:
         if sum(len(part.scores) for part in self._parts) >= len(self.model_run.inputs) > 0:
             return self._kept(_joined(self._parts))
-        self.model_run.read_truth()  # one that cannot be read is told at once
-        return self._kept(self._recorded() if self.is_recorded else self._ordered(self.session.run(self.handle)))
+        truth = self.model_run.read_truth()  # one that cannot be read is told at once
+        found = self._recorded() if self.is_recorded else self._ordered(self.session.run(self.handle))
+        if truth is not None:
+            truth.check_fits(found.scores.shape[1])
+        return self._kept(found)
 
     def _kept(self, found: SessionOutput) -> SessionOutput:
         """The predictions, of which large ones stay in the file that they are kept in, mapped."""

@@ -130,7 +130,7 @@ class ModelRun:
             truth=None if truth is None else list(truth.classes),
             truth_from=None if truth is None else truth.origin,
             guesses=dict(self.guesses) or None,
-            notices=None if inputs is None else [*inputs.notices] or None,
+            notices=[*(inputs.notices if inputs else ()), *(truth.notices if truth else ())] or None,
         )
 
     def _source_part(self, key: str) -> schema.Source:

@@ -50,6 +50,7 @@ class Settings:
     size: tuple[int, int] | None = None
     weights: tuple[str, ...] = ()
     truth: str | None = None
+    class_names: Path | None = None
     preprocess_from: str = NATIVE
     reference: Environment | None = None
     strict: bool = False
