@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.adequacy import Adequacy
 from pytest_envrobust.comparison.fidelity import Fidelity
-from pytest_envrobust.comparison.labels import LabelComparison
+from pytest_envrobust.comparison.steadiness import ComparedLabels
 from pytest_envrobust.core.axes import Axes, Point
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.record.schema import Cell, Model
@@ -92,10 +92,11 @@ class MeasuredCell(MeasuredEnvironment, Protocol):
     def scores_at(self, batch: int, inputs: NDArray[Any] | None = None) -> NDArray[Any]:
         """Scores of all inputs, or of others, run so many at a time. Raises `Unavailable` where the batch is fixed."""
 
-    def compare_labels(self, limit: LabelLimit) -> tuple[LabelComparison, float | None]:
+    def compare_labels(self, limit: LabelLimit) -> ComparedLabels:
         """The labels held against the reference's, and the noise that tells ties, where a flip made it worth measuring.
 
-        Where a run may stop early, no more inputs are compared than show that ``limit`` is not kept.
+        Where a run may stop early, no more inputs are compared than show that ``limit`` is not kept. Raises
+        `StageFailure` where the reference's own labels change when it is run again.
         """
 
     @property

@@ -65,10 +65,13 @@ class LabelCheck(Check["LabelEvidence"]):
         """The comparison with the reference and, where flips are told from ties, its noise."""
         from pytest_envrobust.verdicts.labels import LabelEvidence
 
-        comparison, noise = cell.compare_labels(label_limit(asked.limits))
+        found = cell.compare_labels(label_limit(asked.limits))
         return LabelEvidence(
-            comparison,
-            noise,
+            found.comparison,
+            found.noise,
+            own_noise=found.own_noise,
+            unrepeated=found.unrepeated,
+            remarks=found.remarks,
             known=cell.known_flips,
             adequacy=cell.adequacy,
             class_names=cell.class_names,
@@ -97,12 +100,15 @@ class LabelCheck(Check["LabelEvidence"]):
         """The record's ``labels``."""
         from msgspec.structs import replace
 
+        from pytest_envrobust.record.judged_part import finite
         from pytest_envrobust.record.label_part import labels_part, with_label_verdict
 
         evidence = results[-1].evidence
         comparison = evidence.comparison
         part = replace(
             labels_part(comparison, evidence.noise, evidence.known),
+            own_noise=finite(evidence.own_noise),
+            unrepeated=evidence.unrepeated or None,
             reference=evidence.earlier,
             of=evidence.inputs if evidence.inputs is not None and evidence.inputs > comparison.n else None,
         )
@@ -184,12 +190,15 @@ def _compared_again(cell: RecordedCell, limit: LabelLimit) -> JudgedAgain:
     names = cell.model.inputs
     try:
         comparison = compare_labels(
-            actual, expected, noise=cell.noise, inputs=names if names and len(names) == len(actual) else None
+            actual,
+            expected,
+            noise=_both(cell.noise, recorded),
+            inputs=names if names and len(names) == len(actual) else None,
         )
     except DeclarationError as error:
         return JudgedAgain([Verdict(Status.FAILED, f"{cell.subject}: {error.headline}", limit)])
     known = {} if recorded is None else recorded_known(recorded, comparison)
-    part = labels_part(comparison, cell.noise, known)
+    part = _with_own_changes(labels_part(comparison, cell.noise, known), recorded)
     verdict = _judged(cell, part, comparison, limit)
     return JudgedAgain([verdict], {"labels": with_label_verdict(part, verdict)})
 
@@ -212,5 +221,29 @@ def _judged(cell: RecordedCell, part: Labels, comparison: Any, limit: LabelLimit
         class_names=cell.model.class_names or (),
         total=part.of,
         earlier=part.reference,
+        unrepeated=part.unrepeated or 0,
+        remarks=_remarks(cell),
     )
     return judge_labels(evidence, limit, cell.subject)
+
+
+def _remarks(cell: RecordedCell) -> list[str]:
+    """Which changes that should be harmless are not, of its reference and of itself."""
+    entry, known = cell.entry, cell.model.unsteady or {}
+    names = dict.fromkeys(name for name in (entry.reference, entry.environment) if name is not None)
+    return [f"{name}: {said}" for name in names for said in known.get(name, ())]
+
+
+def _both(noise: float | None, recorded: Labels | None) -> float | None:
+    """The noise of both sides: the reference's, and the recorded one of the cell's own."""
+    own = None if recorded is None else recorded.own_noise
+    return noise if own is None else max(own, noise or 0.0)
+
+
+def _with_own_changes(part: Labels, recorded: Labels | None) -> Labels:
+    """The part with what only the run could find out: how the cell's scores change by themselves."""
+    if recorded is None:
+        return part
+    from msgspec.structs import replace
+
+    return replace(part, own_noise=recorded.own_noise, unrepeated=recorded.unrepeated)

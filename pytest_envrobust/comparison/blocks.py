@@ -56,6 +56,24 @@ def largest_difference_of(one: NDArray[Any], other: NDArray[Any]) -> float:
     return largest
 
 
+def spread_of(scores: NDArray[Any]) -> float:
+    """How far an input's scores lie apart: their standard deviation around its mean, root mean square over all inputs.
+
+    Of scores (N, classes), over the finite ones; what an input's scores have in common counts nothing, as it decides no
+    label. 0 where they are all alike, or none is finite.
+    """
+    count, squares = 0, 0.0
+    for rows in row_blocks(scores):
+        block = scores[rows].astype(np.float64)
+        finite = np.isfinite(block)
+        each = finite.sum(axis=1, keepdims=True)
+        away = np.where(finite, block, 0.0)
+        away = np.where(finite, away - away.sum(axis=1, keepdims=True) / np.maximum(each, 1), 0.0)
+        count += int(each.sum())
+        squares += float((away * away).sum())
+    return math.sqrt(squares / count) if count else 0.0
+
+
 def _release(arrays: tuple[NDArray[Any], ...]) -> None:
     for array in arrays:
         base: object = array

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pytest_envrobust.comparison.blocks import largest_difference_of, row_blocks
 from pytest_envrobust.comparison.kinds import SUM_TOLERANCE, kind_of
 from pytest_envrobust.comparison.labels import compare_labels
+from pytest_envrobust.comparison.steadiness import same_bits
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Invariant:
 
 def same_scores(name: str, first: NDArray[Any], again: NDArray[Any], how: str) -> Invariant:
     """Whether two arrays of scores, (N, classes), are bit for bit the same. ``how`` says what was done differently."""
-    if _same_bits(first, again):
+    if same_bits(first, again):
         return Invariant(name, True, f"the same scores, bit for bit, {how}")
     differing = sum(int((first[rows] != again[rows]).any(axis=1).sum()) for rows in row_blocks(first, again))
     said = f"other scores {how} on {differing} of {len(first)} inputs"
@@ -92,10 +93,3 @@ def _difference(one: NDArray[Any], other: NDArray[Any]) -> str:
         return f"their shapes are {one.shape} and {other.shape}"
     largest = largest_difference_of(one, other)
     return "none of them can be subtracted" if math.isnan(largest) else f"they differ by up to {largest:.3g}"
-
-
-def _same_bits(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Whether dtype, shape and every bit are the same, NaN and the sign of 0 included."""
-    if one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    return all(one[rows].tobytes() == other[rows].tobytes() for rows in row_blocks(one, other))

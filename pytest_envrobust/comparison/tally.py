@@ -44,11 +44,14 @@ class Tally:
         return Tally(self.agreeing + more, self.n + more)
 
 
-def tally(comparison: LabelComparison, ties: Ties = "count", known: Collection[int] = ()) -> Tally:
-    """What counts of a comparison: ignored ties are left out, flips at the places ``known`` agree (NaN never does)."""
+def tally(comparison: LabelComparison, ties: Ties = "count", known: Collection[int] = (), unrepeated: int = 0) -> Tally:
+    """What counts of a comparison: ignored ties are left out, flips at the places ``known`` agree (NaN never does).
+
+    ``unrepeated`` inputs agree only until the cell is run again: they do not count as agreeing.
+    """
     ignored = comparison.tie if ties == "ignore" else 0
     excused = sum(
         flip.index in known and flip.kind != "undefined" and not (flip.kind == "tie" and ignored)
         for flip in comparison.flips
     )
-    return Tally(comparison.agreeing + excused, comparison.n - ignored)
+    return Tally(comparison.agreeing + excused - unrepeated, comparison.n - ignored)

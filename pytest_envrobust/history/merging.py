@@ -67,6 +67,7 @@ def joined_models(models: Iterable[Model]) -> list[Model]:
             sources=_joined_sources(known.sources, model.sources),
             guesses=_together(known.guesses, model.guesses),
             adequacy=_together(known.adequacy, model.adequacy),
+            unsteady=_together(known.unsteady, model.unsteady),
         )
     return list(found.values())
 

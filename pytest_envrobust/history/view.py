@@ -181,7 +181,8 @@ def _notes(model: Model) -> tuple[str, ...]:
             weights.setdefault(source.weights, []).append(framework)
     said = [f"weights in {listed(frameworks)}: {text}" for text, frameworks in weights.items()]
     notices = model.analysis.notices if model.analysis is not None else ()
-    return tuple(dict.fromkeys([*(model.notices or ()), *(model.guesses or {}).values(), *said, *notices]))
+    unsteady = [f"{name}: {text}" for name, texts in (model.unsteady or {}).items() for text in texts]
+    return tuple(dict.fromkeys([*(model.notices or ()), *(model.guesses or {}).values(), *said, *unsteady, *notices]))
 
 
 def _told_by_engines(cells: Sequence[Cell]) -> Iterator[str]:

@@ -258,7 +258,8 @@ class Model(Part, frozen=True, kw_only=True):
 
     ``truth`` has the true class of each input, -1 where it is unknown. ``declared_in`` is the conftest that declares
     it, or the option; a ``name`` that several declarations of the run have has it behind it. ``notices`` are what a
-    reader must know of its inputs and their true classes.
+    reader must know of its inputs and their true classes. ``unsteady`` has by environment, in words, which changes that
+    should be harmless change its labels, or its scores by more than arithmetic does.
     """
 
     name: str
@@ -272,6 +273,7 @@ class Model(Part, frozen=True, kw_only=True):
     guesses: dict[str, str] | None = None
     adequacy: dict[str, Adequacy] | None = None
     notices: list[str] | None = None
+    unsteady: dict[str, list[str]] | None = None
     analysis: Analysis | None = None
 
 
@@ -305,7 +307,9 @@ class Labels(Part, frozen=True, kw_only=True):
     the comparison stopped early, or the device is given no more.
 
     ``reference`` names an earlier run's, where that was compared with. ``bound`` is the one-sided 95 % lower bound of
-    the ``agreement``. ``limit_on`` is what must reach the limit: the ``share`` of these inputs, or its ``bound``.
+    the ``agreement``. ``noise`` is the reference's, ``own_noise`` the cell's, each where a flip made it worth
+    measuring. On ``unrepeated`` inputs that agree the cell gives another label when it is run again: they do not count
+    as agreeing. ``limit_on`` is what must reach the limit: the ``share`` of these inputs, or its ``bound``.
     """
 
     n: int
@@ -319,6 +323,8 @@ class Labels(Part, frozen=True, kw_only=True):
     of: int | None = None
     largest_difference: float | None = None
     noise: float | None = None
+    own_noise: float | None = None
+    unrepeated: int | None = None
     limit: float | None = None
     limit_from: str | None = None
     limit_on: Literal["share", "bound"] | None = None

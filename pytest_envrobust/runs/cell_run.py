@@ -126,6 +126,14 @@ class CellRun:
         """Scores of all inputs from another run of its session, or of another one of the same."""
         return self._ordered((session or self.session).run(self.handle)).scores
 
+    def first_again(self, count: int, session: LiveSession | None = None) -> NDArray[Any]:
+        """The same of the first ``count`` inputs."""
+        if count >= len(self.model_run.inputs):
+            return self.run_again(session)
+        batch = self.model_run.batch(self.environment.source_framework)
+        with self._context.scratch.lend(batch[:count]) as handle:
+            return self._ordered((session or self.session).run(handle)).scores
+
     def scores_at(self, batch: int, inputs: NDArray[Any] | None = None) -> NDArray[Any]:
         """Scores of all inputs, or of others as the source takes them, run ``batch`` at a time.
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.adequacy import Adequacy
 from pytest_envrobust.comparison.fidelity import Fidelity
-from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
+from pytest_envrobust.comparison.labels import LabelComparison
+from pytest_envrobust.comparison.steadiness import ComparedLabels
 from pytest_envrobust.core.axes import Axes, Point
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure
@@ -18,6 +19,7 @@ from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.runs.cases import Case
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.double_precision import fidelity_of
+from pytest_envrobust.runs.labelling import compared_labels
 from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.timing import TimingTask
 from pytest_envrobust.timing.evidence import LatencyEvidence
@@ -79,8 +81,11 @@ class MeasuredCell(MeasuredEnvironment):
 
     @property
     def reference_scores(self) -> NDArray[Any]:
-        """The reference's scores for the inputs that are run here. Raises `StageFailure`, which names the reference."""
-        expected = self._all_reference_scores()[: self.count]
+        """The reference's scores for the inputs that are run here. Raises `StageFailure`, which names the reference.
+
+        Also where its own labels change when it is run again.
+        """
+        expected = self._repeatable_reference_scores()[: self.count]
         self._check_classes(self.scores, expected)
         return expected
 
@@ -134,18 +139,19 @@ class MeasuredCell(MeasuredEnvironment):
         """Scores of all inputs, or of others, run so many at a time. Raises `Unavailable` where the batch is fixed."""
         return self.run.scores_at(batch, inputs)
 
-    def compare_labels(self, limit: LabelLimit) -> tuple[LabelComparison, float | None]:
+    def compare_labels(self, limit: LabelLimit) -> ComparedLabels:
         """The labels held against the reference's, and the noise that tells ties, where a flip made it worth measuring.
 
-        Of all inputs or, where the run may stop early, of as many as show that ``limit`` is not kept.
+        Of all inputs or, where the run may stop early, of as many as show that ``limit`` is not kept. Raises
+        `StageFailure` where the reference cannot run, or its own labels change when it is run again.
         """
         earlier = self.run.model_run.earlier
         if earlier is None:
-            comparison, noise = self._compared(limit)
+            found = self._compared(limit)
         else:
-            comparison, noise = self._held_against(self.scores, earlier.scores[: self.count], earlier.noise)
-        self._keep_thumbnails(comparison)
-        return comparison, noise
+            found = self._classed(self.scores, earlier.scores[: self.count], earlier.noise)
+        self._keep_thumbnails(found.comparison)
+        return found
 
     @property
     def label_reference(self) -> str | None:
@@ -201,32 +207,34 @@ class MeasuredCell(MeasuredEnvironment):
             return None
         return baseline.time_of(self.run, self.reference.run, self._settings.timing.threads)
 
-    def _compared(self, limit: LabelLimit) -> tuple[LabelComparison, float | None]:
+    def _compared(self, limit: LabelLimit) -> ComparedLabels:
         total = count = self.count
-        expected = self._all_reference_scores()[:total]
+        expected = self._repeatable_reference_scores()[:total]
         if self._settings.stops_early and not self.is_reference:
             batch = self.run.base_point.batch
             count = min(total, -(-FIRST_LOOK // batch) * batch)
         while True:
-            comparison, noise = self._classed(self.run.first_scores(count), expected[:count])
-            if count >= total or has_failed_for_sure(comparison, limit, total, self.known_flips):
-                return comparison, noise
+            found = self._classed(self.run.first_scores(count), expected[:count])
+            if count >= total or has_failed_for_sure(found.comparison, limit, total, self.known_flips):
+                return found
             count = min(total, 2 * count)
 
-    def _classed(self, actual: NDArray[Any], expected: NDArray[Any]) -> tuple[LabelComparison, float | None]:
-        """The comparison, its flips held against the reference's own noise where there are any; and that noise."""
-        comparison, _ = self._held_against(actual, expected, None)
-        if comparison.real and not self.is_reference:
-            noise = self._registry.reference(self._case).noise
-            if noise is not None:
-                return self._held_against(actual, expected, noise)
-        return comparison, None
-
-    def _held_against(
-        self, actual: NDArray[Any], expected: NDArray[Any], noise: float | None
-    ) -> tuple[LabelComparison, float | None]:
+    def _classed(
+        self, actual: NDArray[Any], expected: NDArray[Any], earlier_noise: float | None = None
+    ) -> ComparedLabels:
+        """The comparison, flips held against the noise of both sides; ``earlier_noise`` is an earlier reference's."""
         self._check_classes(actual, expected)
-        return compare_labels(actual, expected, inputs=self.input_names[: len(actual)], noise=noise), noise
+        names, own = self.input_names[: len(actual)], self._registry.steadiness(self.run)
+        has_earlier = self.label_reference is not None
+        is_itself = self.is_reference and not has_earlier
+        return compared_labels(
+            actual,
+            expected,
+            names,
+            None if is_itself or self.run.is_recorded else own,
+            None if is_itself or has_earlier else self._registry.reference(self._case),
+            earlier_noise,
+        )
 
     def _check_classes(self, actual: NDArray[Any], expected: NDArray[Any]) -> None:
         if actual.shape[1:] != expected.shape[1:]:
@@ -243,6 +251,12 @@ class MeasuredCell(MeasuredEnvironment):
         if inputs.images is not None:
             for flip in comparison.flips[:KEPT_THUMBNAILS]:
                 self._registry.context.predictions.keep_thumbnail(inputs.digests[flip.index], inputs.images[flip.index])
+
+    def _repeatable_reference_scores(self) -> NDArray[Any]:
+        """The same. Raises `StageFailure` too where the reference's own labels change when it is run again."""
+        scores = self._all_reference_scores()
+        self._registry.reference(self._case).check_repeatable()
+        return scores
 
     def _all_reference_scores(self) -> NDArray[Any]:
         """Scores of all inputs. Raises `StageFailure`, which names the reference, where it cannot run."""

@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import Any
-
-from numpy.typing import NDArray
-
 from pytest_envrobust.comparison.accuracy import doubt_of
 from pytest_envrobust.comparison.adequacy import Adequacy
-from pytest_envrobust.comparison.blocks import largest_difference_of
-from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.comparison.steadiness import LIKELY_CAUSES, OwnChange
+from pytest_envrobust.core.errors import StageFailure
 from pytest_envrobust.core.lazy import Lazy
+from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.models.guessing import is_guess
 from pytest_envrobust.models.inputs import ALL_IDENTICAL
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.runs.fault_seeding import adequacy_of
-
-OTHER_BATCH = 4
-"""Inputs a call where the noise is measured of what is usually given one a call."""
+from pytest_envrobust.runs.steadiness import Steadiness
 
 
 class Reference:
     """A cell that others of its model are compared with."""
 
-    def __init__(self, run: CellRun, context: RunContext) -> None:
+    def __init__(self, run: CellRun, steadiness: Steadiness, context: RunContext) -> None:
         self.run = run
-        self._context = context
-        self._noise = Lazy(self._measured_noise)
+        self._steadiness, self._context = steadiness, context
         self._adequacy = Lazy(self._found_adequacy)
 
-    @property
-    def noise(self) -> float | None:
-        """Largest score difference of the environment to itself: run again, with other threads, in other batches.
+    def check_repeatable(self) -> None:
+        """Run it again. Raises `StageFailure` where that changes its own labels: nothing can be compared with them."""
+        if self.run.is_recorded:
+            return
+        change = self._steadiness.again(len(self.run.model_run.inputs))
+        if change.changes_labels:
+            raise StageFailure(
+                f"the reference {self.run.environment.id} is not repeatable",
+                stage=Stage.RUN,
+                status=Status.FAILED,
+                cause=f"its own {change}: nothing can be compared with them",
+                remedy=f"{LIKELY_CAUSES}; or choose another reference with --envrobust-reference",
+            )
 
-        ``None`` where nothing can be run again.
-        """
-        return None if self.run.is_recorded else self._noise.value
+    @property
+    def changes(self) -> tuple[OwnChange, ...]:
+        """How it differs from itself: run again, with other threads, in other batches; none where nothing can run."""
+        return () if self.run.is_recorded else self._steadiness.changes(len(self.run.model_run.inputs))
 
     @property
     def adequacy(self) -> Adequacy | None:
@@ -73,25 +76,3 @@ class Reference:
         task = f"adequacy {self.run.model_run.name} {self.run.digest}"
         needed = self._context.settings.strict or self._context.is_first_with(task)
         return adequacy_of(self.run, self._context) if needed else None
-
-    def _measured_noise(self) -> float:
-        scores = self.run.predictions.scores
-        differences = [largest_difference_of(scores, again) for again in self._harmlessly_changed()]
-        return max((found for found in differences if math.isfinite(found)), default=0.0)
-
-    def _harmlessly_changed(self) -> Iterator[NDArray[Any]]:
-        """Scores of the same inputs: run again, with another thread count, in batches of another size."""
-        run, name = self.run, self.run.environment.id
-        yield run.run_again()
-        threads = 2 if self._context.session_builder.threads == 1 else 1
-        try:
-            other = run.session.with_threads(threads)
-            yield run.run_again(other)
-            other.close()
-        except EnvrobustError:
-            self._context.say(f"{name} could not be run with {threads} threads")
-        batch = OTHER_BATCH if run.base_point.batch == 1 else 1
-        try:
-            yield run.scores_at(batch)
-        except EnvrobustError:
-            self._context.say(f"{name} could not be run at batch {batch}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from pytest_envrobust.comparison.steadiness import remarks_on
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.record import codec, schema
@@ -14,6 +15,7 @@ from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.runs.model_run import ModelRun
 from pytest_envrobust.runs.reference import Reference
+from pytest_envrobust.runs.steadiness import Steadiness
 from pytest_envrobust.runs.timing import CellTimer
 
 
@@ -31,6 +33,7 @@ class Registry:
         self._models: dict[Model, ModelRun] = {}
         self._cells: dict[tuple[Model, str], CellRun] = {}
         self._references: dict[CellRun, Reference] = {}
+        self._steadiness: dict[CellRun, Steadiness] = {}
 
     def model_run(self, model: Model) -> ModelRun:
         """What the run has of a model: its inputs and batches."""
@@ -49,18 +52,32 @@ class Registry:
         """What a case is compared with."""
         run = self.cell_run(case.model, case.reference)
         if run not in self._references:
-            self._references[run] = Reference(run, self.context)
+            self._references[run] = Reference(run, self.steadiness(run), self.context)
         return self._references[run]
+
+    def steadiness(self, run: CellRun) -> Steadiness:
+        """How a cell's scores change by themselves."""
+        if run not in self._steadiness:
+            self._steadiness[run] = Steadiness(run, self.context)
+        return self._steadiness[run]
 
     def model_parts(self) -> list[schema.Model]:
         """What the record says of the models that were used."""
-        return [replace(run.part(), adequacy=self._adequacy(run)) for run in self._models.values()]
+        return [
+            replace(run.part(), adequacy=self._adequacy(run), unsteady=self._unsteady(run))
+            for run in self._models.values()
+        ]
 
     def device_parts(self) -> dict[str, schema.Device]:
         """What the record says of the devices that have a place of their own, by name."""
         places, hosts = self.context.catalogue.places, self.context.hosts
         told = {name: {**place.described(), **hosts.get(name, {})} for name, place in places.items()}
         return {name: codec.typed(each, schema.Device) for name, each in told.items()}
+
+    def _unsteady(self, model_run: ModelRun) -> dict[str, list[str]] | None:
+        """What changes by itself, by environment."""
+        mine = [each for run, each in self._steadiness.items() if run.model_run is model_run]
+        return {each.name: said for each in mine if (said := remarks_on(each.known))} or None
 
     def _adequacy(self, model_run: ModelRun) -> dict[str, schema.Adequacy] | None:
         """What the model's inputs can tell, by reference."""

@@ -23,7 +23,9 @@ SHOWN_FLIPS = 10
 class LabelEvidence:
     """What a verdict on labels rests on.
 
-    ``noise`` is the reference's own, where it was measured. ``known`` flips, by place with the reason, count as
+    ``noise`` is the reference's own, where it was measured, and ``own_noise`` the cell's. On ``unrepeated`` inputs that
+    agree the cell gives another label when it is run again: they do not count as agreeing. ``remarks`` say which
+    changes that should be harmless are not. ``known`` flips, by place with the reason, count as
     agreeing. ``adequacy`` is what the inputs can tell. ``total`` is of how many inputs those compared were the first,
     where the comparison was stopped since the rest could not have changed it. ``earlier`` names the earlier run's
     reference, where the labels were compared with that. ``inputs`` is how many inputs the model has, of which a device
@@ -42,6 +44,9 @@ class LabelEvidence:
     inputs: int | None = None
     is_strict: bool = False
     doubt: str = ""
+    own_noise: float | None = None
+    unrepeated: int = 0
+    remarks: Sequence[str] = ()
 
 
 def judge_labels(evidence: LabelEvidence, limit: Limit, subject: Subject) -> Verdict:
@@ -56,14 +61,17 @@ def judge_labels(evidence: LabelEvidence, limit: Limit, subject: Subject) -> Ver
     """
     comparison, known, total = evidence.comparison, evidence.known, evidence.total
     limit = _with_terms(limit)
-    counted = tally(comparison, limit.ties, known)
+    counted = tally(comparison, limit.ties, known, evidence.unrepeated)
     status = _status(counted, limit, comparison.undefined)
+    remarks = [f"  {each}" for each in evidence.remarks]
     doubts = [*([f"  {evidence.doubt}"] if evidence.doubt else []), *_doubts(comparison, limit, evidence.adequacy)]
     if status is Status.PASSED and evidence.is_strict and doubts:
         status = Status.INCONCLUSIVE
     headline = f"{subject}: {_share(comparison, counted, limit, evidence.earlier or subject.reference)}"
     if comparison.flips:
         headline += f"; {_kinds(comparison, len(_among(comparison.flips, known)))}"
+    if evidence.unrepeated:
+        headline += f"; {evidence.unrepeated} that agree are others when it is run again, and count as flips"
     if status is Status.INCONCLUSIVE:
         headline += f"; inconclusive: {_undecided(counted, limit, evidence.doubt)}"
     lines = [headline]
@@ -74,9 +82,9 @@ def judge_labels(evidence: LabelEvidence, limit: Limit, subject: Subject) -> Ver
     ]
     if status is Status.PASSED:
         lines[0] += f"; {_bound(counted)}"
-        return Verdict(status, "\n".join([*lines, *known_lines, *doubts]), limit)
+        return Verdict(status, "\n".join([*lines, *remarks, *known_lines, *doubts]), limit)
     fresh = [flip for flip in comparison.flips if flip.index not in known or flip.kind == "undefined"]
-    lines += [*_reasons(comparison, counted, limit), *_flip_lines(fresh, evidence.class_names), *known_lines]
+    lines += [*_reasons(comparison, counted, limit), *remarks, *_flip_lines(fresh, evidence.class_names), *known_lines]
     if status is Status.INCONCLUSIVE:
         lines += doubts  # labels that failed were told apart by these inputs
     return Verdict(status, "\n".join([*lines, *closing_lines(subject)]), limit)
@@ -162,7 +170,7 @@ def _reasons(comparison: LabelComparison, counted: Tally, limit: LabelLimit) -> 
     if comparison.undefined:
         yield "  scores with NaN have no label and agree with nothing, whatever the limit"
     if comparison.real == 0 and comparison.tie and limit.ties == "count" and counted.share < limit.value:
-        yield "  every defined flip is a tie: the reference's own scores of both labels are closer than its noise"
+        yield "  every defined flip is a tie: the reference's own scores of both labels are closer than the noise"
 
 
 def _doubts(comparison: LabelComparison, limit: Limit, adequacy: Adequacy | None) -> list[str]:

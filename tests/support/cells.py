@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.adequacy import Adequacy
 from pytest_envrobust.comparison.fidelity import Fidelity
-from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
+from pytest_envrobust.comparison.labels import compare_labels
+from pytest_envrobust.comparison.steadiness import ComparedLabels
 from pytest_envrobust.core.axes import Axes, Point
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import Unavailable
@@ -64,6 +65,7 @@ class PlainCell(PlainEnvironment):
     predict: Callable[[NDArray[Any], int], NDArray[Any]] = first_pixels
     again: NDArray[Any] = field(default_factory=EYE.copy)
     noise: float | None = None
+    unsteady: Mapping[str, Any] = field(default_factory=dict)
     class_names: Sequence[str] = ()
     truth: Sequence[int] = (0, 1, 2, 3)
     doubt: str = ""
@@ -91,10 +93,11 @@ class PlainCell(PlainEnvironment):
     def scores_at(self, batch: int, inputs: NDArray[Any] | None = None) -> NDArray[Any]:
         return self.predict(self.batch if inputs is None else inputs, batch)
 
-    def compare_labels(self, limit: LabelLimit) -> tuple[LabelComparison, float | None]:
+    def compare_labels(self, limit: LabelLimit) -> ComparedLabels:
         self.asked.append(limit)
         names = self.input_names[: self.count]
-        return compare_labels(self.scores, self.reference_scores, noise=self.noise, inputs=names), self.noise
+        compared = compare_labels(self.scores, self.reference_scores, noise=self.noise, inputs=names)
+        return ComparedLabels(compared, self.noise, **self.unsteady)
 
     def fidelity(self) -> tuple[Fidelity | None, str]:
         self.asked.append("fidelity")

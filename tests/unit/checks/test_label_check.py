@@ -292,3 +292,22 @@ def test_messages_name_the_subject_of_the_record() -> None:
     (verdict,) = CHECK.judge_again(cell, limits(min_label_agreement=1)).verdicts
     assert verdict.message.startswith(f"traffic in {CELL}: 2 of 4")
     assert verdict.message.endswith("route: onnx_from_torch")
+
+
+def test_what_only_the_run_could_find_out_stands_when_it_is_compared_anew() -> None:
+    """The cell's own noise, the labels that it does not repeat, and what of both sides is no noise."""
+    close = EYE.copy()
+    close[0] = [0.9, 1.0, 0.0, 0.0]
+    told = {REFERENCE: ["one"], CELL: ["two"], "other/eager/cpu": ["three"]}
+    cell = PlainRecordedCell(
+        recorded(labels=part(agreement(0.9), Status.FAILED, own_noise=0.5, unrepeated=1)),
+        schema.Model(name="signs", inputs=INPUTS, unsteady=told),
+        kept=close,
+        noise=0.0,
+    )
+    again = CHECK.judge_again(cell, limits(min_label_agreement=0.75))
+    (verdict,) = again.verdicts
+    assert verdict.status is Status.FAILED  # 3 of 4 agree, and one of them only until the next run
+    assert verdict.message.splitlines()[2:4] == [f"  {REFERENCE}: one", f"  {CELL}: two"]
+    labels = again.fields["labels"]
+    assert (labels.flips.tie, labels.noise, labels.own_noise, labels.unrepeated) == (1, 0.0, 0.5, 1)

@@ -21,7 +21,7 @@ from pytest_envrobust.verdicts.verdict import Subject, Verdict
 
 SUBJECT = Subject("signs", "torch/tvm-o3/cpu", "torch/eager/cpu")
 CLOSING = ["  route: no conversion, the source is loaded as it is"]
-ALL_TIES = "  every defined flip is a tie: the reference's own scores of both labels are closer than its noise"
+ALL_TIES = "  every defined flip is a tie: the reference's own scores of both labels are closer than the noise"
 
 
 def compared(n: int, flipped: int, *, undefined: int = 0, noise: float | None = None) -> LabelComparison:
@@ -338,3 +338,16 @@ def test_another_limit_is_refused() -> None:
     with pytest.raises(DeclarationError) as caught:
         judged_on(compared(5, 0), Limit("max_latency_ms", 3, "ini"))
     assert str(caught.value) == "max_latency_ms does not limit labels: min_label_agreement does"
+
+
+def test_inputs_that_agree_only_until_the_next_run_count_as_flips() -> None:
+    told = "torch/tvm-o3/cpu: its own labels change when it is run again"
+    found = judged_on(compared(10, 0), terms(0.9), unrepeated=2, remarks=[told])
+    assert found.status is Status.FAILED
+    headline, remark, *_ = found.message.splitlines()
+    assert "agreement 0.800, limit 0.9" in headline
+    assert "2 that agree are others when it is run again, and count as flips" in headline
+    assert remark == f"  {told}"
+    kept = judged_on(compared(10, 0), terms(0.8), unrepeated=2, remarks=[told])
+    assert kept.status is Status.PASSED
+    assert told in kept.message

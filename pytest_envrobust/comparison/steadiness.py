@@ -1,0 +1,108 @@
+"""How an environment's scores change by themselves: run again, with other threads, in other batches.
+
+Such a change is numerical noise as long as it changes no label. One that does is none: it excuses no flip.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.comparison.blocks import largest_difference_of, row_blocks, spread_of
+from pytest_envrobust.comparison.labels import LabelComparison, top1
+from pytest_envrobust.core.wording import counted
+
+AGAIN = "when it is run again"
+
+RANDOM_SHARE = 0.01
+"""The same run again changes scores by less than this share of their spread, unless something in it is random."""
+LIKELY_CAUSES = (
+    "look for dropout or noise that is still on (model.eval(), training=False), batch normalization in training mode, "
+    "random augmentation or a state that calls change inside the model, nondeterministic kernels"
+)
+
+
+@dataclass(frozen=True)
+class OwnChange:
+    """What a change that should be harmless makes of an environment's scores of ``n`` inputs.
+
+    ``how`` says what was changed. ``places`` are the inputs whose label is another then, and ``largest`` is the largest
+    difference of two scores that are both finite; NaN where there are none. ``spread`` is that of the scores.
+    """
+
+    how: str
+    n: int
+    largest: float
+    places: tuple[int, ...] = ()
+    spread: float = 0.0
+
+    @property
+    def changes_labels(self) -> bool:
+        """Whether an input has another label then."""
+        return bool(self.places)
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether arithmetic alone explains it: no label changes, and the same run again gives nearly the same."""
+        return not self.changes_labels and not (self.how == AGAIN and self.largest > RANDOM_SHARE * self.spread)
+
+    def __str__(self) -> str:
+        by = f"by up to {self.largest:.3g}"
+        if self.changes_labels:
+            return f"labels change {self.how}, on {len(self.places)} of {counted(self.n, 'input')} (scores {by})"
+        return f"scores change {self.how}, {by}"
+
+
+@dataclass(frozen=True)
+class ComparedLabels:
+    """A comparison of labels, and the noise that tells ties, where a flip made it worth measuring.
+
+    ``noise`` is the reference's and ``own_noise`` the cell's. ``unrepeated`` is on how many inputs that agree the
+    cell gives another label when it is run again. ``remarks`` say which changes that should be harmless are not.
+    """
+
+    comparison: LabelComparison
+    noise: float | None = None
+    own_noise: float | None = None
+    unrepeated: int = 0
+    remarks: tuple[str, ...] = ()
+
+
+def own_change(how: str, scores: NDArray[Any], others: NDArray[Any]) -> OwnChange:
+    """Hold an environment's scores, (N, classes), against those that it gives when something harmless is changed."""
+    places = np.flatnonzero(top1(scores) != top1(others)).tolist()
+    return OwnChange(how, len(scores), largest_difference_of(scores, others), tuple(places), spread_of(scores))
+
+
+def together(changes: Sequence[OwnChange]) -> OwnChange:
+    """Several tries of one change: the largest difference, and every input whose label any of them changed."""
+    first = changes[0]
+    places = sorted({place for change in changes for place in change.places})
+    largest = max((change.largest for change in changes if math.isfinite(change.largest)), default=math.nan)
+    return OwnChange(first.how, first.n, largest, tuple(places), first.spread)
+
+
+def noise_of(changes: Sequence[OwnChange]) -> float:
+    """The largest difference that arithmetic alone makes; 0 where it makes none, or all of it may be random."""
+    if any(change.how == AGAIN and not change.is_noise for change in changes):
+        return 0.0
+    found = (change.largest for change in changes if change.is_noise)
+    return max(filter(math.isfinite, found), default=0.0)
+
+
+def remarks_on(changes: Sequence[OwnChange]) -> list[str]:
+    """What is no noise, and excuses no flip, in words."""
+    loud = (change for change in changes if not change.is_noise)
+    return [f"its own {change}: that is no noise, and makes no tie" for change in loud]
+
+
+def same_bits(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether dtype, shape and every bit are the same, NaN and the sign of 0 included."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return all(one[rows].tobytes() == other[rows].tobytes() for rows in row_blocks(one, other))

@@ -1,0 +1,96 @@
+"""What a cell makes of its own inputs when nothing that matters is changed: run again, other threads, other batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_envrobust.comparison.steadiness import AGAIN, OwnChange, own_change, same_bits, together
+from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.core.lazy import Memo
+from pytest_envrobust.core.wording import counted
+from pytest_envrobust.runs.cell_run import CellRun
+from pytest_envrobust.runs.context import RunContext
+
+OTHER_BATCH = 4
+"""Inputs a call where the noise is measured of what is usually given one a call."""
+FIRST_INPUTS = 8
+"""So many inputs are run again first. Where they give the same bits, the others are not: randomness shows in each."""
+RUNS_AGAIN = 2
+"""How often: a worker that was closed in between begins again with the same random numbers."""
+
+MOST_RUNS_AGAIN = 8
+"""How often where scores change by more than arithmetic does: whether no label does is for chance to say."""
+
+
+class Steadiness:
+    """What is known of how a cell's scores change by themselves, each found when first asked for."""
+
+    def __init__(self, run: CellRun, context: RunContext) -> None:
+        self._run, self._context = run, context
+        self._again: Memo[int, OwnChange] = Memo()
+        self._changes: Memo[int, tuple[OwnChange, ...]] = Memo()
+        self._known: dict[str, OwnChange] = {}
+
+    @property
+    def name(self) -> str:
+        """The environment's."""
+        return self._run.environment.id
+
+    def again(self, count: int) -> OwnChange:
+        """What the first ``count`` inputs give when they are run again. Not for predictions that were recorded."""
+        return self._noted(self._again.get(count, lambda: self._run_again(count)))
+
+    def changes(self, count: int, *, cheaply: bool = False) -> tuple[OwnChange, ...]:
+        """The same, and with another thread count and in batches of another size, as far as it can be run so.
+
+        ``cheaply``: in other batches only where that needs no other conversion.
+        """
+        return self._changes.get(count, lambda: (self.again(count), *self._otherwise(count, cheaply)))
+
+    @property
+    def known(self) -> tuple[OwnChange, ...]:
+        """The changes that were tried, each of the most inputs."""
+        return tuple(self._known.values())
+
+    def _noted(self, change: OwnChange) -> OwnChange:
+        known = self._known.get(change.how)
+        if known is None or known.n <= change.n:
+            self._known[change.how] = change
+        return change
+
+    def _run_again(self, count: int) -> OwnChange:
+        run = self._run
+        scores, batch = run.first_scores(count), run.base_point.batch
+        few = min(count, -(-FIRST_INPUTS // batch) * batch)
+        if all(same_bits(scores[:few], run.first_again(few)) for _ in range(RUNS_AGAIN)):
+            return OwnChange(AGAIN, count, 0.0)
+        found: list[OwnChange] = []
+        while len(found) < RUNS_AGAIN or (len(found) < MOST_RUNS_AGAIN and _is_random_so_far(found)):
+            found.append(own_change(AGAIN, scores, run.first_again(count)))
+        return together(found)
+
+    def _otherwise(self, count: int, cheaply: bool) -> Iterator[OwnChange]:
+        run, name = self._run, self._run.environment.id
+        scores = run.first_scores(count)
+        threads = 2 if self._context.session_builder.threads == 1 else 1
+        try:
+            other = run.session.with_threads(threads)
+            yield self._noted(own_change(f"with {counted(threads, 'thread')}", scores, run.first_again(count, other)))
+            other.close()
+        except EnvrobustError:
+            self._context.say(f"{name} could not be run with {threads} threads")
+        batch = OTHER_BATCH if run.base_point.batch == 1 else 1
+        if cheaply and not run.session.takes_batch(batch):
+            return
+        try:
+            inputs = run.model_run.batch(run.environment.source_framework)[:count]
+            how = f"in batches of {batch}" if batch > 1 else "one by one"
+            yield self._noted(own_change(how, scores, run.scores_at(batch, inputs)))
+        except EnvrobustError:
+            self._context.say(f"{name} could not be run at batch {batch}")
+
+
+def _is_random_so_far(found: list[OwnChange]) -> bool:
+    """Whether scores change by more than arithmetic does, and no label has."""
+    change = together(found)
+    return not change.changes_labels and not change.is_noise
