@@ -63,6 +63,7 @@ def recorded_times(latency: Latency) -> LatencyFigures:
         controls=_estimates(latency.control),
         control_fault=latency.control_fault or "",
         clock=latency.clock,
+        threads=latency.threads or 1,
     )
 
 

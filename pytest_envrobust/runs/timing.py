@@ -50,7 +50,8 @@ class CellTimer:
         with ExitStack() as stack:
             session = stack.enter_context(_at(task.cell, point))
             environment = replace(task.cell.environment, device=session.plan.device)
-            timed = Timed(environment, point, session.clock_steps_ns["cpu"])
+            steps = session.clock_steps_ns
+            timed = Timed(environment, point, cpu_step_ns=steps["cpu"], wall_step_ns=steps["wall"])
             sampler = _sampler(task.cell, session, point)
             if task.reference is None:
                 with self._alone(session), _Watch([session]) as watch:

@@ -11,12 +11,10 @@ from pytest_envrobust.core.devices import is_processor
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, median_interval, quantile_interval
+from pytest_envrobust.timing.sampling import COARSE
 
 TAILS: Mapping[str, float] = {"p90": 0.9, "p99": 0.99}
 """Tails that can be limited, by name, and the share of calls that are no slower."""
-
-_COARSE = 0.01
-"""A clock whose steps are longer than this share of a call cannot tell two calls apart."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,8 @@ class LatencyFigures:
 
     ``calls`` is how many were timed; ``medians`` by clock and ``tails`` (of the wall time, by name) are in
     milliseconds, absent where there were no calls, not bounded where there were too few. The rest is as in
-    `LatencyEvidence`; ``clock`` is ``None`` where nobody wrote down which one decides.
+    `LatencyEvidence`; ``clock`` is ``None`` where nobody wrote down which one decides. ``threads`` is how many the
+    engine had.
     """
 
     calls: int
@@ -84,6 +83,7 @@ class LatencyFigures:
     controls: Mapping[Clock, Estimate] = field(default_factory=dict)
     control_fault: str = ""
     clock: Clock | None = None
+    threads: int = 1
 
     @classmethod
     def of(cls, evidence: LatencyEvidence, confidence: float = CONFIDENCE) -> LatencyFigures:
@@ -100,6 +100,7 @@ class LatencyFigures:
             evidence.controls,
             evidence.control_fault,
             evidence.clock,
+            evidence.point.threads,
         )
 
 
@@ -118,14 +119,15 @@ def tail_of(times_ns: tuple[int, ...], share: float, confidence: float = CONFIDE
 
 
 def deciding_clock(
-    environment: Environment | str, threads: int = 1, *, cpu_step_ns: float = 0, call_ns: float = 1
+    environment: Environment | str, threads: int = 1, *, cpu_step_ns: float = 0, turn_ns: float = 1
 ) -> Clock:
     """The clock that a limit on ratios is judged on: CPU time where it sees everything, else wall time.
 
     CPU time is steadier, since other processes do not lengthen it much. It does not see an accelerator, waiting, or how
-    well several threads share the work; and on some systems it goes in steps longer than a call. The environment's
+    well several threads share the work; and on some systems it goes in steps that are long beside
+    a turn. The environment's
     device is the one that the engine uses: of a name that a user chose nobody knows what CPU time sees there.
     """
     device = (Environment.parse(environment) if isinstance(environment, str) else environment).device
     sees_all = is_processor(device) and threads == 1
-    return "cpu" if sees_all and cpu_step_ns <= _COARSE * call_ns else "wall"
+    return "cpu" if sees_all and cpu_step_ns <= COARSE * turn_ns else "wall"

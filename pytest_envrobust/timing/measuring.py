@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median
 
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.environment import Environment
@@ -19,11 +20,17 @@ PRECISION = 0.02
 
 @dataclass(frozen=True)
 class Timed:
-    """What is timed: where, at which point of the axes, and the step (ns) of its worker's CPU clock."""
+    """What is timed: where, at which point of the axes, and the steps (ns) of its worker's clocks."""
 
     environment: Environment
     point: Point = field(default_factory=Point)
     cpu_step_ns: float = 0.0
+    wall_step_ns: float = 0.0
+
+    @property
+    def steps_ns(self) -> Mapping[Clock, float]:
+        """The steps by clock."""
+        return {"cpu": self.cpu_step_ns, "wall": self.wall_step_ns}
 
 
 def measure_alone(timed: Timed, cell: Sampler, effort: Effort, precision: float = PRECISION) -> LatencyEvidence:
@@ -53,7 +60,7 @@ def measure_beside(
 
     def narrow_enough(rounds: Sequence[Turns]) -> bool:
         clock = _clock(timed, rounds[0])
-        ratio, *controls = (_ratio(turns, rounds[1], clock) for turns in (rounds[0], *rounds[2:]))
+        ratio, *controls = (_ratio(timed, turns, rounds[1], clock) for turns in (rounds[0], *rounds[2:]))
         narrow = ratio is not None and smallest_visible(ratio) - 1 <= precision
         return narrow and all(each is not None and each.is_bounded for each in controls)
 
@@ -62,8 +69,8 @@ def measure_beside(
     found = _evidence(timed, turns[0])
     return replace(
         found,
-        ratios=_ratios(turns[0], turns[1]),
-        controls=_ratios(turns[2], turns[1]) if control is not None else {},
+        ratios=_ratios(timed, turns[0], turns[1]),
+        controls=_ratios(timed, turns[2], turns[1]) if control is not None else {},
         settled=all(each.settled for each in turns),
     )
 
@@ -81,15 +88,16 @@ def _evidence(timed: Timed, turns: Turns) -> LatencyEvidence:
 
 
 def _clock(timed: Timed, turns: Turns) -> Clock:
-    call = median_of(turns.timing.wall_ns).mid * 1e6
-    return deciding_clock(timed.environment, timed.point.threads, cpu_step_ns=timed.cpu_step_ns, call_ns=call)
+    turn = median(turns.timing.wall_ns) * turns.turns[0].calls
+    return deciding_clock(timed.environment, timed.point.threads, cpu_step_ns=timed.cpu_step_ns, turn_ns=turn)
 
 
-def _ratios(mine: Turns, theirs: Turns) -> dict[Clock, Estimate]:
+def _ratios(timed: Timed, mine: Turns, theirs: Turns) -> dict[Clock, Estimate]:
     clocks: tuple[Clock, ...] = ("wall", "cpu", "device")
-    return {clock: ratio for clock in clocks if (ratio := _ratio(mine, theirs, clock)) is not None}
+    return {clock: ratio for clock in clocks if (ratio := _ratio(timed, mine, theirs, clock)) is not None}
 
 
-def _ratio(mine: Turns, theirs: Turns, clock: Clock) -> Estimate | None:
-    above, below = mine.typical(clock), theirs.typical(clock)
+def _ratio(timed: Timed, mine: Turns, theirs: Turns, clock: Clock) -> Estimate | None:
+    step = timed.steps_ns.get(clock, 0.0)
+    above, below = mine.typical(clock, step), theirs.typical(clock, step)
     return paired_ratio(above, below) if above and below else None

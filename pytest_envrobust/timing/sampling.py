@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from statistics import median
+from statistics import fmean, median
 from time import monotonic
 
 from pytest_envrobust.core.timing import Clock, Timing
@@ -26,14 +26,18 @@ FEWEST_ROUNDS = 6
 """Fewer rounds than this have no interval; they are made even where the budget is spent."""
 MOST_ROUNDS = 200
 
-_LEAST_BUDGET_SHARE = 1 / 20
-"""A turn of the slowest session takes no more than this share of the budget, where several calls are a turn."""
+COARSE = 0.01
+"""A clock whose steps are longer than this share of what is timed cannot tell two of its kind apart."""
+
 _WARM_UP_SHARE = 1 / 3
+_GRACE = 3
 _CALM_TURNS = 2
 _SETTLED = 0.97
 _FIRST_LOOK, _LOOK_GROWTH = 20, 1.5
 """Whether it is enough is asked from so many rounds on: the intervals of shorter series that depend on themselves
-hold too seldom. Then each time that there are half as many again."""
+hold too seldom. Then each time that there are half as many again. Where several calls are a turn, they are no more than
+let so many rounds fit into the budget; on a machine that was slower than it seemed, up to four times the budget is
+spent on them, as few rounds that depend on each other have no interval."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,16 @@ class Turns:
     warm_up_calls: int = 0
     settled: bool = True
 
-    def typical(self, clock: Clock) -> list[float]:
-        """Each turn's median call (ns) on that clock; empty where the clock was not read."""
-        return [median(turn.on(clock)) for turn in self.turns if turn.on(clock)]
+    def typical(self, clock: Clock, step_ns: float = 0.0) -> list[float]:
+        """Each turn's median call (ns) on that clock; empty where the clock was not read.
+
+        Where the clock goes in steps (``step_ns``) that a call can be told by, the mean, of which steps are no part.
+        """
+        read = [turn.on(clock) for turn in self.turns if turn.on(clock)]
+        typical = [median(times) for times in read]
+        if not typical or step_ns <= COARSE * median(typical):
+            return typical
+        return [fmean(times[1:] or times) for times in read]
 
     @property
     def timing(self) -> Timing:
@@ -104,7 +115,8 @@ def in_rounds(
     def rounds() -> list[Turns]:
         return [Turns(tuple(mine), one.calls, one.settled) for mine, one in zip(turns, warm)]
 
-    while (made := len(turns[0])) < effort.fewest or clock() < end:
+    enough = min(_FIRST_LOOK, effort.most) if calls > 1 else 0
+    while (made := len(turns[0])) < effort.fewest or clock() < end + (_GRACE * effort.budget if made < enough else 0.0):
         if made * max(1, calls - 1) >= effort.calls:
             if made >= effort.most:
                 break
@@ -146,9 +158,9 @@ def _seconds(turn: Timing) -> float:
 
 
 def _calls_a_turn(seconds: Sequence[float], budget: float) -> int:
-    """As many as make the fastest session's turn long enough, unless the slowest's would be too long."""
+    """As many as make the fastest session's turn long enough, unless too few rounds would fit into the budget."""
     wanted = TURN_SECONDS / max(min(seconds), 1e-9)
-    allowed = budget * _LEAST_BUDGET_SHARE / max(*seconds, 1e-9)
+    allowed = budget * (1 - _WARM_UP_SHARE) / _FIRST_LOOK / max(sum(seconds), 1e-9)
     return max(1, min(math.ceil(wanted), math.floor(allowed), MOST_CALLS_A_TURN))
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from pytest_envrobust.core.axes import Point
+from pytest_envrobust.core.devices import is_processor
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock
@@ -68,7 +69,7 @@ def judge_latency(
     elif limit.name in TAIL_LIMITS:
         status, said = _judge_tail(figures, limit, confidence)
     elif limit.name == MAX_LATENCY_RATIO:
-        status, said = _judge_ratio(figures, limit, chosen, subject.reference, confidence)
+        status, said = _judge_ratio(figures, limit, chosen, subject, confidence)
     elif limit.name == MAX_LATENCY_REGRESSION:
         status, said = _judge_regression(figures, limit, chosen, earlier, confidence)
     else:
@@ -115,7 +116,8 @@ def _judge_tail(figures: LatencyFigures, limit: Limit, confidence: float) -> _Ju
 _ABSOLUTE = "  an absolute limit holds for this machine and its load alone"
 
 
-def _judge_ratio(figures: LatencyFigures, limit: Limit, clock: Clock, reference: str, confidence: float) -> _Judged:
+def _judge_ratio(figures: LatencyFigures, limit: Limit, clock: Clock, subject: Subject, confidence: float) -> _Judged:
+    reference = subject.reference
     bound = f"limit {limit.value:g} from {limit.origin}"
     name = CLOCK_NAMES[clock]
     ratio = figures.ratios.get(clock)
@@ -127,7 +129,7 @@ def _judge_ratio(figures: LatencyFigures, limit: Limit, clock: Clock, reference:
         f"{_WORDS[status]}, {_number(ratio.mid)} times the {name} of {reference} "
         f"({confidence * 100:g} % interval {_span(ratio, limit.value)}, {bound})"
     )
-    return status, [headline, _visible(ratio), control, _unseen(figures, clock, ratio, limit.value)]
+    return status, [headline, _visible(ratio), control, _unseen(figures, clock, subject, limit.value)]
 
 
 def _with_control(
@@ -153,23 +155,35 @@ def _with_control(
 def _visible(ratio: Estimate) -> str:
     visible = smallest_visible(ratio)
     if visible == math.inf:
-        return "  too few pairs of calls, or too coarse a clock, to tell any slowdown from none"
+        return (
+            "  too few pairs of calls, or too coarse a clock, to tell any slowdown from none: "
+            "give it more time with --envrobust-time-budget"
+        )
     return f"  the smallest slowdown that this run could have told from none: {_number(visible)} times"
 
 
-def _unseen(figures: LatencyFigures, clock: Clock, ratio: Estimate, limit: float) -> str:
+def _unseen(figures: LatencyFigures, clock: Clock, subject: Subject, limit: float) -> str:
     """Which clock was judged, and what it cannot see."""
-    wall = figures.ratios.get("wall")
+    wall, ratio = figures.ratios.get("wall"), figures.ratios[clock]
     if clock == "device":
         return "  judged on device time, which cannot see what the host adds to a call"
     if clock == "wall":
-        return "  judged on wall time, since CPU time cannot see a GPU, waiting, or how well threads share the work"
+        return f"  judged on wall time, since {_why_wall(figures, subject)}"
     said = "  judged on CPU time, which other processes disturb least and which cannot see waiting"
     if wall is None or not wall.is_bounded:
         return said
     waits = _status(wall, limit) is Status.FAILED and _status(ratio, limit) is not Status.FAILED
     warning = ", over the limit: does it wait for something?" if waits else ""
     return f"{said}; by wall time {_number(wall.mid)} times ({_span(wall, limit)}){warning}"
+
+
+def _why_wall(figures: LatencyFigures, subject: Subject) -> str:
+    device = subject.environment.rpartition("/")[2]
+    if not is_processor(device):
+        return f"CPU time cannot see what {device} does"
+    if figures.threads > 1:
+        return f"CPU time cannot see waiting, or how well {figures.threads} threads share the work"
+    return "the CPU clock here goes in steps that are too long for so short calls"
 
 
 def _judge_regression(

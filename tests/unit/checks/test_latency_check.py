@@ -103,7 +103,7 @@ def test_one_verdict_a_limit_and_one_at_each_further_point_for_a_ratio() -> None
     assert CHECK.judge(timed, Asked(asked), SUBJECT) == [
         judge_latency(evidence(), asked[MS], SUBJECT),
         judge_latency(evidence(), asked[RATIO], SUBJECT),
-        judge_latency(evidence(2.0), asked[RATIO], SUBJECT, point=WIDE),
+        judge_latency(evidence(2.0, WIDE), asked[RATIO], SUBJECT, point=WIDE),
         judge_latency(evidence(), asked[REGRESSION], SUBJECT, earlier=replace(EARLIER, origin="then.json")),
     ]
     statuses = [each.status for each in CHECK.judge(timed, Asked(asked), SUBJECT)]

@@ -50,7 +50,7 @@ def test_wall_time_decides_where_the_device_is_not_known_to_be_a_processor(devic
 
 
 @pytest.mark.parametrize(
-    ("step_ns", "call_ns", "clock"),
+    ("step_ns", "turn_ns", "clock"),
     [
         (0, 1, "cpu"),
         (1_000, 100_000, "cpu"),  # a hundredth of a call
@@ -59,8 +59,8 @@ def test_wall_time_decides_where_the_device_is_not_known_to_be_a_processor(devic
         (15_625_000, 2_000 * MS, "cpu"),
     ],
 )
-def test_a_clock_in_coarse_steps_does_not_decide(step_ns: float, call_ns: float, clock: str) -> None:
-    assert deciding_clock("torch/eager/cpu", cpu_step_ns=step_ns, call_ns=call_ns) == clock
+def test_a_clock_in_coarse_steps_does_not_decide(step_ns: float, turn_ns: float, clock: str) -> None:
+    assert deciding_clock("torch/eager/cpu", cpu_step_ns=step_ns, turn_ns=turn_ns) == clock
 
 
 def test_figures_have_each_clock_that_was_read() -> None:

@@ -228,7 +228,10 @@ def test_a_ratio_is_judged_on_its_interval(ratio: Estimate, status: Status, cont
     assert verdict.status is status
     lines = verdict.message.splitlines()
     unbounded = not ratio.is_bounded
-    told = "  too few pairs of calls, or too coarse a clock, to tell any slowdown from none"
+    told = (
+        "  too few pairs of calls, or too coarse a clock, to tell any slowdown from none: "
+        "give it more time with --envrobust-time-budget"
+    )
     assert (lines[1] == told) is unbounded
     assert lines[1].startswith("  the smallest slowdown that this run could have told from none: 1.") is not unbounded
     assert (lines[2] == NO_CONTROL) is (control is None)
@@ -326,7 +329,7 @@ def test_digits_never_hide_on_which_side_an_end_is() -> None:
             "wall",
             Status.PASSED,
             "wall time of",
-            "  judged on wall time, since CPU time cannot see a GPU, waiting, or how well threads share the work",
+            "  judged on wall time, since the CPU clock here goes in steps that are too long for so short calls",
         ),
         (
             "device",
@@ -515,3 +518,18 @@ def test_another_limit_is_refused() -> None:
         "min_label_agreement does not limit time: those that do are max_latency_ms, max_latency_p90_ms, "
         "max_latency_p99_ms, max_latency_ratio, max_latency_regression"
     )
+
+
+@pytest.mark.parametrize(
+    ("environment", "threads", "why"),
+    [
+        ("torch/eager/cpu", 1, "the CPU clock here goes in steps that are too long for so short calls"),
+        ("torch/eager/cpu", 4, "CPU time cannot see waiting, or how well 4 threads share the work"),
+        ("torch/eager/cuda:0", 1, "CPU time cannot see what cuda:0 does"),
+    ],
+)
+def test_why_wall_time_was_judged_fits_the_cell(environment: str, threads: int, why: str) -> None:
+    figures = LatencyFigures(40, ratios={"wall": PASSING}, controls={"wall": EVEN}, clock="wall", threads=threads)
+    subject = Subject("signs", environment, "onnx/ort-all/cpu")
+    message = judge_latency(figures, Limit(RATIO, 1.5, "default"), subject).message
+    assert f"  judged on wall time, since {why}" in message.splitlines()
