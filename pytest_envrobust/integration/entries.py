@@ -8,6 +8,7 @@ from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.record import schema
+from pytest_envrobust.record.accuracy_part import recorded_accuracy
 from pytest_envrobust.runs.cases import Case, Fault
 from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.runs.entries import Outcome, entry_of, inconclusive_reason, stage_of_error, status_of_error
@@ -32,11 +33,17 @@ def properties_of(entry: schema.Cell) -> list[tuple[str, object]]:
         "envrobust.status": entry.status.value,
         "envrobust.route": " -> ".join(entry.route or ()) or None,
         "envrobust.agreement": None if entry.labels is None else entry.labels.agreement,
+        "envrobust.accuracy": _accuracy(entry.accuracy),
         "envrobust.median_wall_ms": _median(entry.latency, "wall"),
         "envrobust.median_cpu_ms": _median(entry.latency, "cpu"),
         "envrobust.output_digest": entry.output_digest,
     }
     return [(name, value) for name, value in flat.items() if value is not None]
+
+
+def _accuracy(told: schema.CellAccuracy | None) -> float | None:
+    evidence = None if told is None else recorded_accuracy(told)
+    return None if evidence is None else evidence.share
 
 
 def _median(latency: schema.Latency | None, clock: Clock) -> float | None:

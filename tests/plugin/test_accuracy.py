@@ -43,12 +43,15 @@ def test_it_stands_in_every_report(colors) -> None:
 
 def test_a_limit_on_the_command_line_makes_the_check(colors) -> None:
     own = [each for each in MODEL if "check" not in each]
-    result = colors.run(*own, TRUTH, *DECLARED_WELL, "--envrobust-min-accuracy=0.8", "-k", "accuracy")
+    result = colors.run(
+        *own, TRUTH, *DECLARED_WELL, "--envrobust-min-accuracy=0.8", "-k", "accuracy", "--junit-xml=x.xml"
+    )
     result.assert_outcomes(failed=2)
     said = "colors.onnx in onnx/ort-all/cpu: 6 of 8 inputs are right (accuracy 0.750, limit 0.8 from command line)"
     result.stdout.fnmatch_lines([said])
     part = colors.cells()["colors.onnx::accuracy[onnx/ort-all/cpu]"]["accuracy"]
     assert (part["n"], part["right"], part["verdict"]) == (8, 6, "failed")
+    assert 'name="envrobust.accuracy" value="0.75"' in (colors.path / "x.xml").read_text(encoding="utf-8")
     report = [sys.executable, "-m", "pytest_envrobust.cli", "report", "run.json"]
     assert colors.pytester.run(*report, "--min-accuracy=0.75", "--max-accuracy-drop=0").ret == 0
     told = colors.pytester.run(*report, "--min-accuracy=0.5", "--accuracy-bound=true")

@@ -334,6 +334,14 @@ def test_a_source_is_doubted_by_the_best_of_its_environments() -> None:
     assert told.startswith("keras: the preprocessing was guessed, and 0 of 20 inputs are right, about what guessing")
 
 
+def test_a_variant_is_a_source_of_its_own() -> None:
+    good = logits()
+    model = replace(MODEL, truth=[int(each) for each in good.argmax(axis=1)], guesses={"torch:int8": GUESSED})
+    both = {"aa": good, "bb": np.roll(good, 5, axis=1)}
+    (told,) = analysed(cell(REFERENCE, "aa"), cell("torch:int8/eager/cpu", "bb"), scores=both, model=model).notices
+    assert told.startswith("torch:int8: the preprocessing was guessed, and 0 of 20 inputs are right, ")
+
+
 def test_true_classes_that_the_model_does_not_have_are_told() -> None:
     scores = logits()
     truth = scores.argmax(axis=1)
