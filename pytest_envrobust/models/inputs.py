@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.wording import counted, shortened
 from pytest_envrobust.models.pictures import read_picture, told_of
+from pytest_envrobust.models.plain_arrays import plain_array
 from pytest_envrobust.models.preprocess import Layout, Preprocess
 from pytest_envrobust.models.truth import TruthSource, check_truth, resolved_truth
 
@@ -170,16 +171,23 @@ class ImageFolder(Inputs):
 class Arrays(Inputs):
     """Inputs as one array, shape (N, ...): in memory, or in a ``.npy`` or ``.npz`` file (its only array).
 
+    In memory it may be a list of arrays, one an input. Raises `DeclarationError` for what is no array of numbers, such
+    as a framework's tensor.
+
     With a ``preprocess`` the array holds RGB uint8 images, (N, H, W, 3). Without, it is fed as it is; where
     ``layout`` says how it is laid out, it is transposed for sources whose layout is the other one. ``truth`` is a
     class index for each input, -1 where it is unknown, or as for `ImageFolder`.
     """
 
-    array: NDArray[Any] | str | Path
+    array: NDArray[Any] | Sequence[Any] | str | Path
     preprocess: Preprocess | None = None
     layout: Layout | None = None
     names: Sequence[str] = field(default=())
     truth: TruthSource | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.array, (str, Path)):
+            object.__setattr__(self, "array", plain_array(self.array))
 
     def resolved(self, base: Path) -> Arrays:
         array = base / self.array if isinstance(self.array, (str, Path)) else self.array
@@ -191,7 +199,7 @@ class Arrays(Inputs):
             raise DeclarationError(f"inputs {str(self.array)!r}", cause="there is no such file")
 
     def load(self) -> LoadedInputs:
-        array = _read_array(Path(self.array)) if isinstance(self.array, (str, Path)) else np.asarray(self.array)
+        array = self.array if isinstance(self.array, np.ndarray) else _read_array(Path(str(self.array)))
         if array.ndim < 2 or not len(array):
             raise DeclarationError(
                 f"inputs of shape {array.shape}", cause="the first dimension counts the inputs and must not be 0"
@@ -208,6 +216,13 @@ class Arrays(Inputs):
                 remedy="leave the preprocessing out to feed the array as it is",
             )
         return LoadedInputs(names, images=tuple(array))
+
+
+def given_inputs(inputs: object) -> Inputs:
+    """Inputs as they are declared: `Inputs`, a path, an array. Raises `DeclarationError` for anything else."""
+    if isinstance(inputs, Inputs):
+        return inputs
+    return inputs_at(inputs) if isinstance(inputs, (str, Path)) else Arrays(plain_array(inputs))
 
 
 def inputs_at(
@@ -238,7 +253,9 @@ def _read_array(file: Path) -> NDArray[Any]:
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise DeclarationError(f"inputs {str(file)!r} cannot be read", cause=str(error)) from None
     raise DeclarationError(
-        f"inputs {str(file)!r} hold {len(loaded.files)} arrays ({', '.join(loaded.files)})", cause="one is needed"
+        f"inputs {str(file)!r} hold {len(loaded.files)} arrays ({', '.join(loaded.files)})",
+        cause="one is needed: a model is run with one input tensor",
+        remedy="save the image batch alone: numpy.save('images.npy', numpy.load(file)['name'])",
     )
 
 

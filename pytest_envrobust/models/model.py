@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import SourceKey
 from pytest_envrobust.core.errors import DeclarationError
@@ -16,7 +18,7 @@ from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.models.class_names import read_class_names
-from pytest_envrobust.models.inputs import Inputs, inputs_at
+from pytest_envrobust.models.inputs import Inputs, given_inputs
 from pytest_envrobust.models.preprocess import Preprocess
 from pytest_envrobust.models.recorded import RecordedInputs, RecordedPredictions
 
@@ -89,16 +91,16 @@ class Model:
     ``sources`` maps a framework to a `Source` or to what `Source` takes as its target; the first is the reference's
     unless ``reference``, an environment's id, says otherwise. A variant, another source in the same framework, has its
     name behind a colon: ``{"onnx": "fp32.onnx", "onnx:int8": "int8.onnx"}``. ``inputs`` are `ImageFolder` or `Arrays`,
-    or a path; a model whose sources are all `RecordedPredictions` needs none. ``labels`` are class names: a sequence,
-    or a file as `read_class_names` takes it. ``batch_sizes`` and ``threads`` are what its time is measured with, beside
-    the run's own.
+    an array, or a path; a model whose sources are all `RecordedPredictions` needs none. ``labels`` are class names: a
+    sequence, or a file as `read_class_names` takes it. ``batch_sizes`` and ``threads`` are what its time is measured
+    with, beside the run's own.
 
     Raises `DeclarationError` for an unknown framework, no source at all, or a name that cannot be selected.
     """
 
     name: str
     sources: Mapping[str, Any]
-    inputs: Inputs | str | Path | None = None
+    inputs: Inputs | NDArray[Any] | Sequence[Any] | str | Path | None = None
     labels: Sequence[str] | str | Path | None = None
     reference: str | None = None
     batch_sizes: Sequence[int] = ()
@@ -115,10 +117,8 @@ class Model:
         sources = {name: item if isinstance(item, Source) else Source(item) for name, item in self.sources.items()}
         object.__setattr__(self, "sources", sources)
         object.__setattr__(self, "axes", Axes.of(self.batch_sizes, self.threads, f"model {self.name!r}"))
-        if isinstance(self.inputs, (str, Path)):
-            object.__setattr__(self, "inputs", inputs_at(self.inputs))
-        elif self.inputs is None:
-            object.__setattr__(self, "inputs", self._recorded_inputs())
+        inputs = self._recorded_inputs() if self.inputs is None else self._given_inputs()
+        object.__setattr__(self, "inputs", inputs)
 
     @property
     def input_set(self) -> Inputs:
@@ -149,6 +149,14 @@ class Model:
         sources = {name: source.resolved(base) for name, source in self.sources.items()}
         labels = base / self.labels if isinstance(self.labels, (str, Path)) else self.labels
         return replace(self, sources=sources, inputs=self.input_set.resolved(base), labels=labels)
+
+    def _given_inputs(self) -> Inputs:
+        try:
+            return given_inputs(self.inputs)
+        except DeclarationError as error:
+            raise DeclarationError(
+                f"model {self.name!r}: {error.thing}", cause=error.cause, remedy=error.remedy
+            ) from None
 
     def _recorded_inputs(self) -> RecordedInputs:
         recorded = [source.recorded for source in self.sources.values() if source.recorded is not None]

@@ -22,7 +22,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.frameworks import _keras_zoo, _torch_zoo, frameworks
 from pytest_envrobust.frameworks._zoo import IMAGENET, SEED, SEEDED, SUFFIXES, UNSET
-from pytest_envrobust.models.inputs import Arrays, ImageFolder, Inputs, inputs_at
+from pytest_envrobust.models.inputs import Arrays, ImageFolder, Inputs, given_inputs
 from pytest_envrobust.models.model import Model, Source
 from pytest_envrobust.models.pictures import read_picture
 from pytest_envrobust.models.preprocess import Preprocess
@@ -46,7 +46,7 @@ _BUILD: Mapping[str, Callable[[str, str, NDArray[Any] | None], Any]] = {
 
 
 def mobilenet_v2(
-    inputs: Inputs | str | Path,
+    inputs: Inputs | NDArray[Any] | str | Path,
     weights: Weights = SEEDED,
     frameworks: Sequence[str] | None = None,
     name: str | None = None,
@@ -63,7 +63,7 @@ def mobilenet_v2(
 
 
 def resnet101_v2(
-    inputs: Inputs | str | Path,
+    inputs: Inputs | NDArray[Any] | str | Path,
     weights: Weights = SEEDED,
     frameworks: Sequence[str] | None = None,
     name: str | None = None,
@@ -73,7 +73,7 @@ def resnet101_v2(
 
 
 def densenet121(
-    inputs: Inputs | str | Path,
+    inputs: Inputs | NDArray[Any] | str | Path,
     weights: Weights = SEEDED,
     frameworks: Sequence[str] | None = None,
     name: str | None = None,
@@ -83,7 +83,7 @@ def densenet121(
 
 
 def inception_v3(
-    inputs: Inputs | str | Path,
+    inputs: Inputs | NDArray[Any] | str | Path,
     weights: Weights = SEEDED,
     frameworks: Sequence[str] | None = None,
     name: str | None = None,
@@ -92,7 +92,9 @@ def inception_v3(
     return _model("inception_v3", inputs, weights, frameworks, name)
 
 
-def all(inputs: Inputs | str | Path, weights: Weights = SEEDED, frameworks: Sequence[str] | None = None) -> list[Model]:
+def all(
+    inputs: Inputs | NDArray[Any] | str | Path, weights: Weights = SEEDED, frameworks: Sequence[str] | None = None
+) -> list[Model]:
     """All four, each under its own name. Raises `DeclarationError` for files as weights: they fit one model."""
     if not isinstance(weights, str):
         raise DeclarationError("weights of all built-in models", cause="a file fits one model", remedy="declare one")
@@ -167,7 +169,7 @@ class ZooFactory:
             raise DeclarationError(f"{self.framework} weights {self.weights!r}", cause="there is no such file")
 
 
-def named(text: str, inputs: Inputs | str | Path, weights: Weights) -> Model:
+def named(text: str, inputs: Inputs | NDArray[Any] | str | Path, weights: Weights) -> Model:
     """The model that ``zoo:NAME`` means on the command line, under that name. Raises `DeclarationError`."""
     name = text.removeprefix(PREFIX)
     if name not in NAMES:
@@ -204,9 +206,13 @@ def parsed_weights(texts: Sequence[str]) -> Weights:
 
 
 def _model(
-    name: str, inputs: Inputs | str | Path, weights: Weights, chosen: Sequence[str] | None, model_name: str | None
+    name: str,
+    inputs: Inputs | NDArray[Any] | str | Path,
+    weights: Weights,
+    chosen: Sequence[str] | None,
+    model_name: str | None,
 ) -> Model:
-    given = inputs_at(inputs) if isinstance(inputs, (str, Path)) else inputs
+    given = given_inputs(inputs)
     if isinstance(given, Arrays):  # images, not an array that is fed as it is
         given = replace(given, preprocess=preprocess(name, FRAMEWORKS[0]))
     by_framework = _weights_by_framework(name, weights, chosen)

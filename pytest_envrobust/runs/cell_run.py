@@ -20,6 +20,7 @@ from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.models.inputs import LoadedInputs
+from pytest_envrobust.models.plain_arrays import plain_array
 from pytest_envrobust.planning.catalogue import Plan
 from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.runs.model_run import ModelRun
@@ -104,7 +105,7 @@ class CellRun:
             raise _nothing_runs(self.environment)
         if isinstance(inputs, LoadedInputs):
             inputs = self.model_run.batch(key, inputs)
-        with self._context.scratch.lend(np.asarray(inputs)) as handle:
+        with self._context.scratch.lend(plain_array(inputs)) as handle:
             return self.in_class_order(self.session.run(handle).scores)
 
     def first_scores(self, count: int) -> NDArray[Any]:
