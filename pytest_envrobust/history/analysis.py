@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.accuracy import accuracy, doubt_of, mcnemar
+from pytest_envrobust.comparison.blocks import largest_difference_of, spread_of
 from pytest_envrobust.comparison.kinds import kind_of, label_shift, shift_notice, softmax_notice
 from pytest_envrobust.comparison.labels import top1
+from pytest_envrobust.comparison.outliers import outlier_notice
 from pytest_envrobust.comparison.pairwise import pairwise
 from pytest_envrobust.comparison.sensitivity import Sensitivity, Times, sensitivities
 from pytest_envrobust.core.environment import Environment
@@ -67,6 +69,7 @@ def analyse(model: Model, cells: Sequence[Cell], scores_of: ScoresOf) -> Analysi
     twice = [str(item.environment) for item, number in zip(kept, output_of) if kinds[number] == "twice-softmaxed"]
     notices = [*_shift_notices(seen, labels), *([softmax_notice(twice)] if twice else [])]
     notices += _shape_notices(seen, scores, shape)
+    notices += _outlier_notices([str(item.environment) for item in kept], output_of, arrays, kinds, reference)
     truth = model.truth if model.truth is not None and any(index >= 0 for index in model.truth) else None
     if truth is not None and len(truth) != shape[0]:
         notices.append(f"the true classes of {len(truth)} inputs say nothing of {shape[0]}: no accuracy is told")
@@ -247,6 +250,22 @@ def _shape_notices(seen: Sequence[_Seen], scores: Mapping[str, NDArray[Any]], sh
         f"scores of shape {found} cannot be compared with those of shape {shape}: {', '.join(names)}: left out here"
         for found, names in others.items()
     ]
+
+
+def _outlier_notices(
+    names: Sequence[str], output_of: Sequence[int], arrays: Sequence[NDArray[Any]], kinds: Sequence[str], reference: str
+) -> list[str]:
+    """Of the outputs of the reference's kind: others cannot be subtracted."""
+    if reference not in names:
+        return []
+    own = output_of[names.index(reference)]
+    differences = {
+        name: largest_difference_of(arrays[number], arrays[own])
+        for name, number in zip(names, output_of)
+        if number != own and kinds[number] == kinds[own] and output_of.index(number) == names.index(name)
+    }
+    notice = outlier_notice(differences, spread_of(arrays[own]))
+    return [] if notice is None else [notice]
 
 
 def _matrix(values: NDArray[np.float64]) -> schema.Matrix:
