@@ -36,11 +36,15 @@ class SourceRef:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a source says of itself once loaded: a digest of weights and structure, its input, its class count."""
+    """What a source says of itself once loaded: a digest of weights and structure, its input, its class count.
+
+    ``notices`` are what a reader must know of it beside that.
+    """
 
     digest: str
     input: TensorSpec | None = None
     classes: int | None = None
+    notices: tuple[str, ...] = ()
 
 
 def input_spec(batch: NDArray[Any], inspection: Inspection) -> TensorSpec:

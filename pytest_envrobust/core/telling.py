@@ -45,7 +45,8 @@ _NOISE = re.compile(
     re.X,
 )
 _ANNOUNCES = re.compile(
-    r""":\s*$ | ^The\ following\ operation\ failed\ in\ the\ TorchScript | ^Exception\ encountered\ when\ calling
+    r"""^[\w\ ]*\b(?:error|exception|failure):$ | \ with\ a\ message:$
+    | ^The\ following\ operation\ failed\ in\ the\ TorchScript | ^Exception\ encountered\ when\ calling
     | ^Failed\ to\ (?:convert|export)\ the\ (?:exported\ program|model)
     | ^(?:An?|The|Some|Unknown|Unexpected)?\s*(?:internal\ |unknown\ |unexpected\ )?(?:error|exception|failure)
       (?:\ (?:has\ )?occurred)?\.?$ | look\ up\ to\ see\ its\ traceback
@@ -146,7 +147,7 @@ def _telling_line(text: str) -> str:
         return next((line.strip() for line in text.splitlines() if line.strip()), "")
     while len(lines) > 1 and _ANNOUNCES.search(lines[0]):
         lines.pop(0)
-    return lines[0]
+    return " ".join(lines) if lines[0].endswith(":") else lines[0]
 
 
 def _telling_lines(text: str) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,9 @@ from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import ONNX
 from pytest_envrobust.core.sources import Inspection, SourceRef
+from pytest_envrobust.core.telling import telling_sentence
 from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks._onnx_external_data import check_external_data, external_data, tensors_of
 from pytest_envrobust.frameworks.base import BaseFramework, rounded, single_output
 
 EXPORT_AGAIN = "export the model again"
@@ -32,10 +33,10 @@ class Framework(BaseFramework):
     reference_compiler = "ort-off"
 
     def load(self, source: SourceRef) -> Path:
-        """The path of the file, once it has been read and checked.
+        """The path of the file, once it has been read.
 
-        Weights in external files are checked for presence and size but not read. Raises `DeclarationError` where the
-        file or its external data is missing, cut short or not a valid ONNX model.
+        Weights in external files are checked for place, presence and size but not read. Raises `DeclarationError`
+        where the file or its external data is missing or cut short, or the data is not in the file's own folder.
         """
         if source.kind != "file":
             raise DeclarationError(
@@ -45,18 +46,21 @@ class Framework(BaseFramework):
             )
         path = Path(source.target)
         model = read_model(path)
-        _check_external_data(path, model)
-        _check_model(path)
+        check_external_data(path, model)
         return path
 
     def inspect(self, native: Any) -> Inspection:
         """Digest of the file and its external data; the one input; the class count where the output declares it.
 
+        What onnx's checker says against the file is a notice: which engines take it is theirs to say.
+
         Raises `DeclarationError` where the model takes several inputs, or something else than a tensor.
         """
         path = Path(native)
         model = read_model(path)
-        return Inspection(_digest(path, model), input_spec(path, model), _class_count(model))
+        complaint = _complaint(path)
+        notices = (f"onnx's checker refuses {path.name}: {complaint}",) if complaint else ()
+        return Inspection(_digest(path, model), input_spec(path, model), _class_count(model), notices)
 
     def run(self, native: Any, batch: NDArray[Any]) -> NDArray[Any]:
         """Run the file once, with ONNX Runtime (graph optimizations off) or, without it, ONNX's own evaluator."""
@@ -84,7 +88,7 @@ class Framework(BaseFramework):
         """Round the tensors of two or more dimensions in a ``ModelProto`` to int8 and back."""
         from onnx import numpy_helper
 
-        for tensor in _tensors(native):
+        for tensor in tensors_of(native):
             if len(tensor.dims) >= 2:
                 values = numpy_helper.to_array(tensor)
                 if values.dtype.kind == "f":
@@ -167,72 +171,20 @@ def _class_count(model: Any) -> int | None:
     return _size(dimensions[1]) if len(dimensions) == 2 else None
 
 
-def _check_model(path: Path) -> None:
+def _complaint(path: Path) -> str:
+    """What onnx's checker says against the file; empty where it says nothing. Engines may run it all the same."""
     import onnx
 
     try:
         onnx.checker.check_model(str(path))  # by path: also right above protobuf's limit of 2 GiB
-    except onnx.checker.ValidationError as error:
-        raise DeclarationError(
-            f"{path} is not a valid ONNX model",
-            cause=" ".join(str(error).split()),
-            remedy=f"{EXPORT_AGAIN}, or upgrade onnx if the file is newer than it",
-        ) from None
-
-
-def _check_external_data(path: Path, model: Any) -> None:
-    for info in _external_data(model):
-        file = path.parent / info.location
-        if not file.is_file():
-            raise DeclarationError(
-                f"{path} is incomplete",
-                cause=f"its external data {info.location!r} is not beside it",
-                remedy="copy that file along with the model, or export with the weights inside",
-            )
-        end = (info.offset or 0) + (info.length or 0)
-        if file.stat().st_size < end:
-            raise DeclarationError(
-                f"{path} is incomplete",
-                cause=f"its external data {info.location!r} is cut short: {file.stat().st_size} of {end} bytes or more",
-                remedy=f"copy the whole file, or {EXPORT_AGAIN}",
-            )
+    except Exception as error:  # a checker that cannot read what is newer than it raises what it likes
+        return telling_sentence(error) or type(error).__name__
+    return ""
 
 
 def _digest(path: Path, model: Any) -> str:
     """One sha256 over the model file and then its external data files by name."""
     digest = hashlib.sha256()
-    for file in [path, *(path.parent / name for name in sorted({info.location for info in _external_data(model)}))]:
+    for file in [path, *(path.parent / name for name in sorted({info.location for info in external_data(model)}))]:
         digest.update(bytes.fromhex(file_digest(file)))
     return digest.hexdigest()
-
-
-def _external_data(model: Any) -> Iterator[Any]:
-    """Location, offset and length of every tensor whose data lies outside the file."""
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
-    for tensor in _tensors(model):
-        if uses_external_data(tensor):
-            yield ExternalDataInfo(tensor)
-
-
-def _tensors(model: Any) -> Iterator[Any]:
-    yield from _graph_tensors(model.graph)
-    for function in model.functions:
-        yield from _node_tensors(function.node)
-
-
-def _graph_tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    yield from _node_tensors(graph.node)
-
-
-def _node_tensors(nodes: Any) -> Iterator[Any]:
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            if attribute.HasField("g"):
-                yield from _graph_tensors(attribute.g)
-            for graph in attribute.graphs:
-                yield from _graph_tensors(graph)

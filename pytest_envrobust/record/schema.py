@@ -258,8 +258,8 @@ class Model(Part, frozen=True, kw_only=True):
 
     ``truth`` has the true class of each input, -1 where it is unknown. ``declared_in`` is the conftest that declares
     it, or the option; a ``name`` that several declarations of the run have has it behind it. ``notices`` are what a
-    reader must know of its inputs and their true classes. ``unsteady`` has by environment, in words, which changes that
-    should be harmless change its labels, or its scores by more than arithmetic does.
+    reader must know of its sources, inputs and true classes. ``unsteady`` has by environment, in words, which
+    changes that should be harmless change its labels, or its scores by more than arithmetic does.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -130,8 +131,18 @@ class ModelRun:
             truth=None if truth is None else list(truth.classes),
             truth_from=None if truth is None else truth.origin,
             guesses=dict(self.guesses) or None,
-            notices=[*(inputs.notices if inputs else ()), *(truth.notices if truth else ())] or None,
+            notices=[
+                *(inputs.notices if inputs else ()),
+                *(truth.notices if truth else ()),
+                *self._source_notices(),
+            ]
+            or None,
         )
+
+    def _source_notices(self) -> Iterator[str]:
+        """What a reader must know of the sources that were loaded, each said once."""
+        found = (self._inspections.done(key) for key in self.model.sources)
+        yield from dict.fromkeys(notice for each in found if each is not None for notice in each.notices)
 
     def _source_part(self, key: str) -> schema.Source:
         source = self.model.source(key)

@@ -66,12 +66,17 @@ def decode_job(message: Message) -> Job:
 
 def encode_inspection(inspection: Inspection) -> Message:
     spec = encode_spec(inspection.input) if inspection.input else None
-    return {"digest": inspection.digest, "input": spec, "classes": inspection.classes}
+    return {
+        "digest": inspection.digest,
+        "input": spec,
+        "classes": inspection.classes,
+        "notices": list(inspection.notices),
+    }
 
 
 def decode_inspection(message: Message) -> Inspection:
     spec = decode_spec(message["input"]) if message["input"] else None
-    return Inspection(message["digest"], spec, message["classes"])
+    return Inspection(message["digest"], spec, message["classes"], tuple(message["notices"]))
 
 
 def encode_error(error: BaseException) -> Message:
