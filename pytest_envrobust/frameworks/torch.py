@@ -7,8 +7,9 @@ import hashlib
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,7 +67,11 @@ class Framework(BaseFramework):
         return module
 
     def inspect(self, native: Any) -> Inspection:
-        """Digest of tensors, structure and code; the input where the module comes from an exported program."""
+        """Digest of tensors, structure and code; the input where the module comes from an exported program.
+
+        Raises `DeclarationError` where the module takes several inputs.
+        """
+        _check_takes_one(native)
         digest = hashlib.sha256()
         for name, tensor in _tensors(native):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -131,6 +136,26 @@ def _declare_torchvision_operators() -> None:
     for operator in ("nms", "qnms"):
         library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _kept_libraries.append(library)  # the operators vanish with their library
+
+
+def _check_takes_one(module: Any) -> None:
+    """Raise `DeclarationError` where a call needs more than the image batch."""
+    try:
+        parameters = signature(module.forward).parameters.values()
+    except (TypeError, ValueError):  # one of TorchScript's, say
+        return
+    named = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    needed = [each.name for each in named if each.default is each.empty]
+    if len(needed) > 1:
+        raise _several_inputs(f"torch model {type(module).__qualname__}", needed)
+
+
+def _several_inputs(subject: str, names: Sequence[str]) -> DeclarationError:
+    return DeclarationError(
+        f"{subject} takes {len(names)} inputs ({', '.join(names)})",
+        cause="a model is run with one input tensor, the image batch",
+        remedy="wrap it in a module whose forward(self, images) gives it the others",
+    )
 
 
 def declared_input(module: Any) -> TensorSpec | None:
@@ -271,10 +296,15 @@ def _unlifted(program: Any) -> Any:
 
 
 def _program_input(program: Any) -> TensorSpec | None:
-    """The one tensor that the program takes; dimensions that were declared dynamic are open."""
+    """The one tensor that the program takes; dimensions that were declared dynamic are open.
+
+    Raises `DeclarationError` where it takes several.
+    """
     import torch
 
     names = [name for name in program.graph_signature.user_inputs if isinstance(name, str)]
+    if len(names) > 1:
+        raise _several_inputs("the exported program", names)
     placeholders = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
     name = names[0] if len(names) == 1 else ""
     value: Any = placeholders.get(name)
