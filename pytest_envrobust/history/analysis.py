@@ -255,10 +255,8 @@ def _shape_notices(seen: Sequence[_Seen], scores: Mapping[str, NDArray[Any]], sh
 def _outlier_notices(
     names: Sequence[str], output_of: Sequence[int], arrays: Sequence[NDArray[Any]], kinds: Sequence[str], reference: str
 ) -> list[str]:
-    """Of the outputs of the reference's kind: others cannot be subtracted."""
-    if reference not in names:
-        return []
-    own = output_of[names.index(reference)]
+    """Of the outputs of the reference's kind: the first stands for one that is no cell here."""
+    own = output_of[names.index(reference)] if reference in names else output_of[0]
     differences = {
         name: largest_difference_of(arrays[number], arrays[own])
         for name, number in zip(names, output_of)
