@@ -166,6 +166,9 @@ def _merge(options: argparse.Namespace) -> int:
     if not record.compared_anything:
         print(f"envrobust: {NOTHING_COMPARED}")
         failed = True
+    if record.run.interrupted is not None:
+        print(f"envrobust: interrupted: {record.run.interrupted}")
+        failed = True
     if (told := record.run.shard) is not None and not options.partial:
         print(f"envrobust: {shards_named(missing_shards(told))} of {told.of} missing (--partial lets that pass)")
         failed = True
@@ -173,15 +176,15 @@ def _merge(options: argparse.Namespace) -> int:
 
 
 def _tell_failures(record: Record) -> bool:
-    """Say which cells failed or are inconclusive, and whether any failed."""
+    """Say which cells failed, are inconclusive or did not run, and whether any failed or did not run."""
     from pytest_envrobust.core.status import Status
     from pytest_envrobust.history.view import model_views
 
     rows = [(view.name, row) for view in model_views(record) for row in view.rows]
     for name, row in rows:
-        if row.has_failed or row.status is Status.INCONCLUSIVE:
+        if row.has_failed or row.status in (Status.INCONCLUSIVE, Status.NOT_RUN):
             print(f"{row.status.value}: {_named(name, row.environment, row.reason)}")
-    return any(row.has_failed for _, row in rows)
+    return any(row.has_failed or row.status is Status.NOT_RUN for _, row in rows)
 
 
 def _limits(options: argparse.Namespace) -> dict[str, Limit]:

@@ -47,7 +47,8 @@ def compare(
     Relative paths of the model begin at the working directory. ``reference`` is the environment that the others are
     compared with. A cell that fails or cannot run is an entry of the record, with its status and reason. The record
     is written to ``json`` too, the predictions beside it, for the ``envrobust`` command. ``say`` takes lines of
-    progress. Raises `DeclarationError` for a declaration, a check or an environment that there cannot be, and where
+    progress. A run that is interrupted writes what it has, says so in the record, and raises what ended it. Raises
+    `DeclarationError` for a declaration, a check or an environment that there cannot be, and where
     ``json`` cannot be written.
     """
     catalogue = Catalogue()
@@ -63,13 +64,20 @@ def compare(
         found = cases_of(model.resolved(Path.cwd()), catalogue, choice, LeftOut())
         if limits is not None:
             _check_limits(limits, [case.environment for case in found if isinstance(case, Case)], catalogue)
-        cells = [_entry(case, check, registry, limits) for case in found for check in checks]
-        scores_of = registry.context.predictions.scores
-        models = [analysed(each, cells, scores_of) for each in registry.model_parts()]
-        record = new_record(run_part(registry.context, sys.argv), models, cells)
+        to_come = [(case, check) for case in found for check in checks]
+        cells: list[schema.Cell] = []
+        try:
+            for case, check in to_come:
+                cells.append(_entry(case, check, registry, limits))
+        except BaseException as error:  # what was found so far is kept, and told to be a part
+            if json is not None and not isinstance(error, EnvrobustError):
+                why = " ".join(str(error).split()) or type(error).__name__
+                left = [_not_run(case, check, why) for case, check in to_come[len(cells) :]]
+                _write(_record(registry, [*cells, *left], interrupted=why), registry, Path(json))
+            raise
+        record = _record(registry, cells)
         if json is not None:
-            write_record(record, Path(json))
-            registry.context.predictions.gather(Path(json))
+            _write(record, registry, Path(json))
         return record
 
 
@@ -80,6 +88,17 @@ def _check_limits(limits: Thresholds, environments: Sequence[Environment], catal
         effects.note_thresholds(limits, environment)
     for declaration in effects.without():
         raise DeclarationError(declaration.line([each.id for each in (*environments, *catalogue.everything)]))
+
+
+def _record(registry: Registry, cells: list[schema.Cell], **more: object) -> schema.Record:
+    scores_of = registry.context.predictions.scores
+    models = [analysed(each, cells, scores_of) for each in registry.model_parts()]
+    return new_record(run_part(registry.context, sys.argv, **more), models, cells)
+
+
+def _write(record: schema.Record, registry: Registry, path: Path) -> None:
+    write_record(record, path)
+    registry.context.predictions.gather(path)
 
 
 @contextmanager
@@ -97,7 +116,7 @@ def _entry(case: Case | Fault, check: str, registry: Registry, limits: Threshold
     """Make a check of a cell, and say what came of it."""
     if isinstance(case, Fault):
         raise case.error
-    nodeid = f"{case.model.name}::{check}[{case.environment.id}]"
+    nodeid = _nodeid(case, check)
     if case.fault is not None:
         return entry_of(nodeid, case, _failed(case.fault))
     cell = Cell(case, registry, layers=[limits])
@@ -108,6 +127,15 @@ def _entry(case: Case | Fault, check: str, registry: Registry, limits: Threshold
     reason = inconclusive_reason(cell)
     outcome = Outcome(Status.INCONCLUSIVE, reason=reason.split("\n", 1)[0]) if reason else Outcome(Status.PASSED)
     return entry_of(nodeid, cell, outcome)
+
+
+def _not_run(case: Case | Fault, check: str, why: str) -> schema.Cell:
+    nodeid = _nodeid(case, check) if isinstance(case, Case) else case.name
+    return entry_of(nodeid, case, Outcome(Status.NOT_RUN, reason=f"the run was interrupted before: {why}"))
+
+
+def _nodeid(case: Case, check: str) -> str:
+    return f"{case.model.name}::{check}[{case.environment.id}]"
 
 
 def _failed(error: EnvrobustError | EnvironmentMismatch) -> Outcome:

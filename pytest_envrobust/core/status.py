@@ -30,6 +30,7 @@ class Status(str, Enum):
     TIMED_OUT = "timed-out"
     OUT_OF_MEMORY = "out-of-memory"
     LIMITED = "limited"
+    NOT_RUN = "not-run"
 
 
 GRAVITY = (
@@ -41,6 +42,7 @@ GRAVITY = (
     Status.FAILED,
     Status.NO_ROUTE,
     Status.UNSUPPORTED,
+    Status.NOT_RUN,
     Status.INCONCLUSIVE,
     Status.LIMITED,
     Status.UNAVAILABLE,

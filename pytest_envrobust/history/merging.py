@@ -159,10 +159,19 @@ def _run(runs: Sequence[RecordedRun], command: Sequence[str]) -> Run:
         interpreters=(shared_versions(interpreters) or None) if interpreters else None,
         devices=devices or None,
         left_out=next(iter(left_out), "") if len(left_out) <= 1 else None,
+        interrupted="; ".join(_interruptions(runs)) or None,
         shard=_shard(told),
         notices=list(dict.fromkeys(merge_notices(runs))) or None,
         parts=[part for run in runs for part in _parts(run)],
     )
+
+
+def _interruptions(runs: Sequence[RecordedRun]) -> Iterator[str]:
+    """What ended which part; of a record that was merged before, as it says."""
+    for run in runs:
+        told = run.record.run
+        if told.interrupted is not None:
+            yield told.interrupted if told.parts is not None else f"{run.name}: {told.interrupted}"
 
 
 def _first(facts: Iterable[Known | None]) -> Known | None:

@@ -15,6 +15,7 @@ from pytest_envrobust.record.adequacy_part import recorded_adequacy
 from pytest_envrobust.record.judged_part import recorded_limits
 from pytest_envrobust.record.schema import (
     Accuracy,
+    Attempt,
     Cell,
     CellAccuracy,
     Invariant,
@@ -31,8 +32,9 @@ from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT
 NO_MODEL = "(no model)"
 """In the place of a name, for entries of a test whose declaration is at fault."""
 _ABSENT = (Status.UNAVAILABLE, Status.NO_ROUTE, Status.UNSUPPORTED)
-_NO_FAILURE = (Status.PASSED, Status.INCONCLUSIVE, Status.LIMITED)
-GROUPS = ("passed", "failed", "inconclusive", "limited", "skipped")
+_NO_FAILURE = (Status.PASSED, Status.INCONCLUSIVE, Status.LIMITED, Status.NOT_RUN)
+NOT_RUN = "not run"
+GROUPS = ("passed", "failed", NOT_RUN, "inconclusive", "limited", "skipped")
 """How cells end, as the reports count them."""
 
 
@@ -97,6 +99,8 @@ class Row:
         """Which of `GROUPS` it belongs to."""
         if self.has_failed:
             return "failed"
+        if self.status is Status.NOT_RUN:
+            return NOT_RUN
         return "skipped" if self.status in _ABSENT else self.status.value
 
 
@@ -152,7 +156,7 @@ def model_views(record: Record) -> list[ModelView]:
         rows = tuple(_row(environment, cells) for environment, cells in environments.items())
         every = [cell for cells in environments.values() for cell in cells]
         model = described.get(name, Model(name=name))
-        notes = (*_notes(model), *_told_by_engines(every), *_adequacy_notes(model, every))
+        notes = (*_attempt_notes(every), *_notes(model), *_told_by_engines(every), *_adequacy_notes(model, every))
         analysis = model.analysis
         views.append(
             ModelView(
@@ -193,6 +197,18 @@ def _told_by_engines(cells: Sequence[Cell]) -> Iterator[str]:
         if notice is not None and cell.environment is not None:
             told.setdefault(notice, []).append(cell.environment)
     yield from (f"{listed(list(dict.fromkeys(names)))}: {notice}" for notice, names in told.items())
+
+
+def _attempt_notes(cells: Sequence[Cell]) -> Iterator[str]:
+    """A sentence for each test that was made several times."""
+    for cell in cells:
+        if cell.attempts:
+            before = "; ".join(_attempt(attempt) for attempt in cell.attempts)
+            yield f"{cell.environment}: {cell.status.value} at attempt {len(cell.attempts) + 1}; before it {before}"
+
+
+def _attempt(attempt: Attempt) -> str:
+    return f"{attempt.status.value} ({attempt.reason})" if attempt.reason else attempt.status.value
 
 
 def _adequacy_notes(model: Model, cells: Sequence[Cell]) -> Iterator[str]:

@@ -26,6 +26,7 @@ def register(config: pytest.Config) -> None:
         scheduling,
         session_hooks,
         sharding,
+        unfinished,
         xdist,
     )
     from pytest_envrobust.integration.collected import Collected
@@ -54,7 +55,9 @@ def register(config: pytest.Config) -> None:
     if xdist.is_worker(config):
         manager.register(xdist.WorkerHooks(registry, collected), "envrobust-worker")
         return
-    recorder = recording.Recorder(config, registry, collected)
+    stopping = unfinished.Unfinished(config, context.predictions.folder)
+    manager.register(stopping, "envrobust-unfinished")
+    recorder = recording.Recorder(config, registry, collected, stopping)
     manager.register(recorder, "envrobust-recorder")
     if manager.has_plugin("xdist"):
         cells = scheduling.Cells(catalogue)

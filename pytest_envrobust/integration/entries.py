@@ -25,6 +25,11 @@ def reported_entry(
     return entry_of(nodeid, subject, outcome)
 
 
+def attempt_of(entry: schema.Cell) -> schema.Attempt:
+    """What an entry is to the record where the item is made again."""
+    return schema.Attempt(status=entry.status, stage=entry.stage, reason=entry.reason)
+
+
 def properties_of(entry: schema.Cell) -> list[tuple[str, object]]:
     """The entry's main figures as flat properties, for JUnit."""
     flat = {
@@ -53,7 +58,7 @@ def _median(latency: schema.Latency | None, clock: Clock) -> float | None:
 
 def _status(report: pytest.TestReport, error: BaseException | None, subject: Cell | Case | Fault) -> Status | None:
     if hasattr(report, "wasxfail"):
-        return Status.LIMITED if report.skipped else Status.FAILED
+        return Status.LIMITED if report.skipped else Status.FAILED if report.failed else Status.PASSED
     told = status_of_error(error)
     if told is not None:
         return told
@@ -69,10 +74,11 @@ def _reason(
 ) -> str | None:
     if status is Status.LIMITED:
         return str(getattr(report, "wasxfail", ""))
+    where = "teardown: " if report.when == "teardown" else ""
     if isinstance(error, EnvrobustError):
-        return error.headline
+        return f"{where}{error.headline}"
     if error is not None:
-        return str(error).strip().split("\n", 1)[0] or type(error).__name__
+        return where + (str(error).strip().split("\n", 1)[0] or type(error).__name__)
     if status is Status.INCONCLUSIVE and isinstance(subject, Cell):
         return inconclusive_reason(subject).split("\n", 1)[0]
     return None

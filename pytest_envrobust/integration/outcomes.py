@@ -7,16 +7,18 @@ from collections.abc import Generator
 from typing import Any, NoReturn
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_envrobust.checks.registry import checks
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError, StageFailure, Unavailable
 from pytest_envrobust.core.globs import matches
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.environments.selection import check_patterns
-from pytest_envrobust.integration.entries import properties_of, reported_entry
+from pytest_envrobust.integration.entries import attempt_of, properties_of, reported_entry
 from pytest_envrobust.integration.options import OPTIONS, options_of_checks, rerun_arguments
 from pytest_envrobust.integration.parametrization import CASE_FIXTURE
 from pytest_envrobust.record import codec
+from pytest_envrobust.record.schema import Attempt
 from pytest_envrobust.runs.cases import Case, Fault
 from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.runs.entries import inconclusive_reason
@@ -24,6 +26,12 @@ from pytest_envrobust.runs.registry import Registry
 
 SUBJECT: pytest.StashKey[Cell | Case | Fault] = pytest.StashKey()
 """What an item is about: its cell or, where none could be made, its case or the fault in its place."""
+RERUN = "rerun"
+"""The outcome of an attempt that another plugin makes again (pytest-rerunfailures)."""
+_LAST: pytest.StashKey[Attempt] = pytest.StashKey()
+"""How an item's attempt ended."""
+_BEFORE: pytest.StashKey[list[Attempt]] = pytest.StashKey()
+"""The attempts before it, whoever makes the item again."""
 _MALFORMED: pytest.StashKey[DeclarationError] = pytest.StashKey()
 """What is wrong with an item's limitation."""
 
@@ -72,24 +80,39 @@ class Outcomes:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """A limitation that cannot be read fails its items: ignored, it would hide what it was meant to say."""
+        """Begin an attempt: what the fixtures make of the case comes, and may not come to it.
+
+        A limitation that cannot be read fails its items: ignored, it would hide what it was meant to say.
+        """
+        subject = subject_of(item)
+        if subject is None:
+            return
+        item.stash[SUBJECT] = subject
+        if _LAST in item.stash:
+            item.stash.setdefault(_BEFORE, []).append(item.stash[_LAST])
+            del item.stash[_LAST]
         error = item.stash.get(_MALFORMED, None)
-        case = case_of(item)
-        if error is not None and case is not None:
-            item.stash[SUBJECT] = case
+        if error is not None and not is_rehearsal(item.config):
             refuse(error)
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """What a worker found to be absent (package, device, operator) is a skip, or a failure where required."""
+        """What a worker found to be absent (package, device, operator) is a skip, or a failure where required.
+
+        So is an inconclusive verdict: raised here, where every plugin that reports sees it as the test's own outcome.
+        """
+        __tracebackhide__ = True
         try:
-            return (yield)
+            result = yield
         except (Unavailable, StageFailure) as error:
             if isinstance(error, StageFailure) and error.status is not Status.UNSUPPORTED:
                 raise
             subject = item.stash.get(SUBJECT, None)
-            required = isinstance(subject, Cell) and subject.case.required
-            skip_or_refuse(error, required=required)
+            skip_or_refuse(error, required=isinstance(subject, Cell) and subject.case.required)
+        subject = item.stash.get(SUBJECT, None)
+        if isinstance(subject, Cell) and (reason := inconclusive_reason(subject)):
+            raise pytest.skip.Exception(reason, _use_item_location=True)
+        return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -98,17 +121,17 @@ class Outcomes:
         """Put what is known of the cell into the report, as plain data that xdist carries."""
         report = yield
         subject = item.stash.get(SUBJECT, None)
-        if subject is None or report.when == "teardown" or (report.when == "setup" and report.passed):
+        if subject is None or (report.passed and report.when != "call"):
             return report
-        if isinstance(subject, Cell) and report.passed and (reason := inconclusive_reason(subject)):
-            path, line, _ = item.location
-            report.outcome = "skipped"
-            report.longrepr = (path, (line or 0) + 1, reason)
         error = _error_of(call)
         entry = reported_entry(item.nodeid, subject, report, error)
         if entry is not None:
-            report.envrobust = codec.plain(entry)  # type: ignore[attr-defined]
-            item.user_properties.extend(properties_of(entry))
+            report.envrobust = codec.plain(replace(entry, attempts=item.stash.get(_BEFORE, None)))  # type: ignore[attr-defined]
+            report.envrobust_refused = isinstance(error, EnvrobustError)  # type: ignore[attr-defined]
+            item.stash[_LAST] = attempt_of(entry)
+            own = properties_of(entry)
+            others = [(name, value) for name, value in item.user_properties if name not in dict(own)]
+            item.user_properties[:] = [*others, *own]
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -118,7 +141,7 @@ class Outcomes:
             return None
         if entry["status"] == Status.INCONCLUSIVE and report.skipped:
             return "inconclusive", "?", "INCONCLUSIVE"
-        if report.when == "setup" and report.failed:
+        if report.when == "setup" and report.failed and report.envrobust_refused:
             return "failed", "F", "FAILED"
         return None
 
@@ -152,6 +175,17 @@ def _error_of(call: pytest.CallInfo[None]) -> BaseException | None:
 
 def case_of(item: pytest.Item) -> Case | None:
     """The case that an item is about; ``None`` for an ordinary test, or where the declaration is at fault."""
+    subject = subject_of(item)
+    return subject if isinstance(subject, Case) else None
+
+
+def subject_of(item: pytest.Item) -> Case | Fault | None:
+    """The case that an item is about, or the fault in its place; ``None`` for an ordinary test."""
     callspec = getattr(item, "callspec", None)
     case = callspec.params.get(CASE_FIXTURE) if callspec is not None else getattr(item, "case", None)
-    return case if isinstance(case, Case) else None
+    return case if isinstance(case, (Case, Fault)) else None
+
+
+def is_rehearsal(config: pytest.Config) -> bool:
+    """Whether no test is to be made: ``--collect-only``, ``--setup-only`` or ``--setup-plan``."""
+    return any(config.getoption(name, False) for name in ("collectonly", "setuponly", "setupplan"))

@@ -13,7 +13,10 @@ from pytest_envrobust.history.merging import analysed, joined_models
 from pytest_envrobust.history.uncompared import uncompared
 from pytest_envrobust.integration.collected import Collected
 from pytest_envrobust.integration.effects import is_partial
+from pytest_envrobust.integration.outcomes import is_rehearsal
+from pytest_envrobust.integration.reported import Reported
 from pytest_envrobust.integration.side_by_side import side_by_side_notice
+from pytest_envrobust.integration.unfinished import Unfinished
 from pytest_envrobust.integration.xdist import Findings
 from pytest_envrobust.record import codec
 from pytest_envrobust.record.document import new_record, write_record
@@ -30,9 +33,10 @@ NOTHING_HERE = "nothing was compared in this shard; `envrobust merge` fails wher
 class Recorder:
     """Lives in the process that reports: the only one, or xdist's controller."""
 
-    def __init__(self, config: pytest.Config, registry: Registry, collected: Collected) -> None:
+    def __init__(self, config: pytest.Config, registry: Registry, collected: Collected, unfinished: Unfinished) -> None:
         self._config, self._registry, self._collected = config, registry, collected
-        self._context = registry.context
+        self._context, self._unfinished = registry.context, unfinished
+        self._reported = Reported()
         self._entries: list[Cell] = []
         self._models: dict[str, Model] = {}
         self._devices: dict[str, Device] = {}
@@ -41,10 +45,11 @@ class Recorder:
         self._remarks: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take an item's entry from its report."""
-        entry = getattr(report, "envrobust", None)
+        """Take an item's entry from its report, or make that of one whose process crashed."""
+        told = getattr(report, "envrobust", None)
+        entry = self._unfinished.crashed(report) if told is None else codec.typed(told, Cell)
         if entry is not None:
-            self._entries.append(codec.typed(entry, Cell))
+            self._reported.take(report, entry)
 
     def learn(self, found: Findings) -> None:
         """Put together what the processes of a run know: each has loaded some of a model's sources only."""
@@ -62,16 +67,18 @@ class Recorder:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the record and the reports; a run in which nothing was compared fails, one shard of it does not."""
         self.learn(Findings.of(self._registry, self._collected))
-        self._record = self._made()
+        stopped = self._unfinished.why(session)
+        self._entries = [*self._reported.entries, *self._unfinished.cells(stopped)]
+        self._record = self._made(stopped)
         try:
             self._write(self._record)
         except EnvrobustError as error:
             self._troubles.append(str(error))
         if self._is_partial and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK  # all are in other shards
-        if not session.config.getoption("collectonly"):
+        if not is_rehearsal(session.config):
             self._say_if_empty(exitstatus)
-        if self._entries:
+        if self._entries and not is_rehearsal(session.config):
             self._troubles += self._ledger_lines(self._record)
         self._sort_out_declarations(session, exitstatus)
         if self._troubles and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
@@ -79,7 +86,7 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Draw the table, and say what is wrong with the run."""
-        is_shard = self._context.settings.shard is not None and not terminalreporter.config.getoption("collectonly")
+        is_shard = self._context.settings.shard is not None and not is_rehearsal(terminalreporter.config)
         if self._record is not None and (self._entries or is_shard):
             terminalreporter.section("envrobust")
             for line in terminal_lines(self._record):
@@ -150,11 +157,12 @@ class Recorder:
 
             write_markdown(record, settings.markdown)
 
-    def _made(self) -> Record:
+    def _made(self, stopped: str | None) -> Record:
         run = run_part(
             self._context,
             ["pytest", *self._config.invocation_params.args],
             left_out=self._collected.left_out.line(self._context.declared),
+            interrupted=stopped,
             shard=self._collected.shard_part(),
             devices=self._tested_devices() or None,
         )

@@ -147,6 +147,26 @@ def _scheduler(cells: Cells, seconds: Mapping[str, float], config: pytest.Config
             if not self.workqueue or self._pending_of(self.assigned_work[node]) <= _AHEAD:
                 super()._reschedule(node)
 
+        def remove_node(self, node: Any) -> str | None:
+            """Give to the others what a process that crashed had not begun; the test that it crashed in has ended."""
+            units = self.assigned_work.pop(node)
+            pending = [(unit, nodeid) for unit in units.values() for nodeid, is_done in unit.items() if not is_done]
+            if not pending:
+                return None
+            unit, crashed = pending[0]
+            unit[crashed] = True
+            self.workqueue.update({scope: unit for scope, unit in units.items() if not all(unit.values())})
+            for each in self.assigned_work:
+                self._reschedule(each)
+            return crashed
+
+        def mark_test_pending(self, item: str) -> None:
+            """Have a test that crashed made again: pytest-rerunfailures asks for it."""
+            scope = self._split_scope(item)
+            self.workqueue[scope] = {**self.workqueue.get(scope, {}), item: False}
+            for each in self.assigned_work:
+                self._reschedule(each)
+
         def _assign_work_unit(self, node: Any) -> None:
             if waiting := _kinds(self.workqueue):  # tests of something else come after all cells, in their order
                 had = {each: _kinds(assigned).values() for each, assigned in self.assigned_work.items()}

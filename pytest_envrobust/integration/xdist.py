@@ -11,6 +11,7 @@ import pytest
 
 from pytest_envrobust.core.shard import CellName
 from pytest_envrobust.integration.collected import Collected
+from pytest_envrobust.integration.unfinished import leave_note
 from pytest_envrobust.record import codec
 from pytest_envrobust.record.schema import Device, Model
 from pytest_envrobust.runs.effects import Declaration
@@ -85,6 +86,12 @@ class WorkerHooks:
 
     def __init__(self, registry: Registry, collected: Collected) -> None:
         self._registry, self._collected = registry, collected
+
+    @pytest.hookimpl(tryfirst=True)  # xdist then tells the controller that the collection is done
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Say which cells are to come."""
+        if (folder := shared_folder(session.config)) is not None and folder.is_dir():
+            leave_note(folder, _told(session.config)["workerid"], session.items)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Put it where xdist takes it from."""

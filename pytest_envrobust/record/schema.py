@@ -125,8 +125,9 @@ class Run(Part, frozen=True, kw_only=True):
 
     ``started`` is local time with its offset; ``versions`` are of the plugin, pytest and every installed package that
     an engine, framework or step needs, by module name; ``preprocess_from`` is ``native`` or ``reference``;
-    ``left_out`` is the line on environments that nobody asked for; ``notices`` are what a reader must know before the
-    figures. ``parts`` are a merged record's.
+    ``left_out`` is the line on environments that nobody asked for; ``interrupted`` is what ended the run before all its
+    tests were made, in one line; ``notices`` are what a reader must know before the figures. ``parts`` are a merged
+    record's.
     """
 
     started: str | None = None
@@ -137,6 +138,7 @@ class Run(Part, frozen=True, kw_only=True):
     threads: int | None = None
     preprocess_from: str | None = None
     left_out: str | None = None
+    interrupted: str | None = None
     interpreters: dict[str, Interpreter] | None = None
     reference_run: ReferenceRun | None = None
     devices: dict[str, Device] | None = None
@@ -452,19 +454,29 @@ class OtherPart(Judged, frozen=True, kw_only=True):
     figures: dict[str, Any]
 
 
+class Attempt(Part, frozen=True, kw_only=True):
+    """An attempt at a test item that was made again: how it ended, at which stage where that failed, and why."""
+
+    status: Status
+    stage: Stage | None = None
+    reason: str | None = None
+
+
 class Cell(Part, frozen=True, kw_only=True):
     """One test item that was about a cell, or about a declaration that could not be used (then it has no
     environment).
 
     ``reference_digest`` is of the reference's output that it was compared with, ``output_digest`` of its own: equal
     ones are bit-identical, and name the arrays kept beside the record. ``compared`` is whether the test held the cell
-    against something. ``checks`` has what checks beyond those of this package found, by the check's name.
+    against something. ``checks`` has what checks beyond those of this package found, by the check's name. Where the
+    item was made several times it is the last attempt that counts, and ``attempts`` are those before it.
     """
 
     status: Status
     nodeid: str = ""
     stage: Stage | None = None
     reason: str | None = None
+    attempts: list[Attempt] | None = None
     model: str | None = None
     environment: str | None = None
     framework: str | None = None

@@ -12,7 +12,11 @@ from pytest_envrobust.record.shards import shard_notice
 
 def run_notices(run: Run) -> list[str]:
     """What a reader must know of the run before its figures, one line each."""
-    said = []
+    said = (
+        []
+        if run.interrupted is None
+        else [f"Interrupted: {run.interrupted}. What it had not done yet is told as not run."]
+    )
     if run.parts:
         said.append(f"Merged from {counted(len(run.parts), 'record')}: {listed([part.record for part in run.parts])}.")
     if run.shard is not None:

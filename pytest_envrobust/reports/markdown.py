@@ -10,8 +10,8 @@ from pathlib import Path
 from pytest_envrobust.core.files import write_text
 from pytest_envrobust.core.status import gravity
 from pytest_envrobust.core.wording import counted
-from pytest_envrobust.history.view import ModelView, model_views
-from pytest_envrobust.record.schema import Record
+from pytest_envrobust.history.view import NOT_RUN, ModelView, model_views
+from pytest_envrobust.record.schema import Record, Run
 from pytest_envrobust.reports.columns import SENSITIVITY, THROUGHPUT, Entry, entries_of, environment_columns
 from pytest_envrobust.reports.limits import limit_lines
 from pytest_envrobust.reports.lines import known_flip_lines, model_line, run_notices
@@ -36,7 +36,7 @@ def markdown_lines(record: Record) -> list[str]:
     environments of a model stay under 60 lines.
     """
     views = model_views(record)
-    lines = [_verdict(views), ""]
+    lines = [_verdict(views, record.run), ""]
     if said := run_notices(record.run):
         lines += [escaped(" ".join(said)), ""]
     for view in views:
@@ -55,15 +55,16 @@ def escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", in_one_line)
 
 
-def _verdict(views: Sequence[ModelView]) -> str:
+def _verdict(views: Sequence[ModelView], run: Run) -> str:
     found = Counter(row.group for view in views for row in view.rows)
     if not found:
         return f"### {GROUP_SIGNS['inconclusive']} envrobust: no cell was recorded"
-    sign = next(
-        GROUP_SIGNS[ended] for ended in ("failed", "inconclusive", "passed", "limited", "skipped") if found[ended]
-    )
+    order = ("failed", NOT_RUN, "inconclusive", "passed", "limited", "skipped")
+    ended = next(ended for ended in order if found[ended] or (ended == NOT_RUN and run.interrupted))
+    sign = GROUP_SIGNS[ended]
     counts = ", ".join(f"{found[ended]} {ended}" for ended in GROUP_SIGNS if found[ended])
-    return f"### {sign} envrobust: {counts} of {counted(found.total(), 'cell')}"
+    interrupted = ", interrupted" if run.interrupted else ""
+    return f"### {sign} envrobust: {counts} of {counted(found.total(), 'cell')}{interrupted}"
 
 
 def _model_lines(view: ModelView) -> Iterator[str]:

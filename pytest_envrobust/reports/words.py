@@ -15,10 +15,18 @@ SIGNS = {
     Status.UNAVAILABLE: "–",
     Status.NO_ROUTE: "–",
     Status.UNSUPPORTED: "–",
+    Status.NOT_RUN: "…",
 }
 """A sign for each status that is no failure."""
 FAILURE = "✕"
-GROUP_SIGNS = {"failed": "❌", "inconclusive": "⚠️", "limited": "➖", "passed": "✅", "skipped": "⏭️"}
+GROUP_SIGNS = {
+    "failed": "❌",
+    "not run": "⛔",
+    "inconclusive": "⚠️",
+    "limited": "➖",
+    "passed": "✅",
+    "skipped": "⏭️",
+}
 """A sign for each way to end, in the order in which Markdown has them."""
 NOTHING_COMPARED = "nothing was compared: no environment's labels or time were held against a reference"
 

@@ -152,7 +152,7 @@ class ProcessWorker:
             ) from None
         except (EOFError, OSError, self._channel.RemoteError) as error:
             raise self._died(what, stage, error) from None
-        except KeyboardInterrupt:
+        except BaseException:  # Ctrl-C, or a test's own time limit: an answer that comes later would be the next one's
             self.end()
             raise
         return answer

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_envrobust.core.wording import counted, listed, percent
-from pytest_envrobust.history.view import GROUPS, ModelView
+from pytest_envrobust.history.view import GROUPS, NOT_RUN, ModelView
 from pytest_envrobust.record.schema import LabelSensitivity, Model, Run, Sensitivity, TimeSensitivity
 from pytest_envrobust.reports.lines import run_notices
 from pytest_envrobust.reports.timings import all_timings, doubtful_times
@@ -58,12 +58,15 @@ def total_of(counts: Sequence[Counts]) -> Counts:
     return Counts("all", "", {group: sum(item.by_group[group] for item in counts) for group in GROUPS})
 
 
-def headline(total: Counts) -> str:
+def headline(total: Counts, run: Run) -> str:
     """The verdict in one line."""
     failed, unsure, limited = (total.by_group[group] for group in ("failed", "inconclusive", "limited"))
-    ran = total.total - total.by_group["skipped"]
+    to_come = total.by_group[NOT_RUN]
+    ran = total.total - total.by_group["skipped"] - to_come
     if failed:
-        return f"{failed} of {counted(ran, 'cell')} failed"
+        return f"{failed} of {counted(ran, 'cell')} failed" + (f", {to_come} did not run" if to_come else "")
+    if to_come or run.interrupted:
+        return f"The run was interrupted: {to_come} of {counted(ran + to_come, 'cell')} did not run"
     if unsure:
         return f"No cell failed, {unsure} of {ran} {'is' if unsure == 1 else 'are'} inconclusive"
     if limited:

@@ -56,7 +56,7 @@ def html_report(record: Record, predictions: HasPredictions) -> str:
     total = total_of(counts)
     return render(
         "report.html.j2",
-        headline=headline(total),
+        headline=headline(total, record.run),
         total=total,
         counts=counts,
         groups=GROUPS,
