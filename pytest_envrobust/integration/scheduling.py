@@ -158,7 +158,7 @@ def _scheduler(cells: Cells, seconds: Mapping[str, float], config: pytest.Config
             self.workqueue.update({scope: unit for scope, unit in units.items() if not all(unit.values())})
             for each in self.assigned_work:
                 self._reschedule(each)
-            return crashed
+            return str(crashed)
 
         def mark_test_pending(self, item: str) -> None:
             """Have a test that crashed made again: pytest-rerunfailures asks for it."""

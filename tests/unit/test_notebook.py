@@ -91,3 +91,19 @@ def test_the_block_of_the_documentation_runs_without_pytest(net: er.Model) -> No
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert found.returncode == 0, found.stderr
     assert f"{ORT_ALL} passed 1.0 None" in found.stdout.splitlines()
+
+
+def test_what_an_interrupted_comparison_found_is_kept_and_said_to_be_a_part(net: er.Model) -> None:
+    said: list[str] = []
+
+    def interrupting(line: str) -> None:
+        said.append(line)
+        if line == f"prepare signs in {ORT_ALL}":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        er.compare(net, [ORT_OFF, ORT_ALL], json="run.json", say=interrupting)
+    record = json.loads(Path("run.json").read_text(encoding="utf-8"))
+    assert record["run"]["interrupted"] == "KeyboardInterrupt"
+    assert [cell["status"] for cell in record["cells"]] == ["passed", "not-run"]
+    assert main(["merge", "run.json"]) == 1
