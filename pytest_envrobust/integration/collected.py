@@ -10,6 +10,9 @@ from pytest_envrobust.record import schema
 from pytest_envrobust.runs.cases import LeftOut
 from pytest_envrobust.runs.effects import Effects
 
+SELECTED = "envrobust_selected"
+"""The option that keeps node ids of the command line's models: pytest would look for files of these names."""
+
 
 @dataclass
 class Collected:

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_envrobust.checks.registry import checks
 from pytest_envrobust.core.errors import DeclarationError, EnvrobustError
-from pytest_envrobust.integration.collected import Collected
+from pytest_envrobust.integration.collected import SELECTED, Collected
 from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command, skip_or_refuse
 from pytest_envrobust.integration.xdist import is_worker
 from pytest_envrobust.models import zoo
@@ -26,7 +26,6 @@ from pytest_envrobust.runs.settings import Settings
 
 ORIGIN = "--envrobust-model"
 """Where the models of the command line are declared."""
-_SELECTED = "envrobust_selected"
 
 
 class ModelCollection:
@@ -73,7 +72,7 @@ class ModelCollector(pytest.Collector):
         Where node ids of models' items were given, only those.
         """
         found = list(self._items())
-        selected: list[str] = getattr(self.config.option, _SELECTED, [])
+        selected: list[str] = getattr(self.config.option, SELECTED, [])
         asked = [nodeid for nodeid in selected if nodeid.partition("::")[0] == self.name]
         if not selected or self.name in asked:
             return found
@@ -205,5 +204,5 @@ def _set_selected_apart(config: pytest.Config, models: tuple[str, ...]) -> None:
     """
     given = config.args_source == config.ArgsSource.ARGS
     selected = [argument for argument in config.args if argument.partition("::")[0] in models]
-    setattr(config.option, _SELECTED, selected if given else [])
+    setattr(config.option, SELECTED, selected if given else [])
     config.args[:] = [argument for argument in config.args if argument not in selected] if given else []

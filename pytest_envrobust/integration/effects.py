@@ -11,7 +11,7 @@ import pytest
 from pytest_envrobust.checks.registry import limit_kinds
 from pytest_envrobust.core.globs import matches
 from pytest_envrobust.core.suggestions import did_you_mean
-from pytest_envrobust.integration.collected import Collected
+from pytest_envrobust.integration.collected import SELECTED, Collected
 from pytest_envrobust.integration.outcomes import SUBJECT, case_of
 from pytest_envrobust.runs.cases import Case
 from pytest_envrobust.runs.cell import Cell
@@ -113,13 +113,19 @@ class DeclaredEffects:
 
 def is_partial(config: pytest.Config) -> bool:
     """Whether the run is one of some of the project's tests: what it has no use for, another part may have."""
-    if any(getattr(config.option, name, None) for name in _NARROWING):
+    if names_items(config) or any(getattr(config.option, name, None) for name in _NARROWING):
         return True
     if config.args_source != config.ArgsSource.ARGS:
         return False
     here = Path(config.invocation_params.dir)
     whole = {config.rootpath, here, *(config.rootpath / path for path in config.getini("testpaths"))}
     return not all((here / argument).resolve() in whole for argument in config.args)
+
+
+def names_items(config: pytest.Config) -> bool:
+    """Whether single tests were asked for: by node id (an editor's click), ``-k``, ``-m``, or as the last failed."""
+    by_id = any("::" in argument for argument in config.args) or bool(getattr(config.option, SELECTED, None))
+    return by_id or any(getattr(config.option, name, None) for name in ("keyword", "markexpr", "deselect", "lf"))
 
 
 def _said(said: str, lacks: str, remedy: str = "") -> Declaration:

@@ -23,11 +23,18 @@ REGISTRY = pytest.StashKey[Registry]()
 """Under it the configuration has the models and cells of its run."""
 COLLECTED = pytest.StashKey[Collected]()
 """Under it the configuration has what the collection found out."""
+_NO_CASE = DeclarationError(
+    "this test asks for a cell, and there is no item of it for each environment",
+    cause="pytest cannot make them of the methods of a unittest.TestCase, nor of a test that asks by getfixturevalue",
+    remedy="write a plain function or class that takes the fixture as an argument: def test_labels(envrobust)",
+)
 
 
 @pytest.fixture(scope="session")
 def _envrobust_case(request: pytest.FixtureRequest) -> Case | Fault:
-    case: Case | Fault = request.param
+    case: Case | Fault | None = getattr(request, "param", None)
+    if case is None:
+        refuse(_NO_CASE)
     return case
 
 

@@ -8,11 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_envrobust.core.errors import EnvrobustError
+from pytest_envrobust.core.status import Status
 from pytest_envrobust.history.known_flips import ledger_faults, write_flips
 from pytest_envrobust.history.merging import analysed, joined_models
 from pytest_envrobust.history.uncompared import uncompared
 from pytest_envrobust.integration.collected import Collected
-from pytest_envrobust.integration.effects import is_partial
+from pytest_envrobust.integration.effects import is_partial, names_items
 from pytest_envrobust.integration.outcomes import is_rehearsal
 from pytest_envrobust.integration.reported import Reported
 from pytest_envrobust.integration.side_by_side import side_by_side_notice
@@ -28,6 +29,14 @@ from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.run_part import run_part
 
 NOTHING_HERE = "nothing was compared in this shard; `envrobust merge` fails where nothing was in any"
+REFERENCE_ALONE = (
+    "nothing was compared: only the reference was chosen, which is what other environments are held against"
+)
+
+
+def _is_its_own(entry: Cell) -> bool:
+    """Whether there was nothing to hold it against: a reference that passed."""
+    return entry.is_reference and entry.status is Status.PASSED
 
 
 class Recorder:
@@ -133,6 +142,8 @@ class Recorder:
             return
         if self._is_partial:
             self._remarks.append(NOTHING_HERE)
+        elif names_items(self._config) and self._entries and all(_is_its_own(entry) for entry in self._entries):
+            self._remarks.append(REFERENCE_ALONE)
         elif self._config.getoption("envrobust") is True or self._entries:
             self._troubles.append(NOTHING_COMPARED)
 

@@ -45,7 +45,7 @@ def test_a_compact_number_has_at_most_five_characters(value: float, expected: st
 
 
 def test_every_failure_has_one_sign_and_no_other_status_has_it() -> None:
-    mild = {"passed", "inconclusive", "limited", "unavailable", "no-route", "unsupported"}
+    mild = {"passed", "inconclusive", "limited", "unavailable", "no-route", "unsupported", "not-run"}
     for status in Status:
         assert (words.sign(status) == words.FAILURE) == (status.value not in mild)
 
