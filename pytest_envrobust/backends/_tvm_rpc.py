@@ -15,7 +15,7 @@ from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import Unavailable
 from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.environments.places import BOARD_VARIABLE, RPC, Board
-from pytest_envrobust.frameworks.base import single_output
+from pytest_envrobust.frameworks.outputs import single_output
 
 _SESSION_SECONDS = 600
 """How long a tracker lends a board."""
@@ -71,9 +71,10 @@ class BoardSession(base.Session):
             self._machine.set_input("main", tvm.runtime.tensor(batch, self._device))
             self._machine.invoke_stateful("main")
             found = self._machine.get_outputs("main")
-            return single_output(found.numpy() if hasattr(found, "numpy") else [each.numpy() for each in found])
+            scores = found.numpy() if hasattr(found, "numpy") else [each.numpy() for each in found]
         except Exception as error:
             raise ConnectionError(f"{_named(self._board)} does not answer: {named_cause(error)}") from error
+        return single_output(scores, rows=len(batch))
 
     def evidence(self) -> dict[str, str]:
         """The board, and what the compiled code said of itself when it was built, if it is still that library."""

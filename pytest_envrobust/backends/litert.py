@@ -12,7 +12,7 @@ from pytest_envrobust.backends.base import Compiler, DeviceSupport, Job, Option,
 from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import LITERT, Requirement
 from pytest_envrobust.frameworks import tflite
-from pytest_envrobust.frameworks.base import single_output
+from pytest_envrobust.frameworks.outputs import single_output
 
 # Which of LiteRT's sets of kernels each compiler takes: names of `OpResolverType` members.
 _RESOLVERS = {
@@ -26,8 +26,8 @@ class LiteRTSession(Session):
     """An interpreter with its tensors allocated; the batch size is fixed."""
 
     def __init__(self, job: Job) -> None:
-        path = tflite.Framework().load(job.source)
-        self._interpreter = tflite.open_interpreter(path, _RESOLVERS[job.compiler], job.threads)
+        native = tflite.Framework().load(job.source)
+        self._interpreter = tflite.open_chosen(native, _RESOLVERS[job.compiler], job.threads)
         shape = tuple(size or 1 for size in job.input.shape)
         self.input = tflite.prepare(self._interpreter, shape)
         self._input_index: int = self._interpreter.get_input_details()[0]["index"]
@@ -41,16 +41,16 @@ class LiteRTSession(Session):
         self._interpreter.invoke()
         # `get_tensor` copies, so that the array is the caller's own.
         raw = self._interpreter.get_tensor(self._output_index)
-        return tflite.dequantized(single_output(raw), self._quantization)
+        return tflite.dequantized(single_output(raw, rows=len(batch)), self._quantization)
 
     def evidence(self) -> dict[str, str]:
         """How many operators the model has and how many parts of it a delegate took over (XNNPACK: at least one)."""
-        details = getattr(self._interpreter, "_get_ops_details", None)
-        if details is None:
-            return {}
-        names = [str(each["op_name"]) for each in details()]
+        found = {"output": self._interpreter.choice.name}
+        names = self._interpreter.operators()
+        if names is None:
+            return found
         delegates = names.count("DELEGATE")
-        return {"operators": str(len(names) - delegates), "delegate_nodes": str(delegates)}
+        return {**found, "operators": str(len(names) - delegates), "delegate_nodes": str(delegates)}
 
 
 _LACKING = said_by(

@@ -21,7 +21,7 @@ from pytest_envrobust.core.errors import DeclarationError, Unavailable
 from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import ONNXRUNTIME
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.frameworks.base import single_output
+from pytest_envrobust.frameworks.outputs import MAPS, Output, choose, single_output
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -115,30 +115,34 @@ class Backend(base.Backend):
         try:
             session = _create(job, self._options, directory)
             spec = _input_of(session, job.input)
+            output = choose(_outputs_of(session), job.source.output, job.source.target).name
             shape = spec.with_batch(spec.shape[0] or job.input.batch).shape
             zeros = np.zeros([size or 1 for size in shape], spec.dtype)
-            session.run(None, {spec.name: zeros})
+            session.run([output], {spec.name: zeros})
             # The profiler ends here: nothing of it is left in what is timed.
             events = _kernel_events(Path(session.end_profiling()))
         finally:
             shutil.rmtree(directory, ignore_errors=True)
         if job.device != "cpu":
             _check_placement(job, events)
-        return OrtSession(session, spec, Path(job.source.target), kernels_of(events))
+        return OrtSession(session, spec, Path(job.source.target), kernels_of(events), output)
 
 
 class OrtSession(base.Session):
     """An ``InferenceSession`` with the kernels that its first call executed."""
 
-    def __init__(self, session: Any, spec: TensorSpec, path: Path, kernels: Counter[tuple[str, str]]) -> None:
+    def __init__(
+        self, session: Any, spec: TensorSpec, path: Path, kernels: Counter[tuple[str, str]], output: str
+    ) -> None:
         self.input = spec
         self._session: Any = session
         self._path = path
         self._kernels = kernels
+        self._output = output
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         """One call; scores of shape (N, classes), in memory that ONNX Runtime has handed over."""
-        return single_output(self._session.run(None, {self.input.name: batch}))
+        return single_output(self._session.run([self._output], {self.input.name: batch}), rows=len(batch))
 
     def evidence(self) -> dict[str, str]:
         """Providers, level and threads as the session reports them; executed kernels by provider and by operator."""
@@ -153,6 +157,7 @@ class OrtSession(base.Session):
             "graph_optimization_level": options.graph_optimization_level.name,
             "intra_op_num_threads": str(options.intra_op_num_threads),
             "spinning": options.get_session_config_entry(SPINNING),
+            "output": self._output,
             "kernels_by_provider": _listed(providers),
             "kernels_by_operator": _listed(operators),
         }
@@ -216,7 +221,7 @@ def _input_of(session: Any, wanted: TensorSpec) -> TensorSpec:
             cause="an image classifier with one input tensor is needed",
             remedy="export a model that takes the image batch alone",
         )
-    own = tuple(size if isinstance(size, int) and size > 0 else None for size in inputs[0].shape)
+    own = _sizes(inputs[0].shape)
     if len(own) != len(wanted.shape) or any(a not in (None, b) for a, b in zip(own[1:], wanted.shape[1:])):
         raise DeclarationError(
             f"the model takes {replace(wanted, shape=own)}",
@@ -224,6 +229,22 @@ def _input_of(session: Any, wanted: TensorSpec) -> TensorSpec:
             remedy="give the preprocessing the size and layout of the model's input",
         )
     return TensorSpec((own[0], *wanted.shape[1:]), wanted.dtype, inputs[0].name)
+
+
+def _outputs_of(session: Any) -> list[Output]:
+    return [Output(each.name, _dtype(each.type), _sizes(each.shape)) for each in session.get_outputs()]
+
+
+def _dtype(kind: str) -> str:
+    """Give numpy's name of what ONNX Runtime calls ``tensor(float)``."""
+    if kind.startswith("seq"):
+        return MAPS
+    inner = kind.partition("(")[2].rstrip(")")
+    return {"float": "float32", "double": "float64"}.get(inner, inner)
+
+
+def _sizes(shape: Sequence[Any]) -> tuple[int | None, ...]:
+    return tuple(size if isinstance(size, int) and size > 0 else None for size in shape)
 
 
 def kernels_of(events: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:

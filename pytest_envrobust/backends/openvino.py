@@ -8,7 +8,6 @@ multiplications that OpenVINO gives to MLAS (``gemm_mlas`` in the evidence) foll
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,11 +20,11 @@ from pytest_envrobust.core.errors import Unavailable
 from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import OPENVINO
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.frameworks.base import single_output
+from pytest_envrobust.frameworks.openvino import import_openvino, keep_output, outputs_of, read_model
+from pytest_envrobust.frameworks.outputs import Choice, choose, single_output
 
 PRECISIONS = {"openvino-f32": "f32", "openvino-bf16": "bf16"}
 """What a compiler asks for; `openvino` asks for nothing."""
-TELEMETRY = "openvino_telemetry"
 
 
 def _ceiling(level: str) -> base.DeviceSupport:
@@ -82,7 +81,7 @@ class Backend(base.Backend):
         hints: dict[str, Any] = {"INFERENCE_NUM_THREADS": job.threads, "NUM_STREAMS": 1}
         if wanted is not None:
             hints["INFERENCE_PRECISION_HINT"] = wanted
-        compiled = core.compile_model(core.read_model(job.source.target), "CPU", hints)
+        compiled = core.compile_model(read_model(Path(job.source.target)), "CPU", hints)
         effective = _precision(compiled)
         if wanted is not None and effective != wanted:
             raise Unavailable(
@@ -90,21 +89,24 @@ class Backend(base.Backend):
                 cause=f"this processor runs the model in {effective}, not in {wanted}",
                 remedy="run it on a processor with AVX-512 or AMX bfloat16",
             )
-        return OpenVinoSession(compiled, _input_of(compiled, job.input), as_it_comes=wanted is None)
+        output = choose(outputs_of(compiled), job.source.output, job.source.target)
+        return OpenVinoSession(compiled, _input_of(compiled, job.input), output, as_it_comes=wanted is None)
 
 
 class OpenVinoSession(base.Session):
     """A compiled model with one inference request."""
 
-    def __init__(self, compiled: Any, spec: TensorSpec, *, as_it_comes: bool) -> None:
+    def __init__(self, compiled: Any, spec: TensorSpec, output: Choice, *, as_it_comes: bool) -> None:
         self.input = spec
+        self._output = output
         self._as_it_comes = as_it_comes
         self._compiled: Any = compiled
         self._request: Any = compiled.create_infer_request()
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         """One call; scores of shape (N, classes), copied out of the request."""
-        return single_output(list(self._request.infer({0: batch}, share_outputs=False).values()))
+        found = self._request.infer({0: batch}, share_outputs=False)
+        return single_output(list(found.values())[self._output.index], rows=len(batch))
 
     def evidence(self) -> dict[str, str]:
         """Properties read back from the compiled model, and how many nodes each kernel type executes."""
@@ -115,6 +117,7 @@ class OpenVinoSession(base.Session):
             found[base.NOTICE] = (
                 f"as it comes OpenVINO computes in {precision} on this processor; openvino-f32 does not"
             )
+        found["output"] = self._output.name
         kernels, precisions = _executed(self._compiled.get_runtime_model())
         found["kernels"] = _listed(kernels)
         found["precisions"] = _listed(precisions)
@@ -125,28 +128,13 @@ class OpenVinoSession(base.Session):
         self._request = self._compiled = None
 
 
-def import_openvino() -> Any:
-    """OpenVINO, imported without its telemetry, which would otherwise report the import over the network."""
-    if "openvino" in sys.modules or TELEMETRY in sys.modules:
-        import openvino
-
-        return openvino
-    # OpenVINO does without the telemetry package where it cannot be imported.
-    sys.modules[TELEMETRY] = None  # type: ignore[assignment]
-    try:
-        import openvino
-    finally:
-        del sys.modules[TELEMETRY]
-    return openvino
-
-
-def save_ir(onnx_file: Path, target: Path, spec: TensorSpec) -> None:
+def save_ir(onnx_file: Path, target: Path, spec: TensorSpec, output: str = "") -> None:
     """Read an ONNX file, fix its input's shape to ``spec`` and write ``target`` (``.xml``) and its ``.bin``.
 
-    Weights keep their precision.
+    Weights keep their precision. Of several outputs the chosen one is kept.
     """
     openvino = import_openvino()
-    model = openvino.Core().read_model(str(onnx_file))
+    model = keep_output(openvino.Core().read_model(str(onnx_file)), output, str(onnx_file))
     if model.is_dynamic():
         model.reshape({model.input(0): openvino.PartialShape(list(spec.shape))})
     openvino.save_model(model, str(target), compress_to_fp16=False)

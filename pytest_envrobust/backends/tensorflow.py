@@ -19,7 +19,7 @@ from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks import keras, tensorflow
-from pytest_envrobust.frameworks.base import single_output
+from pytest_envrobust.frameworks.outputs import single_output
 
 _BOTH = ("keras", "tensorflow")
 
@@ -149,7 +149,7 @@ class _EagerSession(Session):
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         """One call; on a CUDA device it ends when the scores are on the host."""
-        return np.array(single_output(self._call(self._tensor(batch))))
+        return np.array(single_output(self._call(self._tensor(batch)), rows=len(batch)))
 
     def evidence(self) -> dict[str, str]:
         """Threads, oneDNN and the device that the scores came from, and what Python handed to the runtime."""

@@ -39,8 +39,16 @@ from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.frameworks.base import single_output
-from pytest_envrobust.frameworks.torch import Framework, check_input, load_for_export, probe, to_host
+from pytest_envrobust.frameworks.outputs import single_output
+from pytest_envrobust.frameworks.torch import (
+    Framework,
+    answering_alone,
+    as_graph,
+    check_input,
+    load_for_export,
+    probe,
+    to_host,
+)
 
 _RECOMPILE_LIMIT = 256
 """Compiled variants that dynamo keeps for one piece of code: sessions of one model class share its code."""
@@ -173,12 +181,12 @@ class Backend(base.Backend):
             return _PackageSession(job)
         module = Framework().load(job.source)
         check_input(module, job.input)
-        module = module.to(place_of(job.device))
+        module = answering_alone(module, job.source.output, job.input).to(place_of(job.device))
         if job.compiler == "script":
             return _ScriptSession(job, module)
         if job.compiler == "inductor":
             _check_compilation(job)
-            return _InductorSession(job, module, self._count)
+            return _InductorSession(job, as_graph(module, job.input), self._count)
         return _DoubleSession(job, module) if job.compiler == "float64" else _Session(job, module)
 
     def _count(self, change: int) -> None:
@@ -197,13 +205,13 @@ class _Session(base.Session):
         self.input: TensorSpec = job.input
         self._job, self._model = job, model
         self._place = place_of(job.device)
-        single_output(to_host(self._call(probe(self.input).to(self._place))))
+        single_output(to_host(self._call(probe(self.input).to(self._place))), rows=self.input.batch)
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         import torch
 
         tensor = torch.from_numpy(batch) if batch.flags.writeable else torch.tensor(batch)
-        return single_output(to_host(self._call(tensor.to(self._place))))
+        return single_output(to_host(self._call(tensor.to(self._place))), rows=len(batch))
 
     def device_timer(self) -> base.DeviceTimer | None:
         return CudaTimer(self._place) if self._place.type == "cuda" else None

@@ -28,7 +28,7 @@ from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import EnvrobustError, Unavailable
 from pytest_envrobust.core.requirements import TVM, Requirement
 from pytest_envrobust.environments.places import RPC
-from pytest_envrobust.frameworks.base import single_output
+from pytest_envrobust.frameworks.outputs import single_output
 
 XGBOOST = Requirement("xgboost", "tvm-tuning")
 
@@ -155,7 +155,8 @@ class TvmSession(base.Session):
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         """One call; scores of shape (N, classes), copied out of TVM's memory."""
         result = self._main(self._tensor(batch, self._device))
-        return single_output(result.numpy() if hasattr(result, "numpy") else [each.numpy() for each in result])
+        found = result.numpy() if hasattr(result, "numpy") else [each.numpy() for each in result]
+        return single_output(found, rows=len(batch))
 
     def evidence(self) -> dict[str, str]:
         """What the compiled code said of itself when it was built, if the library is still that one; the threads."""

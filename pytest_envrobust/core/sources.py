@@ -23,6 +23,8 @@ class SourceRef:
     ``digest`` is the content's, where it is known already. ``state`` is a file with the weights that the factory gave
     when it was first called: a factory that draws them, or computes them on another instruction set, gives others.
     ``variant`` tells the same factory with other weights on purpose (``int8``: rounded to that) from the plain one.
+    ``output`` names the output that holds the class scores, or its place; ``signature`` the function of a file that has
+    several; ``weights`` is a file with weights for what a factory gives. What is not said is empty.
     """
 
     form: str
@@ -32,6 +34,15 @@ class SourceRef:
     digest: str = ""
     state: str = ""
     variant: str = ""
+    output: str = ""
+    signature: str = ""
+    weights: str = ""
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """What was chosen in it, which its content's digest does not know of."""
+        found = {"output": self.output, "signature": self.signature}
+        return {name: value for name, value in found.items() if value}
 
 
 @dataclass(frozen=True)
@@ -39,12 +50,14 @@ class Inspection:
     """What a source says of itself once loaded: a digest of weights and structure, its input, its class count.
 
     ``notices`` are what a reader must know of it beside that.
+    ``output`` says in words which of several outputs are taken for the class scores.
     """
 
     digest: str
     input: TensorSpec | None = None
     classes: int | None = None
     notices: tuple[str, ...] = ()
+    output: str = ""
 
 
 def input_spec(batch: NDArray[Any], inspection: Inspection) -> TensorSpec:

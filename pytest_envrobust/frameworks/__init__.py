@@ -13,7 +13,7 @@ from pytest_envrobust.frameworks.base import BaseFramework
 def frameworks() -> dict[str, BaseFramework]:
     """Every framework by name. Costs no import of the framework itself."""
     found = {}
-    for name in module_names(__path__, skip=("base", "factories", "onnx_networks")):
+    for name in module_names(__path__, skip=("base", "factories", "onnx_networks", "outputs")):
         framework: BaseFramework = import_module(f"{__name__}.{name}").Framework()
         found[framework.name] = framework
     return found

@@ -7,6 +7,7 @@ a worker process: a framework is imported inside these methods only.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,15 @@ from numpy.typing import NDArray
 from pytest_envrobust.core.errors import Unavailable
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
+
+
+@dataclass(frozen=True)
+class NativeFile:
+    """A model file that engines read themselves, and what was chosen in it: an output, a signature."""
+
+    path: Path
+    output: str = ""
+    signature: str = ""
 
 
 class BaseFramework(ABC):
@@ -40,7 +50,7 @@ class BaseFramework(ABC):
 
     @abstractmethod
     def load(self, source: SourceRef) -> Any:
-        """The model as the framework's own object (for file formats that engines read themselves: the path)."""
+        """The model as the framework's own object (for file formats that engines read themselves: a `NativeFile`)."""
 
     @abstractmethod
     def inspect(self, native: Any) -> Inspection:
@@ -81,39 +91,3 @@ def rounded(weights: NDArray[Any]) -> NDArray[Any]:
         return weights
     scale = largest / 127
     return (np.rint(weights.astype(np.float64) / scale) * scale).astype(weights.dtype)
-
-
-def single_output(value: Any) -> NDArray[Any]:
-    """The one array that a model returned, as numpy, shape (N, classes).
-
-    A tuple, list or dict of exactly one array is that array. Raises `DeclarationError` where there are several or
-    where the shape is not two-dimensional: which of them are the class scores cannot be guessed.
-    """
-    from pytest_envrobust.core.errors import DeclarationError
-
-    if isinstance(value, dict):
-        kind, members = "dict", list(value.values())
-    elif isinstance(value, (tuple, list)):
-        kind, members = type(value).__name__, list(value)
-    else:
-        kind, members = "", [value]
-    if len(members) != 1:
-        named = f"a {kind} of {len(members)} outputs"
-        if isinstance(value, dict):
-            named += f" ({', '.join(map(str, value))})"
-        raise DeclarationError(
-            f"the model returned {named}",
-            cause="one array of class scores, shape (N, classes), is needed",
-            remedy="wrap the model so that it returns the class scores alone",
-        )
-    try:
-        array = np.asarray(members[0])
-    except Exception:
-        array = np.empty(0, dtype=object)
-    if array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise DeclarationError(
-            f"the model returned {type(members[0]).__name__} of shape {array.shape} and dtype {array.dtype}",
-            cause="class scores have the shape (N, classes)",
-            remedy="wrap the model so that it returns one row of class scores for each input",
-        )
-    return array

@@ -13,7 +13,7 @@ from typing import Any
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.sources import SourceRef
 
-_produced: dict[tuple[str, str, str, bytes, str], Any] = {}
+_produced: dict[tuple[str, str, str, bytes, str, str], Any] = {}
 
 
 def produce(source: SourceRef, is_model: Callable[[Any], bool]) -> Any:
@@ -26,7 +26,7 @@ def produce(source: SourceRef, is_model: Callable[[Any], bool]) -> Any:
     Raises `DeclarationError` where the import path does not resolve or the factory gives something else than a model.
     Exceptions of the factory itself pass through.
     """
-    key = (source.form, source.kind, source.target, source.payload, source.variant)
+    key = (source.form, source.kind, source.target, source.payload, source.variant, source.weights)
     if key not in _produced:
         _produced[key] = _called(source, is_model)
     return _produced[key]

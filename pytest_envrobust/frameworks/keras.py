@@ -22,8 +22,12 @@ from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.frameworks.base import BaseFramework, rounded, single_output
+from pytest_envrobust.frameworks.base import BaseFramework, rounded
 from pytest_envrobust.frameworks.factories import code_digest, produce
+from pytest_envrobust.frameworks.outputs import Output, choose, follow, path_to, single_output
+
+_CHOSEN = "_envrobust_output"
+"""Attribute under which a model that was cut down to one output says which."""
 
 # Parts of a model's configuration that refer to layers by their names.
 _REFERENCES = frozenset({"inbound_nodes", "input_layers", "output_layers"})
@@ -49,24 +53,27 @@ class Framework(BaseFramework):
             model = _load_file(Path(source.target))
         else:
             model = produce(source, lambda found: isinstance(found, keras.Model))
+            if source.weights and not source.state:
+                _load_weights(model, Path(source.weights))
         if not model.built:
             raise DeclarationError(
                 f"keras model {model.name!r} is not built",
                 cause="its weights do not exist before it has seen an input shape, and every load would draw new ones",
                 remedy="call it once on a batch, or model.build(shape), before the factory returns it",
             )
-        return model
+        return _with_one_output(model, source.output)
 
     def inspect(self, native: Any) -> Inspection:
         """Digest of configuration, code and weights; input and class count of functional and sequential models.
 
         The digest leaves out layer names: Keras numbers them by what was built earlier in the process.
         """
-        return Inspection(_digest(native), declared_input(native), _class_count(native))
+        chosen = getattr(native, _CHOSEN, "")
+        return Inspection(_digest(native), declared_input(native), _class_count(native), output=chosen)
 
     def run(self, native: Any, batch: NDArray[Any]) -> NDArray[Any]:
         """One eager call in inference mode; scores of shape (N, classes)."""
-        return np.array(single_output(native(batch, training=False)))
+        return np.array(single_output(native(batch, training=False), rows=len(batch)))
 
     def save_state(self, native: Any, path: Path) -> None:
         """Write the model's weights."""
@@ -104,6 +111,62 @@ def declared_input(model: Any) -> TensorSpec | None:
             remedy="wrap the model so that it takes the images alone",
         )
     return TensorSpec(tuple(inputs[0].shape), str(inputs[0].dtype), str(inputs[0].name))
+
+
+def _with_one_output(model: Any, wanted: str) -> Any:
+    """The model with the output alone that holds the class scores, its layers shared; see `choose`."""
+    import keras
+
+    declared = _outputs_of(model)
+    if len(declared) == 1 and not wanted:
+        return model
+    if declared:
+        outputs = [Output(name, str(tensor.dtype), tuple(tensor.shape)) for name, tensor in declared]
+        chosen = choose(outputs, wanted, f"keras model {model.name!r}")
+        one = keras.Model(model.inputs, declared[chosen.index][1], name=model.name)
+        object.__setattr__(one, _CHOSEN, chosen.text)
+        return one
+    return _answering(model, wanted) if wanted else model
+
+
+def _outputs_of(model: Any) -> list[tuple[str, Any]]:
+    """The outputs of a functional or sequential model with their names: the dict's keys, or the layers'."""
+    outputs = getattr(model, "outputs", None)
+    if not outputs:
+        return []
+    if isinstance(model.output, dict):
+        return list(model.output.items())
+    names = getattr(model, "output_names", None) or [output.name for output in outputs]
+    return list(zip(map(str, names), outputs))
+
+
+def _answering(model: Any, wanted: str) -> Any:
+    """A subclassed model that returns one member of what ``model`` returns."""
+    import keras
+
+    class Answering(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(name=model.name)
+            self.answering = model
+            self.built = True
+
+        def call(self, images: Any, training: bool = False) -> Any:
+            value = self.answering(images, training=training)
+            return follow(value, path_to(value, wanted))
+
+    return Answering()
+
+
+def _load_weights(model: Any, path: Path) -> None:
+    """Read a ``.weights.h5`` file (or the weights of a whole ``.h5`` or ``.keras`` file) into the model, in place."""
+    try:
+        model.load_weights(str(path))
+    except Exception as error:
+        raise DeclarationError(
+            f"weights {str(path)!r} do not fit the keras model {model.name!r}",
+            cause=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
+            remedy="give a file that model.save_weights wrote for the model that the factory gives",
+        ) from error
 
 
 def doubled(model: Any) -> Any:

@@ -17,7 +17,8 @@ from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.telling import telling_sentence
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks._onnx_external_data import check_external_data, external_data, tensors_of
-from pytest_envrobust.frameworks.base import BaseFramework, rounded, single_output
+from pytest_envrobust.frameworks.base import BaseFramework, NativeFile, rounded
+from pytest_envrobust.frameworks.outputs import MAPS, Choice, Output, choose, single_output
 
 EXPORT_AGAIN = "export the model again"
 
@@ -32,8 +33,8 @@ class Framework(BaseFramework):
     engine = "onnxruntime"
     reference_compiler = "ort-off"
 
-    def load(self, source: SourceRef) -> Path:
-        """The path of the file, once it has been read.
+    def load(self, source: SourceRef) -> NativeFile:
+        """The file, once it has been read.
 
         Weights in external files are checked for place, presence and size but not read. Raises `DeclarationError`
         where the file or its external data is missing or cut short, or the data is not in the file's own folder.
@@ -47,36 +48,42 @@ class Framework(BaseFramework):
         path = Path(source.target)
         model = read_model(path)
         check_external_data(path, model)
-        return path
+        return NativeFile(path, source.output)
 
     def inspect(self, native: Any) -> Inspection:
         """Digest of the file and its external data; the one input; the class count where the output declares it.
 
         What onnx's checker says against the file is a notice: which engines take it is theirs to say.
 
-        Raises `DeclarationError` where the model takes several inputs, or something else than a tensor.
+        Raises `DeclarationError` where the model takes several inputs, or something else than a tensor, or where which
+        of its outputs are the class scores cannot be told.
         """
-        path = Path(native)
-        model = read_model(path)
+        path, model = native.path, read_model(native.path)
+        chosen = chosen_output(path, model, native.output)
+        shape = outputs_of(model)[chosen.index].shape or ()
+        classes = shape[1] if len(shape) == 2 else None
         complaint = _complaint(path)
         notices = (f"onnx's checker refuses {path.name}: {complaint}",) if complaint else ()
-        return Inspection(_digest(path, model), input_spec(path, model), _class_count(model), notices)
+        return Inspection(_digest(path, model), input_spec(path, model), classes, notices, chosen.text)
 
     def run(self, native: Any, batch: NDArray[Any]) -> NDArray[Any]:
         """Run the file once, with ONNX Runtime (graph optimizations off) or, without it, ONNX's own evaluator."""
-        name = input_spec(Path(native), read_model(Path(native))).name
+        model = read_model(native.path)
+        name = input_spec(native.path, model).name
+        wanted = [chosen_output(native.path, model, native.output).name]
         try:
             import onnxruntime
         except ModuleNotFoundError:
             from onnx.reference import ReferenceEvaluator
 
-            return single_output(list(ReferenceEvaluator(str(native)).run(None, {name: batch})))
+            found = list(ReferenceEvaluator(str(native.path)).run(wanted, {name: batch}))
+            return single_output(found, rows=len(batch))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        session = onnxruntime.InferenceSession(str(native), options, providers=["CPUExecutionProvider"])
-        return single_output(session.run(None, {name: batch}))
+        session = onnxruntime.InferenceSession(str(native.path), options, providers=["CPUExecutionProvider"])
+        return single_output(session.run(wanted, {name: batch}), rows=len(batch))
 
     def load_weights(self, path: Path) -> Any:
         """The whole ``ModelProto``, external data included."""
@@ -164,11 +171,60 @@ def _size(dimension: Any) -> int | None:
     return int(dimension.dim_value) if dimension.HasField("dim_value") and dimension.dim_value > 0 else None
 
 
-def _class_count(model: Any) -> int | None:
-    if len(model.graph.output) != 1:
-        return None
-    dimensions = model.graph.output[0].type.tensor_type.shape.dim
-    return _size(dimensions[1]) if len(dimensions) == 2 else None
+def outputs_of(model: Any) -> list[Output]:
+    """The outputs as a ``ModelProto`` declares them."""
+    return [_output(value) for value in model.graph.output]
+
+
+def _output(value: Any) -> Output:
+    from onnx import TensorProto
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    if not value.type.HasField("tensor_type"):
+        return Output(value.name, MAPS if value.type.HasField("sequence_type") else "unknown")
+    tensor = value.type.tensor_type
+    if tensor.elem_type in (TensorProto.UNDEFINED, TensorProto.STRING):
+        dtype = "string" if tensor.elem_type else "unknown"
+    else:
+        dtype = str(np.dtype(tensor_dtype_to_np_dtype(tensor.elem_type)))
+    shape = tuple(_size(dimension) for dimension in tensor.shape.dim) if tensor.HasField("shape") else None
+    return Output(value.name, dtype, shape)
+
+
+def chosen_output(path: Path, model: Any, wanted: str) -> Choice:
+    """Which output of a ``ModelProto`` holds the class scores; see `choose`."""
+    return choose(outputs_of(model), wanted, str(path))
+
+
+def with_one_output(path: Path, wanted: str) -> Any:
+    """The whole ``ModelProto`` with the chosen output alone, and only the nodes that lead to it."""
+    import onnx
+
+    model = onnx.load(str(path))
+    if len(model.graph.output) == 1 and not wanted:
+        return model
+    kept = chosen_output(path, model, wanted).name
+    for value in [value for value in model.graph.output if value.name != kept]:
+        model.graph.output.remove(value)
+    needed = {kept}
+    nodes = []
+    for node in reversed(model.graph.node):
+        if needed.intersection(node.output):
+            nodes.append(node)
+            needed |= _read_by(node)
+    del model.graph.node[:]
+    model.graph.node.extend(reversed(nodes))
+    return model
+
+
+def _read_by(node: Any) -> set[str]:
+    """Names of the tensors that a node reads, those of its inner graphs among them."""
+    found = set(node.input)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            found.update(value.name for value in graph.output)
+            found.update(*map(_read_by, graph.node))
+    return found
 
 
 def _complaint(path: Path) -> str:

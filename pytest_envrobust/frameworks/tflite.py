@@ -14,7 +14,9 @@ from pytest_envrobust.core.requirements import LITERT, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.telling import telling_sentence
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.frameworks.base import BaseFramework, single_output
+from pytest_envrobust.frameworks._tflite_signatures import ChosenInterpreter
+from pytest_envrobust.frameworks.base import BaseFramework, NativeFile
+from pytest_envrobust.frameworks.outputs import single_output
 
 
 class Framework(BaseFramework):
@@ -27,30 +29,36 @@ class Framework(BaseFramework):
     engine: ClassVar[str] = "litert"
     reference_compiler: ClassVar[str] = "litert-noxnnpack"
 
-    def load(self, source: SourceRef) -> Path:
-        """The file's path, once LiteRT has read it. Raises `DeclarationError` for a file that it cannot use."""
+    def load(self, source: SourceRef) -> NativeFile:
+        """The file, once LiteRT has read it. Raises `DeclarationError` for a file that it cannot use."""
         if source.kind != "file":
             raise DeclarationError(
                 f"tflite source {source.target or source.kind!r} is not a file",
                 cause="a tflite source is a .tflite file on disk",
             )
-        path = Path(source.target)
-        _checked(path, open_interpreter(path))
-        return path
+        native = NativeFile(Path(source.target), source.output, source.signature)
+        open_chosen(native)
+        return native
 
-    def inspect(self, native: Path) -> Inspection:
+    def inspect(self, native: NativeFile) -> Inspection:
         """Digest of the file; input and class count. A quantized input's dtype is ``uint8`` or ``int8``."""
-        interpreter = open_interpreter(native)
+        interpreter = open_chosen(native)
         output = interpreter.get_output_details()[0]["shape_signature"]
         classes = int(output[1]) if len(output) == 2 and output[1] > 0 else None
-        return Inspection(file_digest(native), declared_input(interpreter), classes)
+        chosen = interpreter.choice.text
+        return Inspection(file_digest(native.path), declared_input(interpreter), classes, output=chosen)
 
-    def run(self, native: Path, batch: NDArray[Any]) -> NDArray[Any]:
+    def run(self, native: NativeFile, batch: NDArray[Any]) -> NDArray[Any]:
         """Run without a delegate, in pieces of the file's batch size; scores, dequantized, shape (N, classes)."""
-        interpreter = open_interpreter(native, "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
+        interpreter = open_chosen(native, "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
         size = prepare(interpreter, batch.shape).batch
         pieces = (batch[start : start + size] for start in range(0, len(batch), size))
         return np.concatenate([invoke(interpreter, piece) for piece in pieces])
+
+
+def open_chosen(native: NativeFile, resolver: str = "AUTO", threads: int = 1) -> ChosenInterpreter:
+    """A LiteRT interpreter of the file, seen through what was chosen in it; see `open_interpreter`."""
+    return ChosenInterpreter(open_interpreter(native.path, resolver, threads), native)
 
 
 def open_interpreter(path: Path, resolver: str = "AUTO", threads: int = 1) -> Any:
@@ -110,7 +118,8 @@ def invoke(interpreter: Any, batch: NDArray[Any]) -> NDArray[Any]:
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], batch)
     interpreter.invoke()
     detail = interpreter.get_output_details()[0]
-    return dequantized(single_output(interpreter.get_tensor(detail["index"])), detail["quantization"])
+    scores = single_output(interpreter.get_tensor(detail["index"]), rows=len(batch))
+    return dequantized(scores, detail["quantization"])
 
 
 def dequantized(scores: NDArray[Any], quantization: tuple[float, int]) -> NDArray[Any]:
@@ -119,14 +128,3 @@ def dequantized(scores: NDArray[Any], quantization: tuple[float, int]) -> NDArra
     if scores.dtype.kind == "f" or not scale:
         return scores
     return (scores.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
-
-
-def _checked(path: Path, interpreter: Any) -> None:
-    for kind, details in (("inputs", interpreter.get_input_details()), ("outputs", interpreter.get_output_details())):
-        if len(details) != 1:
-            names = ", ".join(str(detail["name"]) for detail in details)
-            raise DeclarationError(
-                f"tflite file {str(path)!r} has {len(details)} {kind} ({names})",
-                cause="an image classifier takes one batch of images and gives one array of class scores",
-                remedy="convert a model that has the images and the class scores alone",
-            )

@@ -1,36 +1,33 @@
-"""PyTorch: modules from factories or pickles, exported programs, and ``.pt2`` files."""
+"""PyTorch: modules from factories or pickles, exported programs (``.pt2``) and TorchScript (``.pt``) files."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
-import logging
+import inspect
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from inspect import signature
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.core.errors import DeclarationError, chain_of
+from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.sources import Inspection, SourceRef
-from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.frameworks.base import BaseFramework, rounded, single_output
+from pytest_envrobust.frameworks._torch_files import load_weights, read_model
+from pytest_envrobust.frameworks._torchvision import with_torchvision
+from pytest_envrobust.frameworks.base import BaseFramework, rounded
 from pytest_envrobust.frameworks.factories import code_digest, produce
+from pytest_envrobust.frameworks.outputs import Step, follow, path_to, single_output
 
-T = TypeVar("T")
-
+IMAGES = "pixel_values"
+"""What Hugging Face's classifiers call their images."""
 _INPUT = "_envrobust_input"
 """Attribute under which a module made from an exported program keeps the input it was exported for."""
-
-_MISSING_OPERATOR = "operator torchvision::nms does not exist"
-_kept_libraries: list[Any] = []
 
 
 class Framework(BaseFramework):
@@ -38,7 +35,7 @@ class Framework(BaseFramework):
 
     name = "torch"
     requires = (TORCH,)
-    suffixes = (".pt2",)
+    suffixes = (".pt2", ".pt", ".pth", ".safetensors")
     layout = "NCHW"
     engine = "torch"
     reference_compiler = "eager"
@@ -58,9 +55,11 @@ class Framework(BaseFramework):
             return isinstance(value, kinds)
 
         if source.kind == "file":
-            model = with_torchvision(lambda: _read_program(Path(source.target)))
+            model = with_torchvision(lambda: read_model(Path(source.target)))
         else:
             model = with_torchvision(lambda: produce(source, is_model))
+            if source.weights and not source.state:
+                load_weights(model, Path(source.weights))
         module = _unlifted(model) if isinstance(model, torch.export.ExportedProgram) else model.eval()
         for parameter in module.parameters():
             parameter.requires_grad_(False)
@@ -84,7 +83,7 @@ class Framework(BaseFramework):
         import torch
 
         with torch.no_grad():
-            return single_output(to_host(native(torch.tensor(batch))))
+            return single_output(to_host(native(torch.tensor(batch))), rows=len(batch))
 
     def save_state(self, native: Any, path: Path) -> None:
         """Write the module's parameters and buffers."""
@@ -109,39 +108,10 @@ class Framework(BaseFramework):
                     parameter.copy_(torch.from_numpy(rounded(parameter.detach().float().numpy())))
 
 
-def with_torchvision(action: Callable[[], T]) -> T:
-    """``action()``, again with torchvision's two compiled operators declared if it fails for want of them.
-
-    A torchvision built for another torch (the CUDA build beside a CPU torch) cannot load its compiled part, and its
-    import fails on the operators' names, although models and transforms do without them. A package that imports it may
-    raise an error of its own, with that one behind it.
-    """
-    try:
-        return action()
-    except Exception as error:
-        if not _lacks_operators(error) or _kept_libraries:
-            raise
-    _declare_torchvision_operators()
-    return action()
-
-
-def _lacks_operators(error: BaseException) -> bool:
-    return any(_MISSING_OPERATOR in str(each) for each in chain_of(error))
-
-
-def _declare_torchvision_operators() -> None:
-    import torch
-
-    library = torch.library.Library("torchvision", "DEF")
-    for operator in ("nms", "qnms"):
-        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    _kept_libraries.append(library)  # the operators vanish with their library
-
-
 def _check_takes_one(module: Any) -> None:
     """Raise `DeclarationError` where a call needs more than the image batch."""
     try:
-        parameters = signature(module.forward).parameters.values()
+        parameters = inspect.signature(module.forward).parameters.values()
     except (TypeError, ValueError):  # one of TorchScript's, say
         return
     named = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
@@ -182,19 +152,47 @@ def probe(spec: TensorSpec) -> Any:
 def load_for_export(source: SourceRef, spec: TensorSpec) -> tuple[Any, Any]:
     """The module, made to return exactly one tensor, and an example input of the concrete ``spec``.
 
-    Raises `DeclarationError` where the module's outputs are not one array of class scores or where it was exported
+    Raises `DeclarationError` where which of its outputs are the class scores cannot be told or where it was exported
     for another input.
+    """
+    module = Framework().load(source)
+    check_input(module, spec)
+    answering = answering_alone(module, source.output, spec)
+    wrap = answering is module and declared_input(module) is not None
+    return (_Answering.of(module, ()) if wrap else as_graph(answering, spec)), probe(spec)
+
+
+def as_graph(module: Any, spec: TensorSpec) -> Any:
+    """``module`` itself or, of TorchScript, which exporters and compilers do not read, a graph of its operators.
+
+    Its weights are constants there, and what it decides by its input's values is decided as for a probe.
+    """
+    import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    if not any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        return module
+    with torch.no_grad():
+        return make_fx(lambda images: module(images), tracing_mode="real")(probe(spec))
+
+
+def answering_alone(module: Any, output: str, spec: TensorSpec) -> Any:
+    """``module``, wrapped where it returns more than a bare tensor: then it gives the class scores alone.
+
+    It is run once on a probe of the concrete ``spec``. A network whose images are an argument called ``pixel_values``,
+    but not the first, gets them by that name.
     """
     import torch
 
-    framework = Framework()
-    module = framework.load(source)
-    check_input(module, spec)
+    keyword = _keyword_of(module)
+    sample = probe(spec)
     with torch.no_grad():
-        value = module(probe(spec))
-    single_output(to_host(value))
-    plain = isinstance(value, torch.Tensor) and declared_input(module) is None
-    return (module if plain else _exportable(module)), probe(spec)
+        value = module(**{keyword: sample}) if keyword else module(sample)
+    if isinstance(value, torch.Tensor) and not keyword:
+        return module
+    path = path_to(value, output)
+    single_output(to_host(follow(value, path)), rows=len(sample))
+    return _Answering.of(module, path, keyword)
 
 
 def check_input(module: Any, spec: TensorSpec) -> None:
@@ -213,7 +211,7 @@ def check_input(module: Any, spec: TensorSpec) -> None:
 
 
 def to_host(value: Any) -> Any:
-    """``value`` with the tensors in it, directly or in a tuple, list or mapping, as numpy arrays of their own."""
+    """``value`` with the tensors in it, directly or in a container, as numpy arrays of their own; names are kept."""
     import torch
 
     if isinstance(value, torch.Tensor):
@@ -223,67 +221,51 @@ def to_host(value: Any) -> Any:
         return np.array(tensor.cpu().numpy())
     if isinstance(value, Mapping):
         return {key: to_host(member) for key, member in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: to_host(member) for name, member in zip(value._fields, value)}
     if isinstance(value, (tuple, list)):
         return tuple(to_host(member) for member in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_host(getattr(value, field.name)) for field in dataclasses.fields(value)}
     return value
 
 
-def _exportable(module: Any) -> Any:
-    """``module``, wrapped so that it returns its one tensor bare and keeps its mode.
+class _Answering:
+    """Makes modules that return one tensor bare and keep their mode.
 
     Exporters switch the mode, which the modules of exported programs refuse.
     """
-    import torch
 
-    class Exportable(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.wrapped = module
-            self.training = False
+    @staticmethod
+    def of(module: Any, path: Sequence[Step], keyword: str = "") -> Any:
+        """``module`` with its input given by ``keyword``, if any, and what ``path`` leads to returned."""
+        import torch
 
-        def forward(self, input: Any) -> Any:
-            value = self.wrapped(input)
-            if isinstance(value, torch.Tensor):
+        class Answering(torch.nn.Module):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.wrapped = module
+                self.training = False
+
+            def forward(self, input: Any) -> Any:
+                value = self.wrapped(**{keyword: input}) if keyword else self.wrapped(input)
+                for kind, key in path:
+                    value = value[key] if kind == "item" else getattr(value, key)
                 return value
-            return next(iter(value.values())) if isinstance(value, Mapping) else value[0]
 
-        def train(self, mode: bool = True) -> Any:
-            return self
+            def train(self, mode: bool = True) -> Any:
+                return self
 
-    return Exportable()
+        return Answering()
 
 
-def _read_program(path: Path) -> Any:
-    import torch
-
-    if not path.is_file():
-        raise DeclarationError(f"{path} cannot be read", cause="there is no such file")
+def _keyword_of(module: Any) -> str:
+    """The name by which ``forward`` must be given the images: where another argument stands first."""
     try:
-        with _quiet():
-            return torch.export.load(str(path))
-    except Exception as error:
-        if _lacks_operators(error):
-            raise
-        raise DeclarationError(
-            f"{path} cannot be read as an exported torch program",
-            cause=named_cause(error),
-            remedy="write it with torch.export.save(torch.export.export(model, (example,)), path), torch not newer "
-            "than this one",
-        ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the tracebacks that torch.export logs before it raises the error itself."""
-    logger = logging.getLogger("torch.export")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+        names = list(inspect.signature(module.forward).parameters)
+    except (TypeError, ValueError):  # a compiled forward has none to show
+        return ""
+    return IMAGES if IMAGES in names[1:] else ""
 
 
 def _unlifted(program: Any) -> Any:
@@ -351,6 +333,7 @@ def _structure(module: Any) -> str:
     for prefix, part in module.named_modules():
         settings = {name: value for name, value in vars(part).items() if name not in _MARKS and _is_setting(value)}
         parts.append(f"{prefix} {type(part).__qualname__} {sorted(settings.items())}")
+    parts += [str(part.code) for part in module.modules() if isinstance(part, torch.jit.ScriptModule)]
     parts.append(code_digest({type(part) for part in module.modules()}))
     return "\n".join(parts)
 

@@ -16,7 +16,7 @@ from pytest_envrobust.integration.xdist import is_worker
 from pytest_envrobust.models import zoo
 from pytest_envrobust.models.guessing import framework_of
 from pytest_envrobust.models.inputs import Arrays, Inputs, inputs_at
-from pytest_envrobust.models.model import Model
+from pytest_envrobust.models.model import Model, is_import_path
 from pytest_envrobust.models.preprocess import NAMED
 from pytest_envrobust.models.variants import with_variants
 from pytest_envrobust.runs.cases import Case, Fault, cases_of, choice_of
@@ -161,14 +161,23 @@ def declared_model(text: str, settings: Settings, base: Path) -> Model:
         model = Model(text, sources={framework: target}, inputs=inputs)
     if settings.class_names is not None:
         model = replace(model, labels=settings.class_names)
-    return with_variants(model, settings.variants).resolved(base)
+    model = with_variants(model, settings.variants)
+    if not text.startswith(zoo.PREFIX):
+        model = settings.choices.in_model(model)
+    return model.resolved(base)
 
 
 def _check_zoo(models: tuple[str, ...], settings: Settings) -> None:
     """Raise `DeclarationError` for options of built-in models that cannot be meant so."""
     built_in = [text for text in models if text.startswith(zoo.PREFIX)]
-    if settings.weights and not built_in:
-        raise DeclarationError("--envrobust-weights without a built-in model", remedy="add --envrobust-model zoo:NAME")
+    if not built_in:
+        if settings.weights and not any(is_import_path(text.rpartition("=")[2]) for text in models):
+            raise DeclarationError(
+                "--envrobust-weights without a model that takes them",
+                cause="a built-in model does, and a function that returns a network",
+                remedy="add --envrobust-model zoo:NAME, or package.module:factory",
+            )
+        return
     try:
         weights = zoo.parsed_weights(settings.weights)
     except DeclarationError as error:

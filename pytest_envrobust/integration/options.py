@@ -125,7 +125,8 @@ OPTIONS = (
     ),
     CommandOption(
         "model",
-        "check this model without any test code: a .onnx, .tflite, .keras, .pt2 file, a SavedModel directory, "
+        "check this model without any test code: a .onnx, .tflite, .keras, .pt2, .pt (TorchScript), .xml (OpenVINO) "
+        "file, a SavedModel directory, "
         "[FRAMEWORK=]package.module:factory, or a built-in one, zoo:mobilenet_v2, zoo:all (repeatable)",
         "repeatable",
         "MODEL",
@@ -139,9 +140,29 @@ OPTIONS = (
     ),
     CommandOption(
         "weights",
-        "weights of zoo: models: seeded (default), imagenet, or FRAMEWORK=FILE (repeatable)",
+        "weights of zoo: models: seeded (default), imagenet, or FRAMEWORK=FILE; of package.module:factory: a FILE to "
+        "load into what it returns (repeatable)",
         "repeatable",
         "WEIGHTS",
+    ),
+    CommandOption(
+        "output",
+        "which output of --envrobust-model holds the class scores, by name or place, or SOURCE=OUTPUT (repeatable)",
+        "repeatable",
+        "OUTPUT",
+    ),
+    CommandOption(
+        "signature",
+        "which function of a SavedModel or .tflite file runs, or SOURCE=SIGNATURE (repeatable)",
+        "repeatable",
+        "SIGNATURE",
+    ),
+    CommandOption(
+        "decision",
+        "above which value one score for each input means class 1: 0.5 for a probability, 0 for a logit; guessed if "
+        "not given (repeatable)",
+        "repeatable",
+        "[SOURCE=]NUMBER",
     ),
     CommandOption(
         "inputs",

@@ -28,6 +28,7 @@ from pytest_envrobust.history.known_flips import ledger_of_run
 from pytest_envrobust.integration.device_settings import read_places
 from pytest_envrobust.integration.option_values import base_of, either, number, option_value
 from pytest_envrobust.integration.xdist import process_count
+from pytest_envrobust.models.choices import Choices
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.record.ledger_file import LEDGER
 from pytest_envrobust.runs.settings import NATIVE, OF_REFERENCE, Settings, TimingSettings
@@ -83,7 +84,8 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
             cause="a variant is of one model",
             remedy="name one --envrobust-model, or declare them: sources={'onnx': ..., 'onnx:int8': ...}",
         )
-    for option in ("inputs", "truth", "labels", "variant", "check", "preprocess", "size"):
+    of_inputs = ("inputs", "truth", "labels", "preprocess", "size")
+    for option in (*of_inputs, "variant", "check", "output", "signature", "decision"):
         if config.getoption(f"envrobust_{option}") is not None and not models:
             raise DeclarationError(f"--envrobust-{option} without a model", remedy="add --envrobust-model MODEL")
     return Settings(
@@ -91,6 +93,7 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         environments_origin=origin,
         models=models,
         variants=variants,
+        choices=_choices(config),
         inputs=None if inputs is None else here / inputs,
         preprocess=_preprocess(config.getoption("envrobust_preprocess")),
         size=_size(config.getoption("envrobust_size")),
@@ -119,6 +122,11 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         command_line_limits=_limits(config, COMMAND_LINE),
         ini_limits=_limits(config, INI),
     )
+
+
+def _choices(config: pytest.Config) -> Choices:
+    names = ("output", "signature", "decision", "weights")
+    return Choices(**{name: tuple(config.getoption(f"envrobust_{name}") or ()) for name in names})
 
 
 def _path(config: pytest.Config, name: str) -> Path | None:

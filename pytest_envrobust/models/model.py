@@ -25,6 +25,11 @@ from pytest_envrobust.models.recorded import RecordedInputs, RecordedPredictions
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
+def is_import_path(text: str) -> bool:
+    """Whether it is written as ``package.module:attribute``."""
+    return bool(_IMPORT_PATH.fullmatch(text))
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """A framework's own definition of a model.
@@ -33,20 +38,36 @@ class Source:
     function that returns one, or such a function or model itself. ``preprocess`` replaces that of the inputs.
     ``label_offset`` is how many leading classes this source has that the model has not (1 for the background class of
     1001-class models). ``weights`` says in words which weights it has, for the record.
+
+    ``output`` chooses the output that holds the class scores, by name or place, where there are several, and
+    ``signature`` the function of a SavedModel or TensorFlow Lite file. ``decision`` is the value above which one score
+    for each input means class 1: 0.5 for a probability, 0 for a logit; guessed where it is not given.
+    ``weights_file`` is loaded into what a factory returns: ``.safetensors`` or a state dict for torch, ``.weights.h5``
+    for keras.
     """
 
     target: Any
     preprocess: Preprocess | None = None
     label_offset: int = 0
     weights: str = ""
+    output: str | int = ""
+    signature: str = ""
+    decision: float | None = None
+    weights_file: str | Path | None = None
 
     def __post_init__(self) -> None:
+        if self.weights_file is not None and (self.path is not None or self.recorded is not None):
+            raise DeclarationError(
+                f"weights_file={str(self.weights_file)!r} for {str(self.target)!r}",
+                cause="weights are loaded into what a factory returns, and a file has its own",
+                remedy="name a function that returns the network: Source('package.module:factory', weights_file=...)",
+            )
         if not isinstance(self.label_offset, int) or self.label_offset < 0:
             raise DeclarationError(f"label_offset={self.label_offset!r}", cause="it counts leading classes: 0 or more")
 
     @property
     def is_factory(self) -> bool:
-        return isinstance(self.target, str) and bool(_IMPORT_PATH.fullmatch(self.target))
+        return isinstance(self.target, str) and is_import_path(self.target)
 
     @property
     def recorded(self) -> RecordedPredictions | None:
@@ -62,8 +83,10 @@ class Source:
         """The same source with relative paths taken from ``base``: its own, or those of a target that has some."""
         if self.path is not None:
             return replace(self, target=base / self.path)
+        weights = None if self.weights_file is None else base / self.weights_file
         resolve = getattr(self.target, "resolved", None)
-        return self if resolve is None else replace(self, target=resolve(base))
+        target = self.target if resolve is None else resolve(base)
+        return replace(self, target=target, weights_file=weights)
 
     def check(self, key: str) -> None:
         """Raise `DeclarationError` where a file is named that is not there."""
@@ -72,16 +95,21 @@ class Source:
         check_files = getattr(self.target, "check_files", None)
         if check_files is not None:
             check_files()
+        if self.weights_file is not None and not Path(self.weights_file).is_file():
+            raise DeclarationError(f"{key} weights {str(self.weights_file)!r}", cause="there is no such file")
         if self.path is not None and not self.path.exists():
             raise DeclarationError(f"{key} source {str(self.path)!r}", cause="there is no such file or directory")
 
     def reference(self, framework: str) -> SourceRef:
         """What a worker needs to load it. Raises `DeclarationError` for an object that cannot be sent there."""
         if self.path is not None:
-            return SourceRef(framework, "file", target=str(self.path))
-        if self.is_factory:
-            return SourceRef(framework, "factory", target=self.target)
-        return SourceRef(framework, "pickle", payload=_pickled(self.target, framework))
+            found = SourceRef(framework, "file", target=str(self.path))
+        elif self.is_factory:
+            found = SourceRef(framework, "factory", target=self.target)
+        else:
+            found = SourceRef(framework, "pickle", payload=_pickled(self.target, framework))
+        weights = "" if self.weights_file is None else str(self.weights_file)
+        return replace(found, output=str(self.output), signature=self.signature, weights=weights)
 
 
 @dataclass(frozen=True, eq=False)

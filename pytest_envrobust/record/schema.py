@@ -148,13 +148,19 @@ class Run(Part, frozen=True, kw_only=True):
 
 
 class Source(Part, frozen=True, kw_only=True):
-    """A model's source: ``digest`` of its weights and structure where it was loaded, its preprocessing in words."""
+    """A model's source: ``digest`` of its weights and structure where it was loaded, its preprocessing in words.
+
+    ``output``, ``signature`` and ``decision`` are what was chosen in it; see `Source`.
+    """
 
     target: str | None = None
     label_offset: int | None = None
     digest: str | None = None
     preprocess: str | None = None
     weights: str | None = None
+    output: str | None = None
+    signature: str | None = None
+    decision: float | None = None
 
 
 class Fault(Part, frozen=True, kw_only=True):

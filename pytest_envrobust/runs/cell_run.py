@@ -242,15 +242,21 @@ class CellRun:
         return replace(found, scores=self._context.predictions.keep(output_digest(found.scores), found.scores))
 
     def _ordered(self, found: SessionOutput) -> SessionOutput:
-        return replace(found, scores=self.in_class_order(found.scores))
+        return replace(found, scores=self.in_class_order(found.scores, own=True))
 
     def _recorded(self) -> SessionOutput:
         path, loaded = self.model_run.recorded(self.environment.source)
         scores = loaded.for_inputs(self.model_run.inputs.names, path)
         return SessionOutput(scores, Timing.of([], []), {"recorded": path})
 
-    def in_class_order(self, scores: NDArray[Any]) -> NDArray[Any]:
-        """The scores without the leading classes that the source has and the model has not."""
+    def in_class_order(self, scores: NDArray[Any], *, own: bool = False) -> NDArray[Any]:
+        """The scores without the leading classes that the source has and the model has not.
+
+        One number for each input becomes scores of classes first. ``own``: they are for the model's own inputs.
+        """
+        if scores.shape[1] == 1:
+            own_numbers = (lambda: scores) if own else lambda: self.session.run(self.handle).scores
+            scores = self.model_run.answer(self.environment.source, own_numbers).scores(scores)
         offset = self.model_run.model.source(self.environment.source).label_offset
         if offset >= scores.shape[1]:
             raise StageFailure(

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.adequacy import Adequacy
+from pytest_envrobust.comparison.answers import aligned
 from pytest_envrobust.comparison.fidelity import Fidelity
 from pytest_envrobust.comparison.labels import LabelComparison
 from pytest_envrobust.comparison.steadiness import ComparedLabels
@@ -223,6 +224,7 @@ class MeasuredCell(MeasuredEnvironment):
         self, actual: NDArray[Any], expected: NDArray[Any], earlier_noise: float | None = None
     ) -> ComparedLabels:
         """The comparison, flips held against the noise of both sides; ``earlier_noise`` is an earlier reference's."""
+        actual, expected = aligned(actual, expected)
         self._check_classes(actual, expected)
         names, own = self.input_names[: len(actual)], self._registry.steadiness(self.run)
         has_earlier = self.label_reference is not None

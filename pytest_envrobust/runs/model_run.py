@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from pytest_envrobust.comparison.answers import Answer, answer_of
 from pytest_envrobust.core.digests import output_digest
 from pytest_envrobust.core.environment import SourceKey
 from pytest_envrobust.core.lazy import Lazy, Memo
@@ -43,6 +45,7 @@ class ModelRun:
         self._recorded: Memo[str, LoadedPredictions] = Memo()
         self._sources: Memo[str, SourceRef] = Memo()
         self._inspections: Memo[str, Inspection] = Memo()
+        self._answers: Memo[str, Answer] = Memo()
         self._batches: Memo[str, NDArray[Any]] = Memo()
         self._guessed: Memo[str, Preprocess] = Memo()
         self._used: dict[str, Preprocess] = {}
@@ -97,7 +100,21 @@ class ModelRun:
 
     def inspection(self, key: str) -> Inspection:
         """What that source says of itself."""
-        return self._inspections.get(key, lambda: self._context.session_builder.inspect(self.source(key)))
+        return self._inspections.get(key, lambda: self._inspect(key))
+
+    def answer(self, key: str, numbers: Callable[[], NDArray[Any]]) -> Answer:
+        """How one number for each input is read that this source gives.
+
+        It is decided once for all environments of the source, on the ``numbers`` (N, 1) for the model's own inputs.
+        """
+
+        def decide() -> Answer:
+            declared, classes = self.model.source(key).decision, len(self.class_names) or None
+            found = answer_of(numbers(), declared, classes)
+            self._tell(key, "answer", found.text)
+            return found
+
+        return self._answers.get(key, decide)
 
     def batch(self, key: str, inputs: LoadedInputs | None = None) -> NDArray[Any]:
         """The inputs (by default the model's own) as that source takes them, shape (N, ...)."""
@@ -152,8 +169,23 @@ class ModelRun:
             label_offset=source.label_offset if recorded is None else recorded.label_offset,
             digest=None if inspection is None else inspection.digest,
             preprocess=None if used is None else str(used),
-            weights=source.weights or None,
+            weights=source.weights or _name_of(source.weights_file),
+            output=None if source.output == "" else str(source.output),
+            signature=source.signature or None,
+            decision=source.decision,
         )
+
+    def _inspect(self, key: str) -> Inspection:
+        found = self._context.session_builder.inspect(self.source(key))
+        if found.output:
+            self._tell(key, "output", found.output)
+        return found
+
+    def _tell(self, key: str, what: str, text: str) -> None:
+        """Keep for the reports, and say, what was taken from what in a source."""
+        if text not in self.guesses.values():
+            self._context.say(f"{self.model.name}: {text}")
+        self.guesses[f"{key} {what}"] = text
 
     def _find_earlier(self) -> EarlierReference | None:
         run, chosen = self._context.earlier, self._context.settings.reference
@@ -203,3 +235,7 @@ class ModelRun:
 def _framework(key: str) -> BaseFramework:
     """The framework of a source."""
     return frameworks()[SourceKey.parse(key).framework]
+
+
+def _name_of(file: str | Path | None) -> str | None:
+    return None if file is None else f"file {Path(file).name}"

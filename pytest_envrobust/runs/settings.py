@@ -12,6 +12,7 @@ from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.shard import Shard
 from pytest_envrobust.core.status import Stage
+from pytest_envrobust.models.choices import Choices
 from pytest_envrobust.record.ledger_file import LEDGER
 from pytest_envrobust.timing.measuring import PRECISION
 from pytest_envrobust.verdicts.ledger import Ledger
@@ -45,6 +46,7 @@ class Settings:
     environments_origin: str = "default"
     models: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
+    choices: Choices = field(default_factory=Choices)
     inputs: Path | None = None
     preprocess: str | None = None
     size: tuple[int, int] | None = None

@@ -71,12 +71,14 @@ def encode_inspection(inspection: Inspection) -> Message:
         "input": spec,
         "classes": inspection.classes,
         "notices": list(inspection.notices),
+        "output": inspection.output,
     }
 
 
 def decode_inspection(message: Message) -> Inspection:
     spec = decode_spec(message["input"]) if message["input"] else None
-    return Inspection(message["digest"], spec, message["classes"], tuple(message["notices"]))
+    notices, output = tuple(message["notices"]), message["output"]
+    return Inspection(message["digest"], spec, message["classes"], notices, output)
 
 
 def encode_error(error: BaseException) -> Message:

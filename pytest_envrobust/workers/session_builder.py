@@ -150,6 +150,7 @@ class SessionBuilder:
         recipe = {
             "step": step.name,
             "source": source.digest,
+            **source.chosen,
             "input": encode_spec(spec),
             "options": dict(step.options),
             **_made_with(step.requires, module_of(step.name), interpreter),
@@ -186,6 +187,7 @@ class SessionBuilder:
             "engine": backend.engine,
             "compiler": job.compiler,
             "source": job.source.digest,
+            **job.source.chosen,
             "device": job.device,
             "variables": {**plan.place.variables, **backend.devices[job.device].variables},
             "emulator": list(plan.place.emulator),

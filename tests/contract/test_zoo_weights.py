@@ -141,7 +141,7 @@ if FRAMEWORK.name == "keras":
     longer = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
 else:
     import torch
-    from pytest_envrobust.frameworks.torch import with_torchvision
+    from pytest_envrobust.frameworks._torchvision import with_torchvision
     from safetensors.torch import save_file
     suffix = ".safetensors"
     def made():
@@ -239,7 +239,7 @@ for name, module in modules.items():
 print(json.dumps(furthest))
 """,
     "torch": """
-from pytest_envrobust.frameworks.torch import with_torchvision
+from pytest_envrobust.frameworks._torchvision import with_torchvision
 
 def documented():
     import timm, torchvision

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.conversion.base import ConversionJob
-from pytest_envrobust.frameworks.onnx import input_spec
+from pytest_envrobust.frameworks.onnx import input_spec, read_model, with_one_output
 
 _PLAIN = re.compile(r"[A-Za-z]\w*")
 _RENAMED = "envrobust_input"
@@ -27,7 +27,7 @@ def converted(job: ConversionJob, folder: Path, **choices: Any) -> Any:
     """
     import onnx2tf  # type: ignore[import-not-found]
 
-    source, name = _with_plain_input(Path(job.source.target), folder)
+    source, name = _with_plain_input(_with_one_output(job, folder), folder)
     shape = ",".join(map(str, job.input.shape))
     said = io.StringIO()
     try:
@@ -43,6 +43,18 @@ def converted(job: ConversionJob, folder: Path, **choices: Any) -> Any:
             )
     except SystemExit:  # how it ends when it meets what it cannot convert
         raise RuntimeError(f"onnx2tf gave up: {_complaint(said.getvalue())}") from None
+
+
+def _with_one_output(job: ConversionJob, folder: Path) -> Path:
+    """The file or, where there is something to choose in it, a copy without the rest."""
+    import onnx
+
+    path = Path(job.source.target)
+    if len(read_model(path).graph.output) == 1:
+        return path
+    copy = folder / "one_output.onnx"
+    onnx.save(with_one_output(path, job.source.output), str(copy))
+    return copy
 
 
 def _with_plain_input(source: Path, folder: Path) -> tuple[Path, str]:

@@ -6,16 +6,17 @@ import logging
 from typing import Any
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
-from pytest_envrobust.core.errors import DeclarationError
-from pytest_envrobust.core.requirements import ONNX, TENSORFLOW, TF2ONNX
-from pytest_envrobust.frameworks import keras
+from pytest_envrobust.core.errors import DeclarationError, Unavailable
+from pytest_envrobust.core.requirements import LITERT, ONNX, TENSORFLOW, TF2ONNX
+from pytest_envrobust.frameworks import keras, tflite
+from pytest_envrobust.frameworks._tflite_signatures import ChosenInterpreter
 
 STEP = Step(
     name="onnx_from_tflite",
     source="tflite",
     target="onnx",
     file="model.onnx",
-    requires=(TF2ONNX, TENSORFLOW, ONNX),
+    requires=(TF2ONNX, TENSORFLOW, ONNX, LITERT),
     options={"opset": 17},  # the newest whose reductions onnx2torch reads: torch_from_onnx may come next
 )
 
@@ -34,14 +35,25 @@ def convert(job: ConversionJob) -> None:
     import onnx
     from tf2onnx.convert import from_tflite
 
+    if not _opened(job).is_first:
+        raise Unavailable(
+            f"signature {job.source.signature!r} of {job.source.target} cannot be converted",
+            cause="tf2onnx reads the file's first signature alone",
+            remedy="convert a model that has this signature alone",
+        )
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     with keras.quiet():
         model, _ = from_tflite(
             str(job.source.target), opset=int(job.options.get("opset", STEP.options["opset"])), large_model=False
         )
     _fix_input(model.graph, job)
+    _keep_output(model.graph, job)
     _dequantize_output(model.graph)
     onnx.save(model, str(job.target))
+
+
+def _opened(job: ConversionJob) -> ChosenInterpreter:
+    return tflite.open_chosen(tflite.Framework().load(job.source))
 
 
 def _fix_input(graph: Any, job: ConversionJob) -> None:
@@ -55,6 +67,15 @@ def _fix_input(graph: Any, job: ConversionJob) -> None:
         )
     for dimension, size in zip(dimensions, job.input.shape):
         dimension.dim_value = size
+
+
+def _keep_output(graph: Any, job: ConversionJob) -> None:
+    """Leave the chosen output alone in the graph, whose outputs have the names of the file's tensors."""
+    if len(graph.output) == 1:
+        return
+    name = _opened(job).get_output_details()[0]["name"]
+    for value in [value for value in graph.output if value.name != name]:
+        graph.output.remove(value)
 
 
 def _dequantize_output(graph: Any) -> None:

@@ -20,4 +20,4 @@ lacking = said_by(
 
 def convert(job: ConversionJob) -> None:
     """Write the IR of the ONNX file for the job's input; weights keep their precision."""
-    save_ir(Path(job.source.target), job.target, job.input)
+    save_ir(Path(job.source.target), job.target, job.input, job.source.output)

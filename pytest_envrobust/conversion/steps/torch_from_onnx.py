@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
 from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import ONNX, ONNX2TORCH, TORCH
+from pytest_envrobust.core.sources import SourceRef
+from pytest_envrobust.frameworks.onnx import read_model, with_one_output
 
 STEP = Step(
     name="torch_from_onnx",
@@ -29,18 +32,26 @@ def convert(job: ConversionJob) -> None:
     """Build the module from the ONNX file, export it for the batch size of ``job.input``, and save it."""
     import torch
 
-    from pytest_envrobust.frameworks.torch import probe, with_torchvision
+    from pytest_envrobust.frameworks._torchvision import with_torchvision
+    from pytest_envrobust.frameworks.torch import probe
 
     with_torchvision(_import_onnx2torch)
     import onnx2torch
 
-    module = onnx2torch.convert(job.source.target).eval()
+    module = onnx2torch.convert(_with_one_output(job.source)).eval()
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # constants that tracing sees; deprecations
         program = torch.export.export(_traced(module, probe(job.input)), (probe(job.input),))
     torch.export.save(program, str(job.target))
+
+
+def _with_one_output(source: SourceRef) -> Any:
+    """The file or, where there is something to choose in it, the model without the rest."""
+    path = Path(source.target)
+    single = len(read_model(path).graph.output) == 1
+    return str(path) if single else with_one_output(path, source.output)
 
 
 def _traced(module: Any, example: Any) -> Any:

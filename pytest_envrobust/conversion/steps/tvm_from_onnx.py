@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
-from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import ONNX, TVM
-from pytest_envrobust.frameworks.onnx import input_spec
+from pytest_envrobust.frameworks.onnx import input_spec, with_one_output
 
 STEP = Step("tvm_from_onnx", source="onnx", target="tvm", file="module.json", requires=(TVM, ONNX))
 
@@ -23,24 +22,17 @@ lacking = said_by(
 def convert(job: ConversionJob) -> None:
     """Write the relax module: function ``main``, the input its only parameter, one tensor its result.
 
-    Raises `DeclarationError` where the model has several inputs or outputs.
+    Raises `DeclarationError` where the model has several inputs, or outputs that cannot be told from each other.
     """
-    import onnx
     import tvm
 
-    model = onnx.load(job.source.target)
+    model = with_one_output(Path(job.source.target), job.source.output)
     job.target.write_text(tvm.ir.save_json(_imported(model, job)), encoding="utf-8")
 
 
 def _imported(model: Any, job: ConversionJob) -> Any:
     from tvm.relax.frontend.onnx import from_onnx
 
-    if len(model.graph.output) != 1:
-        raise DeclarationError(
-            f"{job.source.target} has {len(model.graph.output)} outputs",
-            cause="one tensor of class scores, shape (N, classes), is needed",
-            remedy="export a model that returns the class scores alone",
-        )
     name = input_spec(Path(job.source.target), model).name
     return from_onnx(
         model,

@@ -125,7 +125,8 @@ def test_what_onnx_checker_refuses_is_a_notice(tmp_path: Path) -> None:
     with pytest.raises(onnx.checker.ValidationError):
         onnx.checker.check_model(str(path))
     framework = Framework()
-    (notice,) = framework.inspect(framework.load(SourceRef("onnx", "file", target=str(path)))).notices
+    native = framework.load(SourceRef("onnx", "file", target=str(path)))
+    (notice,) = framework.inspect(native).notices
     assert notice.startswith("onnx's checker refuses unsorted.onnx: Nodes in a graph must be topologically sorted")
-    scores = framework.run(path, np.array([[-1, 2, 0, 1]], np.float32))
+    scores = framework.run(native, np.array([[-1, 2, 0, 1]], np.float32))
     assert scores.tolist() == [[1, 0, 0, 0]]

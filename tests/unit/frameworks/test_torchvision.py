@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_envrobust.frameworks import torch as framework
+from pytest_envrobust.frameworks import _torchvision as framework
 
 MISSING = "operator torchvision::nms does not exist"
 

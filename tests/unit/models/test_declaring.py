@@ -144,9 +144,9 @@ def test_what_cannot_be_told(tmp_path: Path) -> None:
         framework_of(str(tmp_path / "a.onnx"))
     with pytest.raises(DeclarationError, match=r"saved_model\.pb is missing"):
         framework_of(str(tmp_path))
-    (tmp_path / "a.pth").write_bytes(b"")
-    with pytest.raises(DeclarationError, match=r"no framework is known for '\.pth'") as caught:
-        framework_of(str(tmp_path / "a.pth"))
+    (tmp_path / "a.pb").write_bytes(b"")
+    with pytest.raises(DeclarationError, match=r"no framework is known for '\.pb'") as caught:
+        framework_of(str(tmp_path / "a.pb"))
     assert ".onnx" in caught.value.cause
 
 
