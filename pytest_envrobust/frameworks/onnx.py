@@ -17,6 +17,7 @@ from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.telling import telling_sentence
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks._onnx_external_data import check_external_data, external_data, tensors_of
+from pytest_envrobust.frameworks._onnx_quantization import input_quantization
 from pytest_envrobust.frameworks.base import BaseFramework, NativeFile, rounded
 from pytest_envrobust.frameworks.outputs import MAPS, Choice, Output, choose, single_output
 
@@ -140,7 +141,7 @@ def read_model(path: Path) -> Any:
 
 
 def input_spec(path: Path, model: Any) -> TensorSpec:
-    """Name, shape (``None`` for a free dimension) and numpy dtype of the one input of a ``ModelProto``.
+    """Name, shape (``None`` for a free dimension), numpy dtype and quantization of the one input of a ``ModelProto``.
 
     Raises `DeclarationError` where there are several inputs, none, or one without a known rank.
     """
@@ -164,7 +165,9 @@ def input_spec(path: Path, model: Any) -> TensorSpec:
             remedy=f"{EXPORT_AGAIN} with an example input",
         )
     shape = tuple(_size(dimension) for dimension in tensor.shape.dim)
-    return TensorSpec(shape, str(np.dtype(tensor_dtype_to_np_dtype(tensor.elem_type))), inputs[0].name)
+    dtype = np.dtype(tensor_dtype_to_np_dtype(tensor.elem_type))
+    quantization = input_quantization(model.graph, inputs[0].name) if dtype.kind in "iu" else None
+    return TensorSpec(shape, str(dtype), inputs[0].name, quantization)
 
 
 def _size(dimension: Any) -> int | None:

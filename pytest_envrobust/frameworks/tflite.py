@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.requirements import LITERT, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.telling import telling_sentence
-from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.core.tensors import Quantization, TensorSpec
 from pytest_envrobust.frameworks._tflite_signatures import ChosenInterpreter
 from pytest_envrobust.frameworks.base import BaseFramework, NativeFile
 from pytest_envrobust.frameworks.outputs import single_output
@@ -41,7 +42,7 @@ class Framework(BaseFramework):
         return native
 
     def inspect(self, native: NativeFile) -> Inspection:
-        """Digest of the file; input and class count. A quantized input's dtype is ``uint8`` or ``int8``."""
+        """Digest of the file; input and class count. A quantized input's dtype is an integer."""
         interpreter = open_chosen(native)
         output = interpreter.get_output_details()[0]["shape_signature"]
         classes = int(output[1]) if len(output) == 2 and output[1] > 0 else None
@@ -86,11 +87,16 @@ def open_interpreter(path: Path, resolver: str = "AUTO", threads: int = 1) -> An
 
 
 def declared_input(interpreter: Any) -> TensorSpec:
-    """The input as the file declares it; dimensions that it leaves open are ``None``."""
+    """The input as the file declares it, a quantized one with what its integers stand for.
+
+    Dimensions that the file leaves open are ``None``.
+    """
     detail = interpreter.get_input_details()[0]
     declared = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
     shape = tuple(None if size < 0 else int(size) for size in declared)
-    return TensorSpec(shape, np.dtype(detail["dtype"]).name, str(detail["name"]))
+    scale, zero_point = detail["quantization"]
+    quantization = Quantization(float(scale), int(zero_point)) if scale else None
+    return TensorSpec(shape, np.dtype(detail["dtype"]).name, str(detail["name"]), quantization)
 
 
 def prepare(interpreter: Any, shape: tuple[int, ...]) -> TensorSpec:
@@ -110,7 +116,7 @@ def prepare(interpreter: Any, shape: tuple[int, ...]) -> TensorSpec:
     if wanted != tuple(detail["shape"]):
         interpreter.resize_tensor_input(detail["index"], wanted)
     interpreter.allocate_tensors()
-    return TensorSpec(wanted, declared.dtype, declared.name)
+    return replace(declared, shape=wanted)
 
 
 def invoke(interpreter: Any, batch: NDArray[Any]) -> NDArray[Any]:

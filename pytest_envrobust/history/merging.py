@@ -66,6 +66,7 @@ def joined_models(models: Iterable[Model]) -> list[Model]:
             _completed(known, model),
             sources=_joined_sources(known.sources, model.sources),
             guesses=_together(known.guesses, model.guesses),
+            notices=list(dict.fromkeys([*(known.notices or ()), *(model.notices or ())])) or None,
             adequacy=_together(known.adequacy, model.adequacy),
             unsteady=_together(known.unsteady, model.unsteady),
         )

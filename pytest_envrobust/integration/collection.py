@@ -15,9 +15,8 @@ from pytest_envrobust.integration.outcomes import SUBJECT, refuse, rerun_command
 from pytest_envrobust.integration.xdist import is_worker
 from pytest_envrobust.models import zoo
 from pytest_envrobust.models.guessing import framework_of
-from pytest_envrobust.models.inputs import Arrays, Inputs, inputs_at
+from pytest_envrobust.models.inputs import Inputs, inputs_at
 from pytest_envrobust.models.model import Model, is_import_path
-from pytest_envrobust.models.preprocess import NAMED
 from pytest_envrobust.models.variants import with_variants
 from pytest_envrobust.runs.cases import Case, Fault, cases_of, choice_of
 from pytest_envrobust.runs.cell import Cell
@@ -188,9 +187,9 @@ def _check_zoo(models: tuple[str, ...], settings: Settings) -> None:
             cause="a file fits one model",
             remedy="name one --envrobust-model zoo:NAME",
         )
-    if built_in and len(built_in) == len(models) and (settings.preprocess or settings.size):
+    if built_in and len(built_in) == len(models) and (given := settings.preparation.options):
         raise DeclarationError(
-            "--envrobust-preprocess and --envrobust-size do nothing here",
+            f"{' and '.join(given)} {'does' if len(given) == 1 else 'do'} nothing here",
             cause="each source of a built-in model has its native preprocessing",
             remedy="--envrobust-preprocess-from=reference gives all of them the reference's",
         )
@@ -198,12 +197,7 @@ def _check_zoo(models: tuple[str, ...], settings: Settings) -> None:
 
 def _inputs(settings: Settings) -> Inputs:
     assert settings.inputs is not None
-    inputs = inputs_at(settings.inputs, truth=settings.truth)
-    if settings.preprocess is None or settings.size is None or isinstance(inputs, Arrays):
-        return inputs
-    height, width = settings.size
-    changes = {} if height == width else {"resize": settings.size, "crop": None}
-    return replace(inputs, preprocess=NAMED[settings.preprocess](height, **changes))
+    return inputs_at(settings.inputs, truth=settings.truth)
 
 
 def _set_selected_apart(config: pytest.Config, models: tuple[str, ...]) -> None:

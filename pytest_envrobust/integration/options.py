@@ -172,7 +172,8 @@ OPTIONS = (
     ),
     CommandOption(
         "preprocess",
-        "how images are prepared for --envrobust-model: imagenet, inception, caffe, raw; guessed if not given",
+        "how images are prepared for --envrobust-model: imagenet, inception, caffe, raw, unit; without it, a "
+        "preprocessor_config.json or config.json beside the model says it, or it is guessed",
         metavar="NAME",
         group="inputs",
     ),
@@ -180,6 +181,43 @@ OPTIONS = (
         "size",
         "side of the prepared images, HEIGHTxWIDTH or one number",
         metavar="PIXELS",
+        group="inputs",
+    ),
+    CommandOption(
+        "crop",
+        "share of the shorter side that the center crop keeps (0.875), the crop's pixels, or none: both sides resized",
+        metavar="CROP",
+        group="inputs",
+    ),
+    CommandOption(
+        "scale",
+        "what pixels (0 to 255) are multiplied by: a number, or 1/255",
+        metavar="NUMBER",
+        group="inputs",
+    ),
+    CommandOption(
+        "mean",
+        "what is taken off the scaled pixels: one number, or three (0.485,0.456,0.406), which without a scale are "
+        "of values from 0 to 1 where they are below 1",
+        metavar="NUMBERS",
+        group="inputs",
+    ),
+    CommandOption(
+        "std",
+        "what they are divided by then: one number, or three",
+        metavar="NUMBERS",
+        group="inputs",
+    ),
+    CommandOption(
+        "filter",
+        "how images are resized: nearest, box, bilinear, hamming, bicubic, lanczos",
+        metavar="FILTER",
+        group="inputs",
+    ),
+    CommandOption(
+        "channels",
+        "order of the color channels: RGB, BGR; or gray",
+        metavar="ORDER",
         group="inputs",
     ),
     CommandOption(

@@ -29,6 +29,7 @@ from pytest_envrobust.integration.device_settings import read_places
 from pytest_envrobust.integration.option_values import base_of, either, number, option_value
 from pytest_envrobust.integration.xdist import process_count
 from pytest_envrobust.models.choices import Choices
+from pytest_envrobust.models.preparation import PREPARATION, parsed_preparation
 from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.record.ledger_file import LEDGER
 from pytest_envrobust.runs.settings import NATIVE, OF_REFERENCE, Settings, TimingSettings
@@ -95,8 +96,7 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
         variants=variants,
         choices=_choices(config),
         inputs=None if inputs is None else here / inputs,
-        preprocess=_preprocess(config.getoption("envrobust_preprocess")),
-        size=_size(config.getoption("envrobust_size")),
+        preparation=parsed_preparation({name: config.getoption(f"envrobust_{name}") for name in PREPARATION}),
         weights=tuple(config.getoption("envrobust_weights") or ()),
         truth=config.getoption("envrobust_truth"),
         class_names=_path(config, "labels"),
@@ -228,24 +228,6 @@ def _environments(config: pytest.Config, catalogue: Catalogue) -> tuple[tuple[st
 def _environment(text: str, catalogue: Catalogue, origin: str) -> Environment:
     check_patterns([text], catalogue.everything, origin)
     return Environment.parse(text)
-
-
-def _preprocess(name: str | None) -> str | None:
-    from pytest_envrobust.models.preprocess import NAMED
-
-    if name is not None and name not in NAMED:
-        cause = f"it is one of {', '.join(NAMED)}"
-        raise DeclarationError(f"--envrobust-preprocess {name}", cause=cause, remedy=did_you_mean(name, NAMED))
-    return name
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdigit() and int(side) for side in sides):
-        raise DeclarationError(f"--envrobust-size {text}", cause="it is a number of pixels, or HEIGHTxWIDTH")
-    return int(sides[0]), int(sides[-1])
 
 
 def _stage_limits(config: pytest.Config) -> dict[Stage, float]:

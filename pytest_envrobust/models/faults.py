@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.models.callables import FunctionPreprocess, Preprocessing
 from pytest_envrobust.models.inputs import LoadedInputs
-from pytest_envrobust.models.preprocess import Layout, Preprocess
+from pytest_envrobust.models.preprocess import GRAY, Layout, Preprocess
 
 BGR, HEIGHT_WIDTH, LAYOUT = "bgr", "height-width", "layout"
 SCALED_TWICE, NOT_NORMALIZED = "scaled-twice", "not-normalized"
@@ -27,7 +28,7 @@ CHANNEL_AXIS: dict[Layout, int] = {"NCHW": 1, "NHWC": 3}
 
 
 def faulty_batches(
-    inputs: LoadedInputs, preprocess: Preprocess | None, layout: Layout, names: Sequence[str] = INPUT_FAULTS
+    inputs: LoadedInputs, preprocess: Preprocessing | None, layout: Layout, names: Sequence[str] = INPUT_FAULTS
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """Each fault's name and its batch, of the shape and dtype that `LoadedInputs.batch` gives, one at a time.
 
@@ -78,9 +79,13 @@ def _channel_axis(batch: NDArray[Any], layout: Layout) -> int | None:
 
 
 def _bgr(
-    inputs: LoadedInputs, batch: NDArray[Any], preprocess: Preprocess | None, layout: Layout, axis: int | None
+    inputs: LoadedInputs, batch: NDArray[Any], preprocess: Preprocessing | None, layout: Layout, axis: int | None
 ) -> NDArray[Any] | None:
-    if inputs.images is not None and preprocess is not None:
+    if inputs.images is not None and isinstance(preprocess, FunctionPreprocess):
+        return replace(inputs, images=tuple(image[..., ::-1] for image in inputs.images)).batch(preprocess, layout)
+    if inputs.images is not None and isinstance(preprocess, Preprocess):
+        if preprocess.channels == GRAY:
+            return None
         # the mean stays with its place: it is the picture that comes in the wrong order
         return inputs.batch(replace(preprocess, channels="RGB" if preprocess.channels == "BGR" else "BGR"), layout)
     if axis is None or batch.shape[axis] != COLORS:
@@ -103,17 +108,18 @@ def _mistaken_layout(batch: NDArray[Any], axis: int | None) -> NDArray[Any] | No
 
 
 def _scaled_twice(
-    inputs: LoadedInputs, batch: NDArray[Any], preprocess: Preprocess | None, axis: int | None
+    inputs: LoadedInputs, batch: NDArray[Any], preprocess: Preprocessing | None, axis: int | None
 ) -> NDArray[Any] | None:
-    if inputs.images is None or preprocess is None or axis is None:
+    if inputs.images is None or not isinstance(preprocess, Preprocess) or axis is None:
         return None
-    arithmetic = replace(preprocess, resize=None, crop=None, channels="RGB")  # the channels are in order already
+    channels: Literal["RGB", "gray"] = GRAY if preprocess.channels == GRAY else "RGB"  # they are in order already
+    arithmetic = replace(preprocess, resize=None, crop=None, channels=channels)
     done = batch if axis == CHANNEL_AXIS["NHWC"] else batch.transpose(0, 2, 3, 1)
     return arithmetic.apply(cast("list[NDArray[np.uint8]]", list(done)), layout=_layout_of(axis))
 
 
-def _not_normalized(inputs: LoadedInputs, preprocess: Preprocess | None, layout: Layout) -> NDArray[Any] | None:
-    if inputs.images is None or preprocess is None:
+def _not_normalized(inputs: LoadedInputs, preprocess: Preprocessing | None, layout: Layout) -> NDArray[Any] | None:
+    if inputs.images is None or not isinstance(preprocess, Preprocess):
         return None
     return inputs.batch(replace(preprocess, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)), layout)
 

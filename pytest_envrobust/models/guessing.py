@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks import frameworks
+from pytest_envrobust.models.feeding import best_named, real_range, stored_range
+from pytest_envrobust.models.image_axes import COLORS, ImageAxes, image_axes
 from pytest_envrobust.models.model import Source
-from pytest_envrobust.models.preprocess import NAMED, Layout, Preprocess
+from pytest_envrobust.models.preparation import Preparation
+from pytest_envrobust.models.preprocess import GRAY, NAMED, Preprocess
+from pytest_envrobust.models.preprocess_files import FoundPreprocess
 
-_CHANNELS = 3
+_USUAL_SIZE = (224, 224)
 _GUESSED = ", guessed ("
 
 
@@ -60,40 +65,121 @@ def framework_of(text: str) -> tuple[str, str]:
 
 
 def guessed_preprocess(
-    spec: TensorSpec | None, usual_layout: str, name: str | None = None, size: tuple[int, int] | None = None
+    spec: TensorSpec | None,
+    usual_layout: str,
+    said: Preparation | None = None,
+    *,
+    found: FoundPreprocess | None = None,
+    pictures: Collection[tuple[int, int]] = (),
 ) -> Guess:
-    """The preprocessing for an input of that spec: layout and size from its shape, values from its dtype and layout.
+    """The preprocessing for an input of that spec: layout, size, channels from its shape, values from what says them.
 
-    ``name`` and ``size`` are what the user said; only the rest is guessed. Without a spec, 224 × 224 is assumed.
+    That is ``said``, what the user said; then ``found``, a file beside the model; else the values are guessed from the
+    input's quantization, dtype and layout. ``pictures`` are the heights and widths of the images: where all have the
+    right size already, they are neither resized nor cropped. Without a size, 224 × 224 is assumed.
+
+    Raises `DeclarationError` where the input takes another number of channels than pictures have.
     """
-    layout, declared = _layout_and_size(spec)
-    sides = size or declared or (224, 224)
+    said = said or Preparation()
+    axes = None if spec is None else image_axes(spec)
+    _check_axes(spec, axes)
+    base, name, origin = _values(spec, axes, usual_layout, said, found)
+    sides = _sides(said, axes, base if origin.is_file else None)
+    fits = set(pictures) == {sides}
+    preprocess = said.resized(said.apply(base), sides, fits=fits)
+    layout = axes.layout if axes is not None else None
+    if axes is not None and axes.channels == 1:
+        preprocess = replace(preprocess, channels=GRAY)
+    preprocess = replace(preprocess, layout=layout, dtype=_dtype(spec, preprocess))
+    size = preprocess.crop or preprocess.resize or sides
+    height, width = size if isinstance(size, tuple) else (size, size)
     dtype = spec.dtype if spec is not None else "float32"
-    if name is None:
-        quantized = dtype in ("uint8", "int8")
-        chosen = "raw" if quantized else "imagenet" if (layout or usual_layout) == "NCHW" else "inception"
-    else:
-        chosen = name
-    preprocess = NAMED[chosen](sides[0], dtype=dtype, layout=layout)
-    if sides[0] != sides[1]:
-        preprocess = NAMED[chosen](sides[0], dtype=dtype, layout=layout, resize=sides, crop=None)
+    parts = [
+        f"preprocessing {name} {height}×{width} {layout or usual_layout} {dtype}",
+        " gray" if preprocess.channels == GRAY else "",
+        f" by its {spec.quantization}" if spec is not None and spec.quantization is not None else "",
+        ", images not resized: they have that size" if fits and preprocess.resize is None else "",
+    ]
+    return Guess(preprocess, "".join(parts) + origin.text)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where the values come from, as the guess's text ends."""
+
+    text: str
+    is_file: bool = False
+
+
+def _values(
+    spec: TensorSpec | None, axes: ImageAxes | None, usual_layout: str, said: Preparation, found: FoundPreprocess | None
+) -> tuple[Preprocess, str, _Origin]:
+    """The preprocessing that says the values, its name, and where it comes from."""
     seen = f"from its input {spec}" if spec is not None else "its input is not declared"
-    text = f"preprocessing {chosen} {sides[0]}×{sides[1]} {layout or usual_layout} {dtype}"
-    if name is None:
-        return Guess(preprocess, f"{text}{_GUESSED}{seen}); --envrobust-preprocess says otherwise")
-    return Guess(preprocess, f"{text} (size and layout {seen})")
+    if said.name is not None:
+        changed = [option for option in said.options if option not in ("--envrobust-preprocess", "--envrobust-size")]
+        with_changes = f" with {', '.join(changed)}" if changed else ""
+        return NAMED[said.name](), said.name + with_changes, _Origin(f" (size and layout {seen})")
+    if found is not None and found.preprocess is not None:
+        base = said.base() if said.has_numbers else found.preprocess
+        base = replace(found.preprocess, scale=base.scale, mean=base.mean, std=base.std)
+        return base, f"of {found.file.name} beside it:", _Origin(f" ({said.apply(base)})", is_file=True)
+    if said.has_numbers:
+        base = said.base()
+        text = str(replace(said.apply(base), resize=None, crop=None)).removesuffix(", float32")
+        return base, f"({text})", _Origin(f" (size and layout {seen})")
+    unread = "" if found is None else f"; {found.file.name} beside it cannot be used ({found.why})"
+    if spec is not None and spec.quantization is not None:
+        low, high = real_range(spec)
+        name, _ = best_named((low, high))
+        seen = f"{seen}, whose integers stand for {low:.4g} to {high:.4g}"
+        base = NAMED[name]()
+    elif spec is not None and spec.dtype.startswith(("int", "uint")):
+        # an input of signed bytes can hold pixels only when they are shifted
+        name, base = "raw", Preprocess.raw(mean=(128.0,)) if spec.dtype == "int8" else Preprocess.raw()
+    elif axes is not None and axes.channels == 1:
+        name, base = "unit", Preprocess.unit()
+    else:
+        name = "imagenet" if ((axes.layout if axes else None) or usual_layout) == "NCHW" else "inception"
+        base = NAMED[name]()
+    shifted = " - 128" if base.mean == (128.0,) else ""
+    return base, name + shifted, _Origin(f"{_GUESSED}{seen}{unread}); --envrobust-preprocess says otherwise")
 
 
-def _layout_and_size(spec: TensorSpec | None) -> tuple[Layout | None, tuple[int, int] | None]:
-    if spec is None or len(spec.shape) != 4:
-        return None, None
-    _, first, second, last = spec.shape
-    if first == _CHANNELS and last != _CHANNELS:
-        return "NCHW", _sides(second, last)
-    if last == _CHANNELS:
-        return "NHWC", _sides(first, second)
-    return None, None
+def _sides(said: Preparation, axes: ImageAxes | None, file: Preprocess | None) -> tuple[int, int]:
+    """Height and width of the prepared images: as said, as the input takes them, as the file beside the model says."""
+    if isinstance(said.crop, tuple):
+        return said.crop
+    told = said.size or (axes.size if axes is not None else None)
+    if told is None and file is not None:
+        size = file.crop or file.resize
+        told = (size, size) if isinstance(size, int) else size
+    return told or _USUAL_SIZE
 
 
-def _sides(height: int | None, width: int | None) -> tuple[int, int] | None:
-    return (height, width) if height and width else None
+def _dtype(spec: TensorSpec | None, preprocess: Preprocess) -> str:
+    """What the values are made in: an integer input's own dtype where it holds them all, and nothing is rounded.
+
+    A quantized input makes its integers of real values.
+    """
+    if spec is None or spec.quantization is not None:
+        return "float32"
+    if spec.dtype == "float16":
+        return spec.dtype
+    if spec.dtype not in ("uint8", "int8"):
+        return "float32"
+    (low, high), (least, most) = preprocess.range, stored_range(spec.dtype)
+    steps = (preprocess.scale, *preprocess.mean, *preprocess.std)
+    is_whole = all(value == round(value) for value in steps) and all(value == 1 for value in preprocess.std)
+    return spec.dtype if is_whole and least <= low and high <= most else "float32"
+
+
+def _check_axes(spec: TensorSpec | None, axes: ImageAxes | None) -> None:
+    if spec is None or (axes is None and len(spec.shape) in (0, 4)) or (axes and axes.channels in (1, COLORS)):
+        return
+    takes = f"{axes.channels} channels" if axes is not None else f"{len(spec.shape)} axes"
+    raise DeclarationError(
+        f"images for an input {spec}",
+        cause=f"it takes {takes}; images of a folder have {COLORS} channels, or 1 where the input is gray",
+        remedy="declare a function as the preprocessing, or give an array as inputs: a .npy file of what it takes",
+    )

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.wording import counted, shortened
+from pytest_envrobust.models.callables import Preprocessing, PreprocessLike
 from pytest_envrobust.models.pictures import read_picture, told_of
 from pytest_envrobust.models.plain_arrays import plain_array
-from pytest_envrobust.models.preprocess import Layout, Preprocess
+from pytest_envrobust.models.preprocess import Layout
 from pytest_envrobust.models.truth import TruthSource, check_truth, resolved_truth
 
 JPEG_SUFFIXES = frozenset({".jfif", ".jpe", ".jpeg", ".jpg"})
@@ -76,7 +77,7 @@ class LoadedInputs:
         shown = shortened([" = ".join(group) for group in same])
         return (*self.told, f"{count} of {len(self)} inputs are identical to another one: {shown}")
 
-    def batch(self, preprocess: Preprocess | None, layout: Layout) -> NDArray[Any]:
+    def batch(self, preprocess: Preprocessing | None, layout: Layout) -> NDArray[Any]:
         """The batch for a source whose framework usually takes ``layout``, C-contiguous, shape (N, ...)."""
         if self.images is not None:
             if preprocess is None:
@@ -84,7 +85,7 @@ class LoadedInputs:
                     "images without a preprocessing",
                     remedy="declare one: ImageFolder(path, Preprocess.imagenet(size=224)), or --envrobust-preprocess",
                 )
-            return preprocess.apply(self.images, layout=layout)
+            return preprocess.apply(self.images, layout=layout, names=self.names)
         assert self.array is not None
         wanted = (preprocess.layout if preprocess else None) or layout
         return np.ascontiguousarray(_relaid(self.array, self.layout, wanted))
@@ -93,7 +94,7 @@ class LoadedInputs:
 class Inputs(ABC):
     """What can be given as a model's inputs."""
 
-    preprocess: Preprocess | None
+    preprocess: PreprocessLike | None
     truth: TruthSource | None
 
     @abstractmethod
@@ -119,7 +120,7 @@ class ImageFolder(Inputs):
     """
 
     path: str | Path
-    preprocess: Preprocess | None = None
+    preprocess: PreprocessLike | None = None
     limit: int | None = None
     pattern: str = "*"
     truth: TruthSource | None = None
@@ -180,7 +181,7 @@ class Arrays(Inputs):
     """
 
     array: NDArray[Any] | Sequence[Any] | str | Path
-    preprocess: Preprocess | None = None
+    preprocess: PreprocessLike | None = None
     layout: Layout | None = None
     names: Sequence[str] = field(default=())
     truth: TruthSource | None = None
@@ -226,7 +227,7 @@ def given_inputs(inputs: object) -> Inputs:
 
 
 def inputs_at(
-    path: str | Path, preprocess: Preprocess | None = None, truth: TruthSource | None = None
+    path: str | Path, preprocess: PreprocessLike | None = None, truth: TruthSource | None = None
 ) -> ImageFolder | Arrays:
     """The inputs at a path: a ``.npy`` or ``.npz`` file is an array, anything else an image folder."""
     if Path(path).suffix in (".npy", ".npz"):

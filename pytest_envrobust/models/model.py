@@ -17,9 +17,9 @@ from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.frameworks import frameworks
+from pytest_envrobust.models.callables import Preprocessing, PreprocessLike, declared_preprocess
 from pytest_envrobust.models.class_names import read_class_names
 from pytest_envrobust.models.inputs import Inputs, given_inputs
-from pytest_envrobust.models.preprocess import Preprocess
 from pytest_envrobust.models.recorded import RecordedInputs, RecordedPredictions
 
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -47,7 +47,7 @@ class Source:
     """
 
     target: Any
-    preprocess: Preprocess | None = None
+    preprocess: PreprocessLike | None = None
     label_offset: int = 0
     weights: str = ""
     output: str | int = ""
@@ -168,9 +168,9 @@ class Model:
         source: Source = self.sources[key]
         return source
 
-    def preprocess(self, key: str) -> Preprocess | None:
-        """The preprocessing of that source: its own, or that of the inputs."""
-        return self.source(key).preprocess or self.input_set.preprocess
+    def preprocess(self, key: str) -> Preprocessing | None:
+        """The preprocessing of that source: its own, or that of the inputs. Raises `DeclarationError` for none such."""
+        return declared_preprocess(self.source(key).preprocess or self.input_set.preprocess)
 
     def resolved(self, base: Path) -> Model:
         """The same model with relative paths taken from ``base``."""
@@ -211,6 +211,7 @@ class Model:
         try:
             for key, source in self.sources.items():
                 source.check(key)
+                self.preprocess(key)
             self.input_set.check()
             self.class_names()
         except DeclarationError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeGuard
+from typing import Any, Final, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from pytest_envrobust.core.errors import DeclarationError
 Layout = Literal["NCHW", "NHWC"]
 Size = int | tuple[int, int]
 
+GRAY: Final = "gray"
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 
 
@@ -24,7 +25,12 @@ class Preprocess:
 
     In this order: ``resize`` with ``filter`` (an integer is the length of the shorter side, a pair is height and
     width), center ``crop`` to height and width, ``channels`` order, ``(pixel * scale - mean) / std`` per channel in
-    that order, ``dtype``, ``layout``. A layout of ``None`` is the source's framework's usual one.
+    that order, ``dtype``, ``layout``. ``channels="gray"`` makes one channel of the three. A single mean or standard
+    deviation is that of all channels; of three, a gray channel has the average. A layout of ``None`` is the source's
+    framework's usual one.
+
+    Values are real values: a source whose input is quantized turns them into its integers by its own scale and zero
+    point. An integer ``dtype`` gives integers, rounded and clipped to it.
 
     Raises `DeclarationError` for a value that makes no sense.
     """
@@ -33,15 +39,15 @@ class Preprocess:
     crop: Size | None = None
     filter: str = "bilinear"
     scale: float = 1.0
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    channels: Literal["RGB", "BGR"] = "RGB"
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    channels: Literal["RGB", "BGR", "gray"] = "RGB"
     layout: Layout | None = None
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
         _one_of("filter", self.filter, FILTERS)
-        _one_of("channels", self.channels, ("RGB", "BGR"))
+        _one_of("channels", self.channels, ("RGB", "BGR", GRAY))
         _one_of("layout", self.layout, (None, "NCHW", "NHWC"))
         _one_of("dtype", self.dtype, ("float32", "float16", "uint8", "int8"))
         for name in ("resize", "crop"):
@@ -49,8 +55,10 @@ class Preprocess:
                 _check_size(name, size)
         for name in ("mean", "std"):
             values = getattr(self, name)
-            if not _is_sequence(values, 3) or not all(_is_number(value) for value in values):
-                raise DeclarationError(f"preprocess {name}={values!r}", cause="three numbers are needed, one a channel")
+            if not any(_is_sequence(values, count) for count in (1, 3)) or not all(map(_is_number, values)):
+                raise DeclarationError(
+                    f"preprocess {name}={values!r}", cause="three numbers are needed, one a channel, or one for all"
+                )
         if not all(self.std):
             raise DeclarationError(f"preprocess std={self.std!r}", cause="a standard deviation of 0 divides by zero")
 
@@ -62,8 +70,8 @@ class Preprocess:
             f"crop {crop[0]}×{crop[1]}" if crop else "",
             self.channels,
             f"× {self.scale:.6g}" if self.scale != 1.0 else "",
-            f"- {_numbers(self.mean)}" if any(self.mean) else "",
-            f"/ {_numbers(self.std)}" if any(value != 1.0 for value in self.std) else "",
+            f"- {_numbers(self._of_channels(self.mean))}" if any(self.mean) else "",
+            f"/ {_numbers(self._of_channels(self.std))}" if any(value != 1.0 for value in self.std) else "",
             self.dtype,
             self.layout or "",
         ]
@@ -95,14 +103,37 @@ class Preprocess:
 
     @classmethod
     def raw(cls, size: int = 224, **changes: Any) -> Preprocess:
-        """Center crop and nothing else: values from 0 to 255. With ``dtype="uint8"`` for quantized inputs."""
+        """Center crop and nothing else: values from 0 to 255."""
         return replace(cls(resize=round(size * 8 / 7), crop=size), **changes)
 
-    def apply(self, images: Sequence[NDArray[np.uint8]], *, layout: Layout) -> NDArray[Any]:
-        """Batch of shape (N, 3, H, W) or (N, H, W, 3) and `dtype` from N images of shape (h, w, 3).
+    @classmethod
+    def unit(cls, size: int = 224, **changes: Any) -> Preprocess:
+        """Center crop, values from 0 to 1."""
+        return replace(cls(resize=round(size * 8 / 7), crop=size, scale=1 / 255), **changes)
 
-        ``layout`` is used where the preprocessing does not declare one. Raises `DeclarationError` where images end
-        in different sizes.
+    @property
+    def range(self) -> tuple[float, float]:
+        """The smallest and the largest value that a pixel can become, before it is rounded to an integer dtype."""
+        ends = [
+            (pixel * self.scale - mean) / std
+            for pixel in (0, 255)
+            for mean, std in zip(self._of_channels(self.mean), self._of_channels(self.std))
+        ]
+        return min(ends), max(ends)
+
+    @property
+    def overflows(self) -> bool:
+        """Whether some pixel becomes a value that an integer `dtype` has no place for."""
+        if np.dtype(self.dtype).kind not in "iu":
+            return False
+        limits, (low, high) = np.iinfo(self.dtype), self.range
+        return bool(low < limits.min - 0.5 or high > limits.max + 0.5)
+
+    def apply(self, images: Sequence[NDArray[np.uint8]], *, layout: Layout, names: Sequence[str] = ()) -> NDArray[Any]:
+        """Batch of shape (N, channels, H, W) or (N, H, W, channels) and `dtype` from N images of shape (h, w, 3).
+
+        ``layout`` is used where the preprocessing does not declare one; ``names`` are the images', for messages.
+        Raises `DeclarationError` where images end in different sizes.
         """
         prepared = [self._one(image) for image in images]
         sizes = sorted({image.shape[:2] for image in prepared})
@@ -120,16 +151,27 @@ class Preprocess:
     def _one(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         resized = _resized(image, self.resize, self.filter)
         cropped = _cropped(resized, self.crop)
-        pixels = cropped[:, :, ::-1] if self.channels == "BGR" else cropped
+        pixels = self._ordered(cropped)
         plain = self.scale == 1.0 and not any(self.mean) and all(value == 1.0 for value in self.std)
         if plain and np.dtype(self.dtype) == np.uint8:
             return pixels
-        mean, std = np.asarray(self.mean, dtype=np.float32), np.asarray(self.std, dtype=np.float32)
+        mean, std = (np.asarray(self._of_channels(each), dtype=np.float32) for each in (self.mean, self.std))
         values: NDArray[Any] = (pixels.astype(np.float32) * np.float32(self.scale) - mean) / std
         if np.dtype(self.dtype).kind in "iu":
             limits = np.iinfo(self.dtype)
             values = np.clip(np.rint(values), limits.min, limits.max)
         return values.astype(self.dtype)
+
+    def _ordered(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        if self.channels == GRAY:
+            return _gray(pixels)
+        return pixels[:, :, ::-1] if self.channels == "BGR" else pixels
+
+    def _of_channels(self, values: tuple[float, ...]) -> tuple[float, ...]:
+        """One number for each channel that comes out."""
+        if self.channels == GRAY:
+            return (sum(values) / len(values),)
+        return values * 3 if len(values) == 1 else values
 
 
 NAMED = {
@@ -137,6 +179,7 @@ NAMED = {
     "inception": Preprocess.inception,
     "caffe": Preprocess.caffe,
     "raw": Preprocess.raw,
+    "unit": Preprocess.unit,
 }
 """Preprocessings that have a name on the command line."""
 
@@ -191,6 +234,15 @@ def _resized(image: NDArray[np.uint8], size: Size | None, resampling: str) -> ND
 
     picture = Image.fromarray(image).resize((target[1], target[0]), Image.Resampling[resampling.upper()])
     return np.asarray(picture, dtype=np.uint8)
+
+
+def _gray(pixels: NDArray[Any]) -> NDArray[Any]:
+    """One channel: the luma of ITU-R 601, as most readers make it. What has one channel stays as it is."""
+    if pixels.shape[-1] == 1:
+        return pixels
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"))[:, :, np.newaxis]
 
 
 def _cropped(image: NDArray[np.uint8], size: Size | None) -> NDArray[np.uint8]:

@@ -105,7 +105,8 @@ class CellRun:
             raise _nothing_runs(self.environment)
         if isinstance(inputs, LoadedInputs):
             inputs = self.model_run.batch(key, inputs)
-        with self._context.scratch.lend(plain_array(inputs)) as handle:
+        batch = self.model_run.fed(key, plain_array(inputs), tells=False)
+        with self._context.scratch.lend(batch) as handle:
             return self.in_class_order(self.session.run(handle).scores)
 
     def first_scores(self, count: int) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import NDArray
 
@@ -14,13 +14,17 @@ from pytest_envrobust.core.digests import output_digest
 from pytest_envrobust.core.environment import SourceKey
 from pytest_envrobust.core.lazy import Lazy, Memo
 from pytest_envrobust.core.sources import Inspection, SourceRef
+from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.frameworks.base import BaseFramework
+from pytest_envrobust.models.callables import FunctionPreprocess, Preprocessing
+from pytest_envrobust.models.feeding import clipped_by_dtype, fed, reading_of, suited, turned
 from pytest_envrobust.models.guessing import guessed_preprocess
 from pytest_envrobust.models.imports import check_imports
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.models.model import Model
-from pytest_envrobust.models.preprocess import Preprocess
+from pytest_envrobust.models.preprocess import Layout, Preprocess
+from pytest_envrobust.models.preprocess_files import preprocess_beside
 from pytest_envrobust.models.recorded import LoadedPredictions
 from pytest_envrobust.models.truth import Truth, truth_of
 from pytest_envrobust.record import schema
@@ -37,6 +41,7 @@ class ModelRun:
     def __init__(self, model: Model, context: RunContext) -> None:
         self.model = model
         self.guesses: dict[str, str] = {}
+        self.notices: list[str] = []
         self._context = context
         self._inputs = Lazy(model.input_set.load)
         self._class_names = Lazy(model.class_names)
@@ -48,7 +53,7 @@ class ModelRun:
         self._answers: Memo[str, Answer] = Memo()
         self._batches: Memo[str, NDArray[Any]] = Memo()
         self._guessed: Memo[str, Preprocess] = Memo()
-        self._used: dict[str, Preprocess] = {}
+        self._used: dict[str, Preprocessing] = {}
         self._handles: Memo[str, Handle] = Memo()
         self._files: Memo[str, Handle] = Memo()
 
@@ -111,7 +116,7 @@ class ModelRun:
         def decide() -> Answer:
             declared, classes = self.model.source(key).decision, len(self.class_names) or None
             found = answer_of(numbers(), declared, classes)
-            self._tell(key, "answer", found.text)
+            self._tell_chosen(key, "answer", found.text)
             return found
 
         return self._answers.get(key, decide)
@@ -122,7 +127,7 @@ class ModelRun:
             return self._batches.get(key, lambda: self._batch(key, self.inputs))
         return self._batch(key, inputs)
 
-    def preprocess(self, key: str) -> Preprocess | None:
+    def preprocess(self, key: str) -> Preprocessing | None:
         """How the model's own inputs are prepared for that source; ``None`` where they are fed as they are."""
         return self._preprocess(key, self.inputs)
 
@@ -152,6 +157,7 @@ class ModelRun:
                 *(inputs.notices if inputs else ()),
                 *(truth.notices if truth else ()),
                 *self._source_notices(),
+                *self.notices,
             ]
             or None,
         )
@@ -168,7 +174,7 @@ class ModelRun:
             target=str(source.target if recorded is None else recorded.path),
             label_offset=source.label_offset if recorded is None else recorded.label_offset,
             digest=None if inspection is None else inspection.digest,
-            preprocess=None if used is None else str(used),
+            preprocess=None if used is None else _in_words(used, inspection),
             weights=source.weights or _name_of(source.weights_file),
             output=None if source.output == "" else str(source.output),
             signature=source.signature or None,
@@ -178,10 +184,10 @@ class ModelRun:
     def _inspect(self, key: str) -> Inspection:
         found = self._context.session_builder.inspect(self.source(key))
         if found.output:
-            self._tell(key, "output", found.output)
+            self._tell_chosen(key, "output", found.output)
         return found
 
-    def _tell(self, key: str, what: str, text: str) -> None:
+    def _tell_chosen(self, key: str, what: str, text: str) -> None:
         """Keep for the reports, and say, what was taken from what in a source."""
         if text not in self.guesses.values():
             self._context.say(f"{self.model.name}: {text}")
@@ -196,17 +202,59 @@ class ModelRun:
         return None if how is None else truth_of(how, self.inputs.names, self.class_names)
 
     def _batch(self, key: str, inputs: LoadedInputs) -> NDArray[Any]:
-        return inputs.batch(self._preprocess(key, inputs), _framework(key).layout)  # type: ignore[arg-type]
+        """The batch, and what is to be told of how it came about."""
+        layout = cast("Layout", _framework(key).layout)
+        preprocess = self._preprocess(key, inputs)
+        batch = inputs.batch(preprocess, layout)
+        if isinstance(preprocess, FunctionPreprocess):
+            batch = turned(batch, self._input(key), layout)
+        self._tell_of_integers(key, preprocess, inputs, layout)
+        return self.fed(key, batch)
 
-    def _preprocess(self, key: str, inputs: LoadedInputs) -> Preprocess | None:
+    def fed(self, key: str, batch: NDArray[Any], *, tells: bool = True) -> NDArray[Any]:
+        """A batch of real values as that source's input takes it: a quantized one its own integers.
+
+        ``tells`` says whether what gets lost is to be told.
+        """
+        made = fed(batch, self._input(key))
+        if tells:
+            self._tell(key, *made.notices)
+        return made.batch
+
+    def _input(self, key: str) -> TensorSpec | None:
+        return self.inspection(key).input if key in self.model.native else None
+
+    def _tell(self, key: str, *notices: str) -> None:
+        """Say what a reader must know, once, and keep it for the record."""
+        for notice in notices:
+            text = notice if len(self.model.sources) == 1 else f"{key}: {notice}"
+            if text not in self.notices:
+                self.notices.append(text)
+                self._context.say(f"{self.name}: {text}")
+
+    def _tell_of_integers(
+        self, key: str, preprocess: Preprocessing | None, inputs: LoadedInputs, layout: Layout
+    ) -> None:
+        """Say what becomes of the values where an integer dtype was declared for them."""
+        spec, declared = self._input(key), self.model.preprocess(key)
+        if spec is None or inputs.images is None or not isinstance(declared, Preprocess):
+            return
+        if reading := reading_of(declared, spec):
+            self._tell(key, reading)
+        if isinstance(preprocess, Preprocess) and preprocess.overflows:
+            real = inputs.batch(replace(preprocess, dtype="float32"), layout)
+            self._tell(key, *filter(None, [clipped_by_dtype(preprocess, real)]))
+
+    def _preprocess(self, key: str, inputs: LoadedInputs) -> Preprocessing | None:
         """The source's own or, where the user holds it fixed, the reference's, laid out as the source takes it."""
         own = self._native_preprocess(key, inputs)
         whose = self._whose_preprocess(key)
         used = own if whose == key else self._native_preprocess(whose, inputs)
         if used is None:
             return None
-        kept = used if whose == key else replace(used, layout=own.layout if own is not None else None)
-        return self._used.setdefault(key, kept)
+        if whose != key and isinstance(used, Preprocess):
+            used = replace(used, layout=own.layout if isinstance(own, Preprocess) else None)
+        return self._used.setdefault(key, suited(used, self._input(key)))
 
     def _whose_preprocess(self, key: str) -> str:
         """The key of the source that says how inputs are prepared for that one."""
@@ -216,16 +264,21 @@ class ModelRun:
         reference = reference_of(self.model, self._context.catalogue, settings.reference).source
         return reference if reference in self.model.native else key
 
-    def _native_preprocess(self, key: str, inputs: LoadedInputs) -> Preprocess | None:
+    def _native_preprocess(self, key: str, inputs: LoadedInputs) -> Preprocessing | None:
         declared = self.model.preprocess(key)
         if declared is None and inputs.images is not None:
             return self._guessed.get(key, lambda: self._guess(key))
         return declared
 
     def _guess(self, key: str) -> Preprocess:
-        settings = self._context.settings
-        inspection = self.inspection(key)
-        guess = guessed_preprocess(inspection.input, _framework(key).layout, settings.preprocess, settings.size)
+        path = self.model.source(key).path
+        guess = guessed_preprocess(
+            self.inspection(key).input,
+            _framework(key).layout,
+            self._context.settings.preparation,
+            found=None if path is None else preprocess_beside(path),
+            pictures={image.shape[:2] for image in self.inputs.images or ()},
+        )
         if guess.text not in self.guesses.values():
             self._context.say(f"{self.name}: {guess.text}")
         self.guesses[key] = guess.text
@@ -239,3 +292,10 @@ def _framework(key: str) -> BaseFramework:
 
 def _name_of(file: str | Path | None) -> str | None:
     return None if file is None else f"file {Path(file).name}"
+
+
+def _in_words(preprocess: Preprocessing, inspection: Inspection | None) -> str:
+    spec = None if inspection is None else inspection.input
+    if spec is None or spec.quantization is None:
+        return str(preprocess)
+    return f"{preprocess}, for {spec.dtype} of {spec.quantization}"

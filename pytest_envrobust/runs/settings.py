@@ -13,6 +13,7 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.shard import Shard
 from pytest_envrobust.core.status import Stage
 from pytest_envrobust.models.choices import Choices
+from pytest_envrobust.models.preparation import Preparation
 from pytest_envrobust.record.ledger_file import LEDGER
 from pytest_envrobust.timing.measuring import PRECISION
 from pytest_envrobust.verdicts.ledger import Ledger
@@ -48,8 +49,7 @@ class Settings:
     variants: tuple[str, ...] = ()
     choices: Choices = field(default_factory=Choices)
     inputs: Path | None = None
-    preprocess: str | None = None
-    size: tuple[int, int] | None = None
+    preparation: Preparation = field(default_factory=Preparation)
     weights: tuple[str, ...] = ()
     truth: str | None = None
     class_names: Path | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pytest_envrobust.backends.base import Job
@@ -18,7 +18,7 @@ from pytest_envrobust.core.errors import (
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.telling import telling_sentence
-from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.core.tensors import Quantization, TensorSpec
 
 Message = dict[str, Any]
 
@@ -35,6 +35,7 @@ def decode_source(message: Message) -> SourceRef:
 
 
 def encode_spec(spec: TensorSpec) -> Message:
+    """What an engine is fed: integers as integers. What they stand for, the inspection alone says."""
     return {"shape": list(spec.shape), "dtype": spec.dtype, "name": spec.name}
 
 
@@ -66,9 +67,11 @@ def decode_job(message: Message) -> Job:
 
 def encode_inspection(inspection: Inspection) -> Message:
     spec = encode_spec(inspection.input) if inspection.input else None
+    quantization = inspection.input.quantization if inspection.input else None
     return {
         "digest": inspection.digest,
         "input": spec,
+        "quantization": asdict(quantization) if quantization else None,
         "classes": inspection.classes,
         "notices": list(inspection.notices),
         "output": inspection.output,
@@ -77,6 +80,8 @@ def encode_inspection(inspection: Inspection) -> Message:
 
 def decode_inspection(message: Message) -> Inspection:
     spec = decode_spec(message["input"]) if message["input"] else None
+    if spec is not None and message["quantization"]:
+        spec = replace(spec, quantization=Quantization(**message["quantization"]))
     notices, output = tuple(message["notices"]), message["output"]
     return Inspection(message["digest"], spec, message["classes"], notices, output)
 

@@ -17,6 +17,7 @@ from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.history.analysis import analyse
 from pytest_envrobust.models.guessing import guessed_preprocess
+from pytest_envrobust.models.preparation import Preparation
 from pytest_envrobust.record import codec
 from pytest_envrobust.record.document import new_record
 from pytest_envrobust.record.schema import (
@@ -299,7 +300,7 @@ def test_inputs_that_one_of_both_alone_has_right_are_counted_wherever_the_refere
 
 
 GUESSED = guessed_preprocess(None, "NCHW").text
-SAID = guessed_preprocess(None, "NCHW", "raw").text
+SAID = guessed_preprocess(None, "NCHW", Preparation("raw")).text
 
 
 def truth_notices(truth: Sequence[int], scores: NDArray[np.float32], guess: str | None) -> list[str]:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from pytest_envrobust import Arrays, DeclarationError, ImageFolder, Model, Preprocess, Source
-from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.core.tensors import Quantization, TensorSpec
 from pytest_envrobust.models.guessing import framework_of, guessed_preprocess
+from pytest_envrobust.models.preparation import Preparation
 
 INPUTS = Arrays(np.zeros((1, 3)))
 
@@ -150,6 +151,10 @@ def test_what_cannot_be_told(tmp_path: Path) -> None:
     assert ".onnx" in caught.value.cause
 
 
+def _quantized(dtype: str, scale: float, zero_point: int = 0) -> TensorSpec:
+    return TensorSpec((1, 3, 32, 32), dtype, quantization=Quantization(scale, zero_point))
+
+
 @pytest.mark.parametrize(
     ("spec", "usual", "expected"),
     [
@@ -159,21 +164,66 @@ def test_what_cannot_be_told(tmp_path: Path) -> None:
         (TensorSpec((1, 3, None, None)), "NCHW", ("imagenet", 224, "NCHW", "float32")),
         (None, "NHWC", ("inception", 224, None, "float32")),
         (None, "NCHW", ("imagenet", 224, None, "float32")),
-        (TensorSpec((1, 100)), "NCHW", ("imagenet", 224, None, "float32")),
+        (
+            TensorSpec((1, 32, 32, 3), "int8", quantization=Quantization(1 / 128)),
+            "NHWC",
+            ("inception", 32, "NHWC", "int8"),
+        ),
+        (TensorSpec((1, 3, 32, 32), "uint8", quantization=Quantization(1.0)), "NCHW", ("raw", 32, "NCHW", "uint8")),
+        (
+            TensorSpec((1, 3, 32, 32), "uint8", quantization=Quantization(1 / 255)),
+            "NCHW",
+            ("unit", 32, "NCHW", "uint8"),
+        ),
+        (
+            TensorSpec((1, 3, 32, 32), "int8", quantization=Quantization(0.0187, -14)),
+            "NCHW",
+            ("imagenet", 32, "NCHW", "int8"),
+        ),
     ],
 )
 def test_guesses(spec: TensorSpec | None, usual: str, expected: tuple[str, int, str | None, str]) -> None:
     guess = guessed_preprocess(spec, usual)
     name, size, layout, dtype = expected
-    assert guess.preprocess == getattr(Preprocess, name)(size, layout=layout, dtype=dtype)
-    assert f"preprocessing {name} {size}×{size} {layout or usual} {dtype}, guessed" in guess.text
+    given = "float32" if spec is not None and spec.quantization else dtype  # real values
+    assert guess.preprocess == getattr(Preprocess, name)(size, layout=layout, dtype=given)
+    assert f"preprocessing {name} {size}×{size} {layout or usual} {dtype}" in guess.text
+    assert ", guessed (" in guess.text
     assert "--envrobust-preprocess" in guess.text
 
 
 def test_what_the_user_says_is_not_guessed() -> None:
-    guess = guessed_preprocess(TensorSpec((1, 3, 32, 32)), "NCHW", name="caffe", size=(64, 64))
+    guess = guessed_preprocess(TensorSpec((1, 3, 32, 32)), "NCHW", Preparation("caffe", (64, 64)))
     assert guess.preprocess == Preprocess.caffe(64, layout="NCHW")
     assert "guessed" not in guess.text
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout"), [((None, 1, 28, 28), "NCHW"), ((1, 28, 28, 1), "NHWC"), ((None, 28, 28), None)]
+)
+def test_a_gray_input_gets_gray_pictures_of_its_size(shape: tuple[int | None, ...], layout: str | None) -> None:
+    guess = guessed_preprocess(TensorSpec(shape), "NCHW", pictures=[(28, 28)])
+    found = guess.preprocess
+    assert (found.channels, found.layout, found.resize, found.crop) == ("gray", layout, None, None)
+    assert "unit 28×28" in guess.text
+    assert "images not resized: they have that size" in guess.text
+
+
+def test_pictures_of_another_size_are_resized_and_cropped() -> None:
+    guess = guessed_preprocess(TensorSpec((1, 3, 32, 32)), "NCHW", pictures=[(32, 32), (32, 40)])
+    assert (guess.preprocess.resize, guess.preprocess.crop) == (37, 32)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 32, 32), (1, 100)])
+def test_an_input_that_takes_no_picture_is_refused_with_a_remedy(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DeclarationError, match=r"\.npy"):
+        guessed_preprocess(TensorSpec(shape), "NCHW")
+
+
+def test_bytes_with_a_sign_get_pixels_that_they_hold() -> None:
+    guess = guessed_preprocess(TensorSpec((1, 4, 4, 3), "int8"), "NHWC")
+    batch = guess.preprocess.apply([np.full((8, 8, 3), value, np.uint8) for value in (0, 255)], layout="NHWC")
+    assert [batch.dtype, batch.min(), batch.max()] == [np.int8, -128, 127]
 
 
 def test_an_oblong_input_is_resized_to_its_sides() -> None:
