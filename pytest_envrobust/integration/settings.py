@@ -85,7 +85,7 @@ def _read(config: pytest.Config, catalogue: Catalogue) -> Settings:
             cause="a variant is of one model",
             remedy="name one --envrobust-model, or declare them: sources={'onnx': ..., 'onnx:int8': ...}",
         )
-    of_inputs = ("inputs", "truth", "labels", "preprocess", "size")
+    of_inputs = ("inputs", "truth", "labels", *PREPARATION)
     for option in (*of_inputs, "variant", "check", "output", "signature", "decision"):
         if config.getoption(f"envrobust_{option}") is not None and not models:
             raise DeclarationError(f"--envrobust-{option} without a model", remedy="add --envrobust-model MODEL")
