@@ -209,14 +209,17 @@ def with_one_output(path: Path, wanted: str) -> Any:
     kept = chosen_output(path, model, wanted).name
     for value in [value for value in model.graph.output if value.name != kept]:
         model.graph.output.remove(value)
-    needed = {kept}
-    nodes = []
-    for node in reversed(model.graph.node):
-        if needed.intersection(node.output):
-            nodes.append(node)
-            needed |= _read_by(node)
-    del model.graph.node[:]
-    model.graph.node.extend(reversed(nodes))
+    maker = {name: place for place, node in enumerate(model.graph.node) for name in node.output}
+    used: set[int] = set()
+    needed = [kept]
+    while needed:  # nodes may stand in any order
+        place = maker.get(needed.pop())
+        if place is not None and place not in used:
+            used.add(place)
+            needed += _read_by(model.graph.node[place])
+    for place in reversed(range(len(model.graph.node))):
+        if place not in used:
+            del model.graph.node[place]
     return model
 
 

@@ -173,7 +173,12 @@ def as_graph(module: Any, spec: TensorSpec) -> Any:
     if not any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
         return module
     with torch.no_grad():
-        return make_fx(lambda images: module(images), tracing_mode="real")(probe(spec))
+        graph = make_fx(lambda images: module(images), tracing_mode="real")(probe(spec))
+    for node in graph.graph.nodes:
+        if node.target is torch.ops.aten._convolution.default:  # TorchScript's own, which exporters do not know
+            node.target, node.args = torch.ops.aten.convolution.default, node.args[:9]
+    graph.recompile()
+    return graph
 
 
 def answering_alone(module: Any, output: str, spec: TensorSpec) -> Any:
