@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.telling import named_cause
+from pytest_envrobust.frameworks._torch_guard import load_program
 from pytest_envrobust.frameworks._torchvision import lacks_operators
 
 _NESTED = ("state_dict", "model_state_dict", "model", "module", "net")
@@ -123,11 +124,11 @@ def _read_script(path: Path) -> Any:
 
 
 def _read_program(path: Path) -> Any:
-    import torch
-
     try:
         with _quiet():
-            return torch.export.load(str(path))
+            return load_program(path)
+    except DeclarationError:
+        raise
     except Exception as error:
         if lacks_operators(error):
             raise

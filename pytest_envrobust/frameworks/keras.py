@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.errors import DeclarationError, chain_of
 from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.telling import named_cause
@@ -220,8 +220,15 @@ def _load_file(path: Path) -> Any:
             remedy="save the whole model again with model.save()",
         )
     try:
-        return keras.models.load_model(str(path), compile=False)
+        return keras.models.load_model(str(path), compile=False, safe_mode=True)
     except Exception as error:
+        if any("Lambda" in str(each) for each in chain_of(error)):
+            raise DeclarationError(
+                f"keras model file {str(path)!r} is refused",
+                cause="a Lambda layer in it holds Python code, which would be run",
+                remedy="if you trust it, declare a factory that builds the model, or save it with layers in place of "
+                "the Lambda",
+            ) from None
         raise DeclarationError(
             f"keras model file {str(path)!r} cannot be read",
             cause=named_cause(error),

@@ -18,6 +18,7 @@ from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks._saved_model_guard import check_graph
 from pytest_envrobust.frameworks.base import BaseFramework
 from pytest_envrobust.frameworks.outputs import Choice, Output, choose, single_output
 
@@ -106,7 +107,10 @@ def _restore(path: Path) -> Any:
             remedy="name the directory that tf.saved_model.save or keras.Model.export wrote",
         )
     try:
+        check_graph(path)
         return tf.saved_model.load(str(path))
+    except DeclarationError:
+        raise
     except Exception as error:
         raise DeclarationError(
             f"SavedModel {str(path)!r} cannot be read",
