@@ -6,12 +6,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Floor:
+    """The first version whose loader of files has no known hole, and what is wrong with earlier ones, in words."""
+
+    version: str
+    flaw: str
+
+
+@dataclass(frozen=True)
 class Requirement:
     """A Python module, the distributions that can carry it, and the extra of ours that installs it, if one does."""
 
     module: str
     extra: str
     distributions: tuple[str, ...] = ()
+    floor: Floor | None = None
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -22,13 +31,19 @@ class Requirement:
         return f"pip install pytest-envrobust[{self.extra}]"
 
 
-TORCH = Requirement("torch", "torch")
-ONNX = Requirement("onnx", "onnxruntime")
+TORCH = Requirement(
+    "torch",
+    "torch",
+    floor=Floor("2.10", "can be made to run code by a file that it reads as plain data (weights_only)"),
+)
+ONNX = Requirement("onnx", "onnxruntime", floor=Floor("1.21", "follows links from a model's external data to any file"))
 ONNXSCRIPT = Requirement("onnxscript", "torch")
 ONNX2TORCH = Requirement("onnx2torch", "onnx2torch")
 TF2ONNX = Requirement("tf2onnx", "tensorflow")
 TENSORFLOW = Requirement("tensorflow", "tensorflow", ("tensorflow-cpu", "tensorflow"))
-KERAS = Requirement("keras", "tensorflow")
+KERAS = Requirement(
+    "keras", "tensorflow", floor=Floor("3.11.3", "runs code that a model file brings, in spite of safe_mode")
+)
 LITERT = Requirement("ai_edge_litert", "tflite", ("ai-edge-litert",))
 ONNXRUNTIME = Requirement("onnxruntime", "onnxruntime", ("onnxruntime", "onnxruntime-gpu"))
 OPENVINO = Requirement("openvino", "openvino")

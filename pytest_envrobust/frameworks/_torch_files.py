@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.telling import named_cause
+from pytest_envrobust.frameworks._floors import check_loader
 from pytest_envrobust.frameworks._torch_guard import load_program
 from pytest_envrobust.frameworks._torchvision import lacks_operators
 
@@ -72,7 +74,10 @@ def _state_of(path: Path) -> dict[str, Any]:
             from safetensors.torch import load_file
 
             return dict(load_file(str(path)))
+        check_loader(TORCH, path)
         found = torch.load(path, map_location="cpu", weights_only=True)
+    except DeclarationError:
+        raise
     except ModuleNotFoundError as error:
         raise DeclarationError(f"weights {str(path)!r}", cause=str(error), remedy="pip install safetensors") from None
     except Exception as error:
@@ -124,6 +129,7 @@ def _read_script(path: Path) -> Any:
 
 
 def _read_program(path: Path) -> Any:
+    check_loader(TORCH, path)
     try:
         with _quiet():
             return load_program(path)
@@ -144,6 +150,7 @@ def _pickled(path: Path) -> DeclarationError:
     """Why a file of `torch.save` is no source by itself, and what makes one of it."""
     import torch
 
+    check_loader(TORCH, path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

@@ -22,6 +22,7 @@ from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks._floors import check_loader
 from pytest_envrobust.frameworks.base import BaseFramework, rounded
 from pytest_envrobust.frameworks.factories import code_digest, produce
 from pytest_envrobust.frameworks.outputs import Output, choose, follow, path_to, single_output
@@ -219,6 +220,7 @@ def _load_file(path: Path) -> Any:
             cause="it is cut short or no .keras archive",
             remedy="save the whole model again with model.save()",
         )
+    check_loader(KERAS, path)
     try:
         return keras.models.load_model(str(path), compile=False, safe_mode=True)
     except Exception as error:

@@ -16,6 +16,7 @@ from pytest_envrobust.core.requirements import ONNX
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.telling import telling_sentence
 from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks._floors import check_loader
 from pytest_envrobust.frameworks._onnx_external_data import check_external_data, external_data, tensors_of
 from pytest_envrobust.frameworks._onnx_quantization import input_quantization
 from pytest_envrobust.frameworks.base import BaseFramework, NativeFile, rounded
@@ -49,6 +50,8 @@ class Framework(BaseFramework):
         path = Path(source.target)
         model = read_model(path)
         check_external_data(path, model)
+        if next(external_data(model), None):
+            check_loader(ONNX, path)
         return NativeFile(path, source.output)
 
     def inspect(self, native: Any) -> Inspection:
