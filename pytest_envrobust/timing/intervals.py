@@ -34,6 +34,7 @@ class Estimate:
         return self.low > 0 and math.isfinite(self.high)
 
 
+_FEWEST_VALUES = 6
 _RESAMPLES = 2000
 _CHUNK_ELEMENTS = 1 << 20
 
@@ -95,6 +96,22 @@ def series_median_interval(values: NDArray[np.float64], confidence: float, seed:
     tail = _expanded_tail(n / block, confidence)
     low, high = np.quantile(_resampled_medians(values, block, seed), [tail, 1.0 - tail])
     return min(float(low), independent[0]), max(float(high), independent[1])
+
+
+def widened_range(values: NDArray[np.float64], confidence: float) -> Interval | None:
+    """An interval of the median of a series that depends on itself too much for any other one.
+
+    From the smallest value less the whole range to the largest plus the range: three times as wide as what was seen.
+    A single stretch of a slow drift need not contain the median, but as far as it moved it tells how far it may have
+    come. That holds at 95 % for series of a normal distribution whose neighbors correlate by up to .9 (20 values) or
+    .85 (8 values), as simulated in the tests, where Student's t of a few batch means, the usual way (B. Schmeiser,
+    'Batch size effects in the analysis of simulation output', Operations Research 30, 1982), is as wide with two
+    batches and holds too seldom with three. ``None`` for a higher ``confidence``, and for fewer than 6 values.
+    """
+    if len(values) < _FEWEST_VALUES or confidence > CONFIDENCE:
+        return None
+    low, high = float(values.min()), float(values.max())
+    return 2.0 * low - high, 2.0 * high - low
 
 
 def effective_size(values: NDArray[np.float64]) -> float:

@@ -12,7 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from pytest_envrobust.core.errors import DeclarationError
-from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, check_confidence, series_median_interval
+from pytest_envrobust.timing.intervals import (
+    CONFIDENCE,
+    Estimate,
+    Interval,
+    check_confidence,
+    series_median_interval,
+    widened_range,
+)
 
 _FEWEST_PAIRS = 6
 
@@ -24,10 +31,11 @@ def paired_ratio(
 
     ``cell`` and ``reference`` are times (ns) of turns that were taken beside each other: the i-th of one by the i-th
     of the other. The ratio is the median of the pairs' log ratios, its interval that of `series_median_interval`,
-    because successive pairs are not independent. The same numbers and ``seed`` give the same interval.
+    because successive pairs are not independent. Where they depend on each other so much that they are worth fewer than
+    6 it is `widened_range`: wide, but an obvious pass or fail stays one. The same numbers and ``seed`` give the same
+    interval.
 
-    Fewer than 6 pairs, so correlated a series that it is worth fewer, or any time of zero (a clock too coarse for the
-    call), give the interval from 0 to infinity. Raises `DeclarationError` where there are no pairs, the numbers of
+    Fewer than 6 pairs, or any time of zero (a clock too coarse for the call), give the interval from 0 to infinity. Raises `DeclarationError` where there are no pairs, the numbers of
     times differ, a time is negative, or ``confidence`` is not in (0, 1).
     """
     check_confidence(confidence)
@@ -43,7 +51,9 @@ def paired_ratio(
         return Estimate(0.0, float(above.sum() / below.sum()) if below.any() else math.nan, math.inf)
     logs = np.log(above / below)
     mid = math.exp(float(np.median(logs)))
-    interval = series_median_interval(logs, confidence, seed) if len(logs) >= _FEWEST_PAIRS else None
+    interval: Interval | None = None
+    if len(logs) >= _FEWEST_PAIRS:
+        interval = series_median_interval(logs, confidence, seed) or widened_range(logs, confidence)
     if interval is None:
         return Estimate(0.0, mid, math.inf)
     return Estimate(math.exp(interval[0]), mid, math.exp(interval[1]))

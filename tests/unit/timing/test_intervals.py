@@ -21,6 +21,7 @@ from pytest_envrobust.timing.intervals import (
     median_interval,
     quantile_interval,
     series_median_interval,
+    widened_range,
 )
 
 Array = NDArray[np.float64]
@@ -255,6 +256,23 @@ def test_what_is_taken_as_independent_would_not_cover() -> None:
 
 def test_a_strong_correlation_in_few_values_says_nothing() -> None:
     assert told(autoregressive(6, 60, 20, 0.9)) < 0.4
+
+
+@pytest.mark.parametrize(("n", "rho"), [(8, 0.8), (20, 0.9), (40, 0.95)])
+def test_where_it_says_nothing_three_times_the_range_covers(n: int, rho: float) -> None:
+    series = [
+        values for values in autoregressive(7, 400, n, rho) if series_median_interval(values, 0.95, seed=0) is None
+    ]
+    found = [widened_range(values, 0.95) or (math.nan, math.nan) for values in series]
+    assert len(series) > 100
+    assert sum(low <= 0 <= high for low, high in found) >= 0.95 * len(series)
+
+
+def test_the_widened_range_is_none_of_too_few_or_of_more_confidence() -> None:
+    values = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    assert widened_range(values, 0.95) == (-4.0, 11.0)
+    assert widened_range(values, 0.96) is None
+    assert widened_range(values[:5], 0.95) is None
 
 
 @pytest.mark.parametrize("n", [20, 60, 283])

@@ -161,10 +161,17 @@ def test_a_confidence_beyond_the_pairs_says_nothing() -> None:
     assert paired_ratio([2] * 6, [1] * 6, confidence=0.999).high == math.inf
 
 
-def test_pairs_that_hang_together_too_closely_say_nothing() -> None:
-    """A slowdown that grows from pair to pair has no one ratio."""
+def test_pairs_that_hang_together_too_closely_say_little_but_what_is_obvious() -> None:
+    """A slowdown that grows from pair to pair has no one ratio: thrice the range that was seen, on the logarithms."""
     found = paired_ratio([1_000_000 + 40_000 * turn for turn in range(25)], [1_000_000] * 25)
-    assert (found.low, found.mid, found.high) == (0.0, pytest.approx(1.48), math.inf)
+    assert (found.low, found.mid, found.high) == pytest.approx((1 / 1.96, 1.48, 1.96**2))
+    assert paired_ratio([2**turn for turn in range(25)], [1] * 25, confidence=0.99).high == math.inf
+
+
+@pytest.mark.parametrize(("n", "correlation"), [(8, 0.8), (20, 0.9), (40, 0.95)])
+def test_few_pairs_that_depend_on_each_other_tell_what_is_obvious(n: int, correlation: float) -> None:
+    found = [paired_ratio(*paired(seed, n, 0.12, correlation)) for seed in range(100)]
+    assert all(0.06 < each.low and each.high < 0.24 for each in found)
 
 
 def test_more_confidence_is_a_wider_interval() -> None:
