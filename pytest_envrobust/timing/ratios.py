@@ -35,8 +35,9 @@ def paired_ratio(
     6 it is `widened_range`: wide, but an obvious pass or fail stays one. The same numbers and ``seed`` give the same
     interval.
 
-    Fewer than 6 pairs, or any time of zero (a clock too coarse for the call), give the interval from 0 to infinity. Raises `DeclarationError` where there are no pairs, the numbers of
-    times differ, a time is negative, or ``confidence`` is not in (0, 1).
+    Fewer than 6 pairs, or any time of zero (a clock too coarse for the call), give the interval from 0 to infinity.
+    Raises `DeclarationError` where there are no pairs, the numbers of times differ, a time is negative, or
+    ``confidence`` is not in (0, 1).
     """
     check_confidence(confidence)
     above, below = np.asarray(cell, dtype=np.float64), np.asarray(reference, dtype=np.float64)
