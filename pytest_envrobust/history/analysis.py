@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.accuracy import accuracy, doubt_of, mcnemar
-from pytest_envrobust.comparison.blocks import largest_difference_of, spread_of
+from pytest_envrobust.comparison.blocks import spread_of
 from pytest_envrobust.comparison.kinds import kind_of, label_shift, shift_notice, softmax_notice
 from pytest_envrobust.comparison.labels import top1
-from pytest_envrobust.comparison.outliers import outlier_notice
+from pytest_envrobust.comparison.outliers import Outputs, outlier_notice
 from pytest_envrobust.comparison.pairwise import pairwise
 from pytest_envrobust.comparison.sensitivity import Sensitivity, Times, sensitivities
 from pytest_envrobust.core.environment import Environment
@@ -24,6 +24,7 @@ from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.core.wording import counted, listed
 from pytest_envrobust.models.guessing import is_guess
 from pytest_envrobust.record import schema
+from pytest_envrobust.record.judged_part import finite
 from pytest_envrobust.record.latency_part import clock_of
 from pytest_envrobust.record.schema import Analysis, Cell, Latency, Model
 
@@ -69,7 +70,10 @@ def analyse(model: Model, cells: Sequence[Cell], scores_of: ScoresOf) -> Analysi
     twice = [str(item.environment) for item, number in zip(kept, output_of) if kinds[number] == "twice-softmaxed"]
     notices = [*_shift_notices(seen, labels), *([softmax_notice(twice)] if twice else [])]
     notices += _shape_notices(seen, scores, shape)
-    notices += _outlier_notices([str(item.environment) for item in kept], output_of, arrays, kinds, reference)
+    names = [str(item.environment) for item in kept]
+    spreads = [spread_of(array) for array in arrays]
+    own = output_of[names.index(reference)] if reference in names else output_of[0]  # else the first stands for it
+    notices += _outlier_notices(names, output_of, matrices.largest_difference, spreads, own)
     truth = model.truth if model.truth is not None and any(index >= 0 for index in model.truth) else None
     if truth is not None and len(truth) != shape[0]:
         notices.append(f"the true classes of {len(truth)} inputs say nothing of {shape[0]}: no accuracy is told")
@@ -77,9 +81,12 @@ def analyse(model: Model, cells: Sequence[Cell], scores_of: ScoresOf) -> Analysi
     if truth is not None:
         notices = [*_truth_notices(model, truth, kept, output_of, arrays), *notices]
     return Analysis(
-        environments=[str(item.environment) for item in kept],
+        environments=names,
         output_of=output_of,
-        outputs=[schema.Output(digest=digest, kind=kind) for digest, kind in zip(digests, kinds)],
+        outputs=[
+            schema.Output(digest=digest, kind=kind, spread=finite(spread))
+            for digest, kind, spread in zip(digests, kinds, spreads)
+        ],
         matrices=schema.Matrices(
             label_dissimilarity=_matrix(matrices.label_dissimilarity),
             top5_dissimilarity=_matrix(matrices.top5_dissimilarity),
@@ -253,16 +260,12 @@ def _shape_notices(seen: Sequence[_Seen], scores: Mapping[str, NDArray[Any]], sh
 
 
 def _outlier_notices(
-    names: Sequence[str], output_of: Sequence[int], arrays: Sequence[NDArray[Any]], kinds: Sequence[str], reference: str
+    names: Sequence[str], output_of: Sequence[int], apart: NDArray[np.float64], spreads: Sequence[float], own: int
 ) -> list[str]:
-    """Of the outputs of the reference's kind: the first stands for one that is no cell here."""
-    own = output_of[names.index(reference)] if reference in names else output_of[0]
-    differences = {
-        name: largest_difference_of(arrays[number], arrays[own])
-        for name, number in zip(names, output_of)
-        if number != own and kinds[number] == kinds[own] and output_of.index(number) == names.index(name)
-    }
-    notice = outlier_notice(differences, spread_of(arrays[own]))
+    """Of the outputs that can be held against the reference's, number ``own``: those of its kind."""
+    places = [own, *(place for place in range(len(spreads)) if place != own and np.isfinite(apart[own, place]))]
+    environments = [[name for name, number in zip(names, output_of) if number == place] for place in places]
+    notice = outlier_notice(Outputs(environments, apart[np.ix_(places, places)], spreads[own]))
     return [] if notice is None else [notice]
 
 

@@ -15,6 +15,7 @@ from pytest_envrobust.record.adequacy_part import recorded_adequacy
 from pytest_envrobust.record.judged_part import recorded_limits
 from pytest_envrobust.record.schema import (
     Accuracy,
+    Analysis,
     Attempt,
     Cell,
     CellAccuracy,
@@ -106,7 +107,11 @@ class Row:
 
 @dataclass(frozen=True)
 class ModelView:
-    """The rows of a model, in the record's order."""
+    """The rows of a model, in the record's order.
+
+    ``off`` is by environment the largest difference of a score from the reference's, over the spread of the
+    reference's scores.
+    """
 
     name: str
     reference: str
@@ -114,6 +119,7 @@ class ModelView:
     notes: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     accuracy: tuple[Accuracy, ...] = ()
+    off: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -166,6 +172,7 @@ def model_views(record: Record) -> list[ModelView]:
                 notes=notes,
                 sensitivity=tuple(analysis.sensitivity) if analysis is not None else (),
                 accuracy=tuple(analysis.accuracy or ()) if analysis is not None else (),
+                off=_off(analysis, _reference(every)) if analysis is not None else {},
             )
         )
     return views
@@ -175,6 +182,21 @@ def _reference(cells: Sequence[Cell]) -> str:
     """What labels were compared with: an environment, or that of an earlier run."""
     earlier = (cell.labels.reference for cell in cells if cell.labels is not None and cell.labels.reference is not None)
     return next(earlier, next((cell.reference for cell in cells if cell.reference is not None), ""))
+
+
+def _off(analysis: Analysis, reference: str) -> dict[str, float]:
+    """Of the environments whose scores can be held against the reference's; none against an earlier run's."""
+    if reference not in analysis.environments or not analysis.outputs:
+        return {}
+    own = analysis.output_of[analysis.environments.index(reference)]
+    spread = analysis.outputs[own].spread
+    differences = analysis.matrices.largest_difference
+    found = {
+        name: differences[number][own]
+        for name, number in zip(analysis.environments, analysis.output_of)
+        if name != reference
+    }
+    return {name: value / spread for name, value in found.items() if value is not None} if spread else {}
 
 
 def _notes(model: Model) -> tuple[str, ...]:

@@ -180,10 +180,13 @@ class Adequacy(Part, frozen=True, kw_only=True):
 
 
 class Output(Part, frozen=True, kw_only=True):
-    """A distinct output, and what kind of scores it has: ``logits``, ``probabilities`` ..."""
+    """A distinct output, what kind of scores it has (``logits``, ``probabilities`` ...), and their ``spread``: how far
+    an input's scores lie apart, their standard deviation over all inputs.
+    """
 
     digest: str
     kind: str
+    spread: float | None = None
 
 
 class Matrices(Part, frozen=True, kw_only=True):

@@ -33,16 +33,22 @@ from pytest_envrobust.verdicts.limits import (
 )
 
 _LONGEST_REASON = 300
+_LEAST_OFF = 1e-4
+"""Scores that differ by less than this share of their spread differ by rounding."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An environment of a model, with all that its columns are taken from; ``letter`` names its output."""
+    """An environment of a model, with all that its columns are taken from.
+
+    ``letter`` names its output, ``off`` is as in `ModelView`.
+    """
 
     row: Row
     model: str
     letter: str = ""
     accuracy: Accuracy | None = None
+    off: float | None = None
 
     @property
     def environment(self) -> str:
@@ -66,7 +72,13 @@ def entries_of(view: ModelView) -> list[Entry]:
     letters = view.outputs
     accuracy = {each.environment: each for each in view.accuracy}
     return [
-        Entry(row, view.name, letters.get(row.output, ""), accuracy.get(row.environment) or counted_accuracy(row))
+        Entry(
+            row,
+            view.name,
+            letters.get(row.output, ""),
+            accuracy.get(row.environment) or counted_accuracy(row),
+            view.off.get(row.environment),
+        )
         for row in view.rows
     ]
 
@@ -75,7 +87,8 @@ def environment_columns(entries: Iterable[Entry]) -> list[Column[Entry]]:
     """The columns of the table of environments: the declared ones, and one for each other check of these entries."""
     shown = list(entries)
     checks = dict.fromkeys(name for entry in shown for name in entry.row.checks)
-    return with_limits([*_FINDINGS, *map(_check_column, checks), *_TIMES], shown)
+    findings = [column for column in _FINDINGS if column.name != "off" or _any_off(shown)]
+    return with_limits([*findings, *map(_check_column, checks), *_TIMES], shown)
 
 
 def agreement_text(labels: Labels | None) -> str:
@@ -184,6 +197,19 @@ def _ratio_or_fault(entry: Entry) -> str:
     return ratio_text(entry.timing) or entry.timing.control_fault
 
 
+def _any_off(entries: Sequence[Entry]) -> bool:
+    """Whether scores differ by more than rounding, which needs no column."""
+    return any(entry.off is not None and entry.off >= _LEAST_OFF for entry in entries)
+
+
+def _off(entry: Entry) -> str:
+    if entry.off is None:
+        return ""
+    if 0 < entry.off < _LEAST_OFF:
+        return f"< {percent(_LEAST_OFF)}"
+    return f"{100 * entry.off:.0f} %" if entry.off >= 1 else f"{100 * entry.off:.2g} %"
+
+
 def _drop(entry: Entry) -> str:
     return _of(drop_text)(entry) if limit_beside(entry.row, MAX_ACCURACY_DROP) else ""
 
@@ -283,6 +309,15 @@ _FINDINGS: tuple[Column[Entry], ...] = (
     ),
     Column("bound", "at least", lambda entry: bound_text(entry.row), TEXT, limit=MIN_LABEL_AGREEMENT, of_bound=True),
     Column("flips", "flips", lambda entry: flips_text(entry.row.labels)),
+    Column(
+        "off",
+        "off",
+        _off,
+        right=True,
+        own_text=True,
+        html_heading="scores\noff",
+        title="largest difference of a score from the reference's, as a share of the spread of the reference's scores",
+    ),
     Column("top1", "accuracy", _of(with_interval), TEXT, limit=MIN_ACCURACY),
     Column("top5", "top-5", _of_accuracy(lambda accuracy: accuracy.top5), TEXT, right=True),
     Column("drop", "drop", _drop, right=True, limit=MAX_ACCURACY_DROP),

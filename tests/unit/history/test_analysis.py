@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from support import published
 
+from pytest_envrobust.comparison.blocks import spread_of
 from pytest_envrobust.comparison.bounds import clopper_pearson_interval
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock
@@ -101,7 +102,9 @@ def test_the_whole_analysis() -> None:
     )
     assert found.environments == [REFERENCE, "torch/script/cpu", "keras/eager/cpu"]
     assert found.output_of == [0, 0, 1]
-    assert found.outputs == [Output(digest="aa", kind="logits"), Output(digest="bb", kind="logits")]
+    assert found.outputs == [
+        Output(digest=digest, kind="logits", spread=spread_of(scores)) for digest, scores in (("aa", one), ("bb", two))
+    ]
     assert found.matrices.label_dissimilarity == [[0, flipped], [flipped, 0]]
     assert found.matrices.largest_difference[0][1] == float(np.abs(one - two).max())
     assert found.matrices.rank_correlation[0][1] == pytest.approx(0.5)  # 15 of 20 are 1, 5 are -1
@@ -504,3 +507,30 @@ def test_published_predictions_are_noticed(moved: bool) -> None:
     assert len(shifts) == (0 if moved else 2)
     assert all("against tensorflow/recorded/elsewhere: declare label_offset=1" in notice for notice in shifts)
     assert only(found.sensitivity, "framework").pairs == 3
+
+
+def test_a_broken_engine_behind_equal_labels_is_noticed_with_all_that_gave_its_bits() -> None:
+    right = logits()
+    wrong = right * np.float32(1.4)
+    found = analysed(
+        cell(REFERENCE, "aa"),
+        cell("torch/ort-all/cpu", "bb"),
+        cell("torch/tvm-o0/cpu", "cc"),
+        cell("torch/tvm-o1/cpu", "cc"),
+        scores={"aa": right, "bb": right + np.float32(1e-6), "cc": wrong},
+    )
+    assert found.matrices.label_dissimilarity[0] == [0, 0, 0]
+    (notice,) = found.notices
+    assert notice.startswith("torch/tvm-o0/cpu and torch/tvm-o1/cpu are outliers: their scores are off by up to ")
+
+
+def test_probabilities_are_no_outlier_among_logits() -> None:
+    right = logits()
+    found = analysed(
+        cell(REFERENCE, "aa"),
+        cell("torch/ort-all/cpu", "bb"),
+        cell("torch/tvm-o0/cpu", "cc"),
+        scores={"aa": right, "bb": right + np.float32(1e-6), "cc": softmax(right)},
+    )
+    assert [output.kind for output in found.outputs] == ["logits", "logits", "probabilities"]
+    assert not found.notices

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -55,6 +56,10 @@ def table(entries: list[Entry], report: Report) -> dict[str, dict[str, str]]:
     columns, rows = tabulated(environment_columns(entries), entries, report)
     headings = [column.heading for column in columns]
     return {entry.row.environment: dict(zip(headings, texts)) for entry, texts in zip(entries, rows)}
+
+
+def replace_off(entry: Entry, off: float | None) -> Entry:
+    return dataclasses.replace(entry, off=off)
 
 
 def entry(**more: Any) -> Entry:
@@ -224,3 +229,24 @@ def test_what_several_items_say_of_a_check_stands_once_as_the_first_says_it() ->
     (view,) = model_views(record_of([cell(drift=0.25), cell(drift=0.5, size=3.0)]))
     texts = table(entries_of(view), Report.MARKDOWN)["a/b/cpu"]
     assert (texts["drift"], texts["size"]) == ("0.25", "3")
+
+
+@pytest.mark.parametrize("report", list(Report))
+def test_how_far_scores_are_off_has_a_column_where_that_is_more_than_rounding(view: ModelView, report: Report) -> None:
+    reference, *others = (replace_off(each, off) for each, off in zip(entries_of(view), (None, 2e-6, 6.4, 0.0123, 0.0)))
+    found = table([reference, *others], report)
+    assert [texts["off"] for texts in found.values()] == ["", "< 0.01 %", "640 %", "1.2 %", "0 %"]
+    assert "off" not in next(iter(table([reference, others[0]], report).values()))
+
+
+def test_scores_are_off_by_the_largest_difference_over_the_spread_of_the_reference_s(run: Synthetic) -> None:
+    (model,) = run.record.models
+    (view,) = model_views(run.record)
+    assert model.analysis is not None
+    differences, outputs = model.analysis.matrices.largest_difference, model.analysis.outputs
+    assert view.reference not in view.off
+    assert outputs[0].spread
+    assert list(view.off.values()) == [each / outputs[0].spread for each in differences[0][1:] if each is not None]
+    older = replace(model.analysis, outputs=[replace(each, spread=None) for each in outputs])
+    (view,) = model_views(replace(run.record, models=[replace(model, analysis=older)]))
+    assert not view.off

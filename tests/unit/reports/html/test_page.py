@@ -621,7 +621,7 @@ def test_another_check_has_a_column_with_its_figures(small: Synthetic) -> None:
 
 def test_a_line_that_explains_is_as_wide_as_the_table(small: Synthetic) -> None:
     assert analysis_in(small).accuracy is not None
-    columns = 13  # the ratio has two
+    columns = 14  # the ratio has two
     spans = [attributes["colspan"] for attributes in page_of(small).all("td") if "colspan" in attributes]
     assert str(columns) in spans
     without = with_latencies(with_analysis(small, accuracy=None), lambda _, latency: replace(latency, ratio=None))
