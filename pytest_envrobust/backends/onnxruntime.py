@@ -48,6 +48,7 @@ _LACKING = said_by(
     r"Fatal error: (?P<names>\S+)\(-?\d+\) is not a registered function/op",
     r"No Op registered for (?P<names>\w+) with domain_version",
     r"Could not find an implementation for (?P<names>\w+)\(\d+\) node",
+    r"Type '[^']+' of input parameter \([^)]*\) of operator \((?P<names>\w+)\) in node \([^)]*\) is invalid",
 )
 
 

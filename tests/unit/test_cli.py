@@ -404,3 +404,48 @@ def test_doctor_says_what_is_wrong_with_a_declared_device(
     Path("pyproject.toml").write_text('[tool.envrobust.devices]\nold = { python = "nowhere" }\n')
     assert main(["doctor"]) == 2
     assert "device 'old' ([tool.envrobust.devices] in pyproject.toml): " in capsys.readouterr().err
+
+
+def unsupported(record: dict[str, Any]) -> None:
+    """Make the cell that crashed one whose converter lacks an operator."""
+    record["cells"][-1].update(status="unsupported", stage="convert", reason="tvm_from_onnx lacks the operator Det")
+
+
+@pytest.mark.parametrize(("required", "code"), [(False, 0), (True, 1)])
+def test_what_is_unsupported_fails_a_judged_report_only_where_it_was_required(
+    run: Path, capsys: Output, required: bool, code: int
+) -> None:
+    def change(record: dict[str, Any]) -> None:
+        unsupported(record)
+        record["cells"][-1]["required"] = required
+
+    lacking = changed(run, change, "lacking.json")
+    run.with_suffix(".npz").rename(lacking.with_suffix(".npz"))
+    assert main(["report", str(lacking), "--min-label-agreement", "0", "--markdown", "r.md"]) == code
+    told = "model-0 in torch/tvm-o2/cpu: tvm_from_onnx lacks the operator Det"
+    assert (told in capsys.readouterr().out) is required
+    assert "tvm_from_onnx lacks the operator Det" in Path("r.md").read_text(encoding="utf-8")
+
+
+def test_shards_with_what_is_unsupported_merge_without_a_failure(passing: Path, capsys: Output) -> None:
+    def change(record: dict[str, Any]) -> None:
+        record["cells"].append({**record["cells"][-1], "nodeid": "test_labels[model-0-torch/tvm-o2/cpu]",
+                                "environment": "torch/tvm-o2/cpu", "device": "cpu", "framework": "torch",
+                                "compiler": "tvm-o2"})  # fmt: skip
+        unsupported(record)
+
+    lacking = changed(passing, change, "lacking.json")
+    passing.with_suffix(".npz").rename(lacking.with_suffix(".npz"))
+    assert main(["merge", *shards(lacking, 2), "--json", "all.json"]) == 0
+    (cell,) = (cell for cell in read_record(Path("all.json")).cells if cell.status is Status.UNSUPPORTED)
+    assert (cell.environment, cell.reason) == ("torch/tvm-o2/cpu", "tvm_from_onnx lacks the operator Det")
+
+
+def test_a_cell_that_became_unsupported_is_worse(run: Path, capsys: Output) -> None:
+    def change(record: dict[str, Any]) -> None:
+        for cell in record["cells"][2:4]:  # those of labels and of time
+            cell.update(status="unsupported", reason="x lacks Det")
+
+    after = changed(run, change, "a.json")
+    assert main(["compare", str(run), str(after), "--strict"]) == 1
+    assert main(["compare", str(after), str(run), "--strict"]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 from pytest_envrobust.conversion.base import ConversionJob, Step
+from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import LITERT
 
 STEP = Step(
@@ -16,6 +17,10 @@ STEP = Step(
     interpreter="litert-torch",
     alone=True,
 )
+
+
+lacking = said_by(r"Lowering not found: (?P<names>[\w.:]+)")
+"""The operators that the converter says it lacks."""
 
 
 def convert(job: ConversionJob) -> None:

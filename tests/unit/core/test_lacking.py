@@ -29,6 +29,7 @@ STEPS = [
      ("mine::twice",)),
     ("tflite_from_keras", "Some ops in the model are custom ops\nCustom ops: BesselI0e, Svd\nDetails:\n",
      ("BesselI0e", "Svd")),
+    ("tflite_from_pt2", "Lowering not found: aten._fft_r2c.default", ("aten._fft_r2c.default",)),
     ("tflite_from_tensorflow", "error: 'tf.Svd' op is neither a custom op nor a flex op", ("Svd",)),
 ]  # fmt: skip
 ENGINES = [
@@ -38,6 +39,8 @@ ENGINES = [
     ("onnxruntime", "Error No Op registered for NotAnOp with domain_version of 17", ("NotAnOp",)),
     ("onnxruntime", "9 : NOT_IMPLEMENTED : Could not find an implementation for ConvInteger(10) node with name 'c'",
      ("ConvInteger",)),
+    ("onnxruntime", "This is an invalid model. Type Error: Type 'tensor(string)' of input parameter (a) of operator "
+     "(Relu) in node (r) is invalid.", ("Relu",)),
     ("litert", "Encountered unresolved custom op: BesselI0e.\nSee instructions", ("BesselI0e",)),
     ("litert", "Select TensorFlow op(s), included in the given model, is(are) not supported by this interpreter. See "
      "instructions: https://x/ops_selectNode number 2 (FlexMatrixInverse) failed to prepare.", ("MatrixInverse",)),
