@@ -26,6 +26,7 @@ def register(config: pytest.Config) -> None:
         scheduling,
         session_hooks,
         sharding,
+        short_summary,
         unfinished,
         xdist,
     )
@@ -59,6 +60,7 @@ def register(config: pytest.Config) -> None:
     manager.register(stopping, "envrobust-unfinished")
     recorder = recording.Recorder(config, registry, collected, stopping)
     manager.register(recorder, "envrobust-recorder")
+    manager.register(short_summary.FoldedSkips(), "envrobust-folded-skips")
     if manager.has_plugin("xdist"):
         cells = scheduling.Cells(catalogue)
         durations = scheduling.Durations(config, cells)

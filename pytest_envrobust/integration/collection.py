@@ -119,7 +119,12 @@ class CheckItem(pytest.Item):
         self.stash[SUBJECT] = case
 
     def setup(self) -> None:
-        """Skip or fail what is known to be impossible before anything is started."""
+        """Skip or fail what is known to be impossible before anything is started.
+
+        ``--setup-plan`` shows what would be done, and does none of it.
+        """
+        if self.config.getoption("setupplan", False):
+            return
         if isinstance(self.case, Fault):
             refuse(self.case.error)
         if self.case.fault is not None:
@@ -137,17 +142,24 @@ class CheckItem(pytest.Item):
         self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
     ) -> object:
         """The message alone: there is no test code to show."""
-        if isinstance(excinfo.value, (EnvrobustError, AssertionError, pytest.fail.Exception)):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo)
+        if not isinstance(excinfo.value, (EnvrobustError, AssertionError, pytest.fail.Exception)):
+            return super().repr_failure(excinfo)
+        told = excinfo.getrepr(style="value", chain=False)
+        told.reprtraceback.reprentries[-1].lines = str(excinfo.value).splitlines()
+        if told.reprcrash is not None:
+            told.reprcrash.path, told.reprcrash.lineno = self._model, 1  # --tb=line: not where this package raised it
+        return told
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where the item comes from; it has no line of its own.
 
         pytest shows the node id as it is where the name does not end it; else it would take its dots for a module's.
         """
-        model = self.parent.name if self.parent is not None else ""
-        return self.path, 0, f"{model}: {self.name}"
+        return self.path, 0, f"{self._model}: {self.name}"
+
+    @property
+    def _model(self) -> str:
+        return self.parent.name if self.parent is not None else ""
 
 
 def declared_model(text: str, settings: Settings, base: Path) -> Model:

@@ -17,6 +17,7 @@ from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.integration.entries import attempt_of, properties_of, reported_entry
 from pytest_envrobust.integration.options import OPTIONS, options_of_checks, rerun_arguments
 from pytest_envrobust.integration.parametrization import CASE_FIXTURE
+from pytest_envrobust.integration.short_summary import put_cause_first
 from pytest_envrobust.record import codec
 from pytest_envrobust.record.schema import Attempt
 from pytest_envrobust.runs.cases import Case, Fault
@@ -124,6 +125,7 @@ class Outcomes:
         if subject is None or (report.passed and report.when != "call"):
             return report
         error = _error_of(call)
+        put_cause_first(report, error, subject)
         entry = reported_entry(item.nodeid, subject, report, error)
         if entry is not None:
             report.envrobust = codec.plain(replace(entry, attempts=item.stash.get(_BEFORE, None)))  # type: ignore[attr-defined]

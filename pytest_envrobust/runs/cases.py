@@ -15,7 +15,7 @@ from pytest_envrobust.runs.declared import DeclaredModels
 from pytest_envrobust.runs.settings import Settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """One model in one environment, before anything is started.
 
@@ -30,7 +30,10 @@ class Case:
     required: bool = False
     plan: Plan | None = field(default=None, compare=False)
     fault: EnvrobustError | None = field(default=None, compare=False)
-    declared: DeclaredModels = field(default_factory=DeclaredModels, compare=False, repr=False)
+    declared: DeclaredModels = field(default_factory=DeclaredModels, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Case {self.model_name} in {self.environment.id}>"
 
     @property
     def id(self) -> str:
@@ -50,7 +53,7 @@ class Case:
         return (self.environment.source, RECORDED) if recorded else ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fault:
     """A declaration that cannot be used, in the place of the cases that it would have made.
 
@@ -61,7 +64,10 @@ class Fault:
     name: str
     error: EnvrobustError
     model: Model | None = None
-    declared: DeclaredModels = field(default_factory=DeclaredModels, repr=False)
+    declared: DeclaredModels = field(default_factory=DeclaredModels)
+
+    def __repr__(self) -> str:
+        return f"<Fault in the declaration of {self.model_name}>" if self.name else "<Fault in a declaration>"
 
     @property
     def model_name(self) -> str:

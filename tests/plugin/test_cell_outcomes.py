@@ -55,9 +55,9 @@ def test_class_names_stand_beside_the_labels(project, labels_test) -> None:
 def test_an_absent_package_skips_with_the_remedy_and_fails_where_it_was_named(project, labels_test) -> None:
     project.declare_colors(more=HIDDEN)
     result = project.run(f"--envrobust-env={ORT}", "--envrobust-env=*/openvino*/cpu")
-    result.assert_outcomes(passed=1, skipped=2)
+    result.assert_outcomes(passed=1, skipped=3)
     result.stdout.fnmatch_lines(["SKIPPED*openvino is not installed (pip install 'pytest-envrobust[[]openvino]')"])
-    result.stdout.fnmatch_lines(["  skipped 2: openvino is not installed*"])
+    result.stdout.fnmatch_lines(["  skipped 3: openvino is not installed*"])
     assert project.statuses()[f"{labels_test}[colors-onnx/openvino/cpu]"] == "unavailable"
 
     result = project.run(f"--envrobust-env={ORT},onnx/openvino/cpu")
