@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.core.wording import counted
+from pytest_envrobust.core.wording import counted, shortened
 from pytest_envrobust.environments.selection import check_patterns
 from pytest_envrobust.record.ledger_file import read_ledger, update_ledger
 from pytest_envrobust.record.shards import covered_by, whole_of
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 DAYS = 90
 """For so long a flip counts as known that the plugin wrote into the ledger."""
 UNEXPLAINED = "not explained yet"
+UPDATE = "--envrobust-update-flips"
+SHOWN = 10
+"""Of so many inputs of a model in an environment a line has the names."""
 
 
 def ledger_of_run(path: Path, *, is_named: bool, catalogue: Catalogue) -> Ledger:
@@ -40,7 +43,7 @@ def ledger_of_run(path: Path, *, is_named: bool, catalogue: Catalogue) -> Ledger
 
 
 def ledger_faults(ledger: Ledger, record: Record, today: date) -> list[str]:
-    """One line for each entry that fails the run: past its date, or matching no flip.
+    """What fails the run, one line for all entries past their dates and one for all that match no flip.
 
     What matches none here is not judged where a cell that it speaks of is in another shard.
     """
@@ -51,10 +54,7 @@ def ledger_faults(ledger: Ledger, record: Record, today: date) -> list[str]:
         for entry in ledger.stale(_compared(record))
         if entry not in expired and not any(entry.covers(*cell) for cell in elsewhere)
     ]
-    return [
-        *(f"the known flip {entry} has expired on {entry.expires}: {entry.reason}" for entry in expired),
-        *(f"the known flip {entry} is none: the labels agree, or it is no input of the model" for entry in stale),
-    ]
+    return [*_expired_line(expired), *_stale_line(stale)]
 
 
 def write_flips(path: Path, ledger: Ledger, record: Record, today: date) -> str:
@@ -71,6 +71,33 @@ def write_flips(path: Path, ledger: Ledger, record: Record, today: date) -> str:
     done += [f"{counted(len(gone), 'entry', 'entries')} removed"] if gone else []
     advice = f", each with the reason {UNEXPLAINED!r}: say why" if new else ""
     return f"{' and '.join(done)} in {path}{advice}; the next run is held against it"
+
+
+def _expired_line(entries: Sequence[KnownFlip]) -> Iterator[str]:
+    if entries:
+        verb = "has expired" if len(entries) == 1 else "have expired"
+        said = _named(entries, lambda entry: f" on {entry.expires}")
+        yield (
+            f"{counted(len(entries), 'known flip')} {verb}: {said} (look at each again and give it a later date; "
+            f"{UPDATE} removes them, and writes anew what still flips)"
+        )
+
+
+def _stale_line(entries: Sequence[KnownFlip]) -> Iterator[str]:
+    if entries:
+        verb, they, them = ("is none", "it is", "it") if len(entries) == 1 else ("are none", "they are", "them")
+        yield (
+            f"{counted(len(entries), 'known flip')} {verb} any more: {_named(entries)}; the labels agree, or {they} no "
+            f"input of the model ({UPDATE} removes {them})"
+        )
+
+
+def _named(entries: Sequence[KnownFlip], ending: Callable[[KnownFlip], str] = lambda _: "") -> str:
+    """The inputs, those of one model and environment together."""
+    inputs: dict[str, list[str]] = {}
+    for entry in entries:
+        inputs.setdefault(f"{entry.model} in {entry.environment}{ending(entry)}", []).append(entry.name or entry.input)
+    return "; ".join(f"{shortened(names, SHOWN)} of {where}" for where, names in inputs.items())
 
 
 @dataclass(frozen=True)

@@ -63,14 +63,28 @@ def test_an_entry_that_matches_a_flip_is_no_fault_until_its_date_is_past() -> No
     record = record_of(cell(OTHER, labels(1)))
     assert faults(record, known(1), known(1, "torch/*/cpu")) == []
     assert faults(record, known(1), today=TODAY + timedelta(days=1)) == [
-        "the known flip b of signs in torch/ort-all/cpu has expired on 2026-11-28: rounding"
+        "1 known flip has expired: b of signs in torch/ort-all/cpu on 2026-11-28 (look at each again and give it a "
+        "later date; --envrobust-update-flips removes them, and writes anew what still flips)"
     ]
 
 
 def test_an_entry_that_matches_no_flip_is_a_fault() -> None:
     assert faults(record_of(cell(OTHER, labels(1))), known(0)) == [
-        "the known flip a of signs in torch/ort-all/cpu is none: the labels agree, or it is no input of the model"
+        "1 known flip is none any more: a of signs in torch/ort-all/cpu; the labels agree, or it is no input of the "
+        "model (--envrobust-update-flips removes it)"
     ]
+
+
+def test_entries_with_one_fault_are_told_in_one_line() -> None:
+    yesterday = TODAY - timedelta(days=1)
+    record = record_of(cell(OTHER, labels()), cell(THIRD, labels()))
+    stale, expired = faults(
+        record, known(0), known(1), known(3, THIRD), known(2, expires=yesterday), known(3, expires=yesterday)
+    )[::-1]
+    assert stale.startswith(
+        "3 known flips are none any more: a and b of signs in torch/ort-all/cpu; d of signs in torch/tvm-o3/cpu; the "
+    )
+    assert expired.startswith("2 known flips have expired: c and d of signs in torch/ort-all/cpu on 2026-11-2")
 
 
 @pytest.mark.parametrize(
