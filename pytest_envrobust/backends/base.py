@@ -33,7 +33,8 @@ class Compiler:
     means any that can be converted. ``builds``: a compiled artifact is written and stored before it is loaded.
     ``compiles_on_open``: opening compiles (the time limit and the messages of that stage apply).
     ``default``: taken when a run asks for nothing. ``named_only``: taken only when named without a wildcard.
-    ``options`` are the options its jobs understand, with their defaults.
+    ``options`` are the options its jobs understand, with their defaults. ``named_inputs``: models of several inputs are
+    fed by name; such a batch is a structured array, see `core.named_inputs`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Compiler:
     compiles_on_open: bool = False
     requires: tuple[Requirement, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
+    named_inputs: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.backends import base
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
 from pytest_envrobust.core.lacking import said_by
+from pytest_envrobust.core.named_inputs import declared_spec, feeds, zeros_for
 from pytest_envrobust.core.requirements import ONNXRUNTIME
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks.outputs import MAPS, Output, choose, single_output
@@ -41,7 +41,7 @@ LEVELS = {
 
 
 def _compiler(name: str, summary: str, *, default: bool = False) -> base.Compiler:
-    return base.Compiler(name, summary, forms=("onnx",), default=default, compiles_on_open=True)
+    return base.Compiler(name, summary, forms=("onnx",), default=default, compiles_on_open=True, named_inputs=True)
 
 
 _LACKING = said_by(
@@ -109,7 +109,7 @@ class Backend(base.Backend):
     def load(self, job: base.Job) -> base.Session:
         """Optimize the graph, run it once on zeros to learn which kernels it executes, and return the session.
 
-        Raises `DeclarationError` where the model takes several inputs or another shape than the job's, and
+        Raises `DeclarationError` where the model takes other inputs than the job's or another shape, and
         `Unavailable` where CUDA could not be initialized.
         """
         directory = Path(tempfile.mkdtemp(prefix="envrobust-"))
@@ -117,9 +117,8 @@ class Backend(base.Backend):
             session = _create(job, self._options, directory)
             spec = _input_of(session, job.input)
             output = choose(_outputs_of(session), job.source.output, job.source.target).name
-            shape = spec.with_batch(spec.shape[0] or job.input.batch).shape
-            zeros = np.zeros([size or 1 for size in shape], spec.dtype)
-            session.run([output], {spec.name: zeros})
+            zeros = zeros_for(spec.with_batch(spec.shape[0] or job.input.batch))
+            session.run([output], feeds(zeros, spec.name))
             # The profiler ends here: nothing of it is left in what is timed.
             events = _kernel_events(Path(session.end_profiling()))
         finally:
@@ -143,7 +142,7 @@ class OrtSession(base.Session):
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         """One call; scores of shape (N, classes), in memory that ONNX Runtime has handed over."""
-        return single_output(self._session.run([self._output], {self.input.name: batch}), rows=len(batch))
+        return single_output(self._session.run([self._output], feeds(batch, self.input.name)), rows=len(batch))
 
     def evidence(self) -> dict[str, str]:
         """Providers, level and threads as the session reports them; executed kernels by provider and by operator."""
@@ -216,20 +215,16 @@ def cuda_settings(device: str, options: Mapping[str, base.Option]) -> dict[str, 
 def _input_of(session: Any, wanted: TensorSpec) -> TensorSpec:
     """What the session takes: its own batch dimension (``None`` if free), its free dimensions set as wanted."""
     inputs = session.get_inputs()
-    if len(inputs) != 1:
+    own = declared_spec([TensorSpec(_sizes(each.shape), _dtype(each.type), each.name) for each in inputs], "the model")
+    if not wanted.parts:  # whatever a converter has called its one input
+        own = replace(own, dtype=wanted.dtype)
+    if not own.takes(wanted):
         raise DeclarationError(
-            f"the model takes {len(inputs)} inputs ({', '.join(each.name for each in inputs)})",
-            cause="an image classifier with one input tensor is needed",
-            remedy="export a model that takes the image batch alone",
-        )
-    own = _sizes(inputs[0].shape)
-    if len(own) != len(wanted.shape) or any(a not in (None, b) for a, b in zip(own[1:], wanted.shape[1:])):
-        raise DeclarationError(
-            f"the model takes {replace(wanted, shape=own)}",
+            f"the model takes {own}",
             cause=f"{wanted} was asked for",
             remedy="give the preprocessing the size and layout of the model's input",
         )
-    return TensorSpec((own[0], *wanted.shape[1:]), wanted.dtype, inputs[0].name)
+    return replace(wanted.with_batch(own.shape[0]), name=own.name)
 
 
 def _outputs_of(session: Any) -> list[Output]:

@@ -20,7 +20,7 @@ from pytest_envrobust.core.errors import Unavailable
 from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import OPENVINO
 from pytest_envrobust.core.tensors import TensorSpec
-from pytest_envrobust.frameworks.openvino import import_openvino, keep_output, outputs_of, read_model
+from pytest_envrobust.frameworks.openvino import fed, import_openvino, keep_output, outputs_of, read_model
 from pytest_envrobust.frameworks.outputs import Choice, choose, single_output
 
 PRECISIONS = {"openvino-f32": "f32", "openvino-bf16": "bf16"}
@@ -51,9 +51,14 @@ class Backend(base.Backend):
             forms=("openvino",),
             default=True,
             compiles_on_open=True,
+            named_inputs=True,
         ),
-        base.Compiler("openvino-f32", "OpenVINO, float32", forms=("openvino",), compiles_on_open=True),
-        base.Compiler("openvino-bf16", "OpenVINO, bfloat16", forms=("openvino",), compiles_on_open=True),
+        base.Compiler(
+            "openvino-f32", "OpenVINO, float32", forms=("openvino",), compiles_on_open=True, named_inputs=True
+        ),
+        base.Compiler(
+            "openvino-bf16", "OpenVINO, bfloat16", forms=("openvino",), compiles_on_open=True, named_inputs=True
+        ),
     )
     devices = {  # noqa: RUF012 - the contract declares it
         "cpu": base.DeviceSupport(),
@@ -105,7 +110,7 @@ class OpenVinoSession(base.Session):
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         """One call; scores of shape (N, classes), copied out of the request."""
-        found = self._request.infer({0: batch}, share_outputs=False)
+        found = self._request.infer(fed(batch), share_outputs=False)
         return single_output(list(found.values())[self._output.index], rows=len(batch))
 
     def evidence(self) -> dict[str, str]:
@@ -129,14 +134,15 @@ class OpenVinoSession(base.Session):
 
 
 def save_ir(onnx_file: Path, target: Path, spec: TensorSpec, output: str = "") -> None:
-    """Read an ONNX file, fix its input's shape to ``spec`` and write ``target`` (``.xml``) and its ``.bin``.
+    """Read an ONNX file, fix the shapes of its inputs to ``spec`` and write ``target`` (``.xml``) and its ``.bin``.
 
     Weights keep their precision. Of several outputs the chosen one is kept.
     """
     openvino = import_openvino()
     model = keep_output(openvino.Core().read_model(str(onnx_file)), output, str(onnx_file))
     if model.is_dynamic():
-        model.reshape({model.input(0): openvino.PartialShape(list(spec.shape))})
+        sizes = {model.input(part.name): part.shape for part in spec.parts} or {model.input(0): spec.shape}
+        model.reshape({port: openvino.PartialShape(list(shape)) for port, shape in sizes.items()})
     openvino.save_model(model, str(target), compress_to_fp16=False)
 
 

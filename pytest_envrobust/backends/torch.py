@@ -36,6 +36,7 @@ from pytest_envrobust.backends._torch_evidence import (
 from pytest_envrobust.backends.base import CUDA_OPTIONS, Compiler, DeviceSupport, Job, Option
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
 from pytest_envrobust.core.lacking import said_by
+from pytest_envrobust.core.named_inputs import feeds, zeros_for
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
@@ -46,7 +47,7 @@ from pytest_envrobust.frameworks.torch import (
     as_graph,
     check_input,
     load_for_export,
-    probe,
+    probes,
     to_host,
 )
 
@@ -68,13 +69,21 @@ class Backend(base.Backend):
     artifact = "model.pt2"
     cache_variables: ClassVar[Mapping[str, str]] = {"TORCHINDUCTOR_CACHE_DIR": "inductor"}
     compilers = (
-        Compiler("eager", "operator by operator, as Python calls them", ("torch",), ("torch",), default=True),
+        Compiler(
+            "eager",
+            "operator by operator, as Python calls them",
+            ("torch",),
+            ("torch",),
+            default=True,
+            named_inputs=True,
+        ),
         Compiler(
             "script",
             "traced by TorchScript, frozen and optimized for inference",
             ("torch",),
             ("torch",),
             compiles_on_open=True,
+            named_inputs=True,
         ),
         Compiler(
             "inductor",
@@ -83,6 +92,7 @@ class Backend(base.Backend):
             ("torch",),
             compiles_on_open=True,
             options={"fullgraph": True, "mode": "default"},
+            named_inputs=True,
         ),
         Compiler(
             "aotinductor",
@@ -97,6 +107,7 @@ class Backend(base.Backend):
             ("torch",),
             ("torch",),
             named_only=True,
+            named_inputs=True,
         ),
     )
     devices: ClassVar[Mapping[str, DeviceSupport]] = {
@@ -205,41 +216,45 @@ class _Session(base.Session):
         self.input: TensorSpec = job.input
         self._job, self._model = job, model
         self._place = place_of(job.device)
-        single_output(to_host(self._call(probe(self.input).to(self._place))), rows=self.input.batch)
+        single_output(to_host(self._call(*self._sample())), rows=self.input.batch)
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         import torch
 
-        tensor = torch.from_numpy(batch) if batch.flags.writeable else torch.tensor(batch)
-        return single_output(to_host(self._call(tensor.to(self._place))), rows=len(batch))
+        arrays = feeds(batch)
+        given = [arrays[part.name] for part in self.input.parts] or [batch]
+        tensors = [torch.from_numpy(array) if array.flags.writeable else torch.tensor(array) for array in given]
+        return single_output(to_host(self._call(*(tensor.to(self._place) for tensor in tensors))), rows=len(batch))
 
     def device_timer(self) -> base.DeviceTimer | None:
         return CudaTimer(self._place) if self._place.type == "cuda" else None
 
     def evidence(self) -> dict[str, str]:
         """Instruction set, threads, the operators of one call, and the kernels that oneDNN and MKL log."""
-        sample = probe(self.input)
         facts = process_facts()
         facts["device"] = self._device_name()
         if self._place.type == "cuda":
             facts.update(shortcuts())
         facts["operators"] = counted(Counter({name: n for name, n in self._profile.items() if "::" in name}))
-        facts.update(library_kernels(lambda: self._call(sample.clone().to(self._place))))
+        facts.update(library_kernels(lambda: self._call(*self._sample())))
         return facts
 
     def close(self) -> None:
         self._model = None
 
-    def _call(self, tensor: Any) -> Any:
+    def _call(self, *tensors: Any) -> Any:
         import torch
 
         with torch.no_grad():
-            return self._model(tensor)
+            return self._model(*tensors)
+
+    def _sample(self) -> tuple[Any, ...]:
+        return tuple(tensor.to(self._place) for tensor in probes(self.input))
 
     @cached_property
     def _profile(self) -> Counter[str]:
-        sample = probe(self.input).to(self._place)
-        return profiled(lambda: self._call(sample))
+        sample = self._sample()
+        return profiled(lambda: self._call(*sample))
 
     def _device_name(self) -> str:
         import torch
@@ -252,7 +267,7 @@ class _DoubleSession(_Session):
 
     def __init__(self, job: Job, module: Any) -> None:
         super().__init__(job, copy.deepcopy(module).double())  # other sessions of this process keep theirs
-        scores = self.run(np.zeros([size or 1 for size in job.input.shape], job.input.dtype))
+        scores = self.run(zeros_for(job.input))
         if scores.dtype != np.float64:
             raise DeclarationError(
                 "the module does not run in double precision",
@@ -264,8 +279,8 @@ class _DoubleSession(_Session):
         """Also the dtypes of the parameters."""
         return {**super().evidence(), "parameters": counted(Counter(str(p.dtype) for p in self._model.parameters()))}
 
-    def _call(self, tensor: Any) -> Any:
-        return super()._call(tensor.double() if tensor.is_floating_point() else tensor)
+    def _call(self, *tensors: Any) -> Any:
+        return super()._call(*(tensor.double() if tensor.is_floating_point() else tensor for tensor in tensors))
 
 
 class _ScriptSession(_Session):
@@ -274,15 +289,15 @@ class _ScriptSession(_Session):
     def __init__(self, job: Job, module: Any) -> None:
         import torch
 
-        example = probe(job.input).to(place_of(job.device))
+        example = tuple(tensor.to(place_of(job.device)).clone() for tensor in probes(job.input))
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations, and tracing's hints about Python values
-            traced = torch.jit.trace(module, (example.clone(),), strict=False, check_trace=False)
+            traced = torch.jit.trace(module, example, strict=False, check_trace=False)
             frozen = torch.jit.optimize_for_inference(torch.jit.freeze(traced.eval()))
         self._kinds = Counter(node.kind() for node in _nodes(frozen.graph))
         super().__init__(job, frozen)
         for _ in range(2):  # the executor looks on in its first calls and settles after them
-            self._call(probe(job.input).to(self._place))
+            self._call(*self._sample())
 
     def evidence(self) -> dict[str, str]:
         """Also the kinds of operation in the frozen graph."""

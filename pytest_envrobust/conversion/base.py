@@ -23,6 +23,7 @@ class Step:
     ``interpreter`` names the Python that the step runs in, one of `INTERPRETERS`, where its packages cannot stand
     beside the others; its source is then a file. ``requires`` is what it needs here, be it to run what came of it.
     ``alone``: it can take gigabytes, and no other such step may run on the machine meanwhile.
+    ``named_inputs``: it converts models of several inputs too, and keeps their names.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Step:
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
     interpreter: str = ""
     alone: bool = False
+    named_inputs: bool = False
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ def output_digest(scores: NDArray[Any]) -> str:
         )
     little = array.dtype.newbyteorder("<")
     flat = np.ascontiguousarray(array, dtype=little).reshape(-1)
-    digest = hashlib.sha256(f"{array.shape}{little.str}".encode())
+    described = str(little) if little.names else little.str
+    digest = hashlib.sha256(f"{array.shape}{described}".encode())
     digest.update(flat.view(np.uint8).data)
     return digest.hexdigest()

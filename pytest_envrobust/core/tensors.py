@@ -25,12 +25,14 @@ class TensorSpec:
     """Shape, dtype and (where a format has one) name of a tensor; ``None`` is a dimension left open.
 
     ``quantization`` is what the integers of a quantized tensor stand for, where its source says so.
+    Of a model of several inputs they are the ``parts``, each with its name; the shape is then the batch alone.
     """
 
     shape: tuple[int | None, ...]
     dtype: str = "float32"
     name: str = "input"
     quantization: Quantization | None = None
+    parts: tuple[TensorSpec, ...] = ()
 
     @property
     def batch(self) -> int:
@@ -38,7 +40,8 @@ class TensorSpec:
         return self.shape[0] or 1
 
     def with_batch(self, batch: int | None) -> TensorSpec:
-        return replace(self, shape=(batch, *self.shape[1:]))
+        parts = tuple(part.with_batch(batch) for part in self.parts)
+        return replace(self, shape=(batch, *self.shape[1:]), parts=parts)
 
     def accepts(self, shape: tuple[int, ...], dtype: str) -> bool:
         """Whether an array of this shape, its batch dimension aside, and dtype can be fed."""
@@ -46,5 +49,15 @@ class TensorSpec:
             return False
         return all(mine in (None, theirs) for mine, theirs in zip(self.shape[1:], shape[1:]))
 
+    def takes(self, fed: TensorSpec) -> bool:
+        """Whether what ``fed`` describes, its batch dimension aside, can be fed: each of several inputs by its name."""
+        if not self.parts and not fed.parts:
+            return self.accepts(tuple(size or 1 for size in fed.shape), fed.dtype)
+        given = {part.name: part for part in fed.parts}
+        mine = {part.name: part for part in self.parts}
+        return given.keys() == mine.keys() and all(part.takes(given[name]) for name, part in mine.items())
+
     def __str__(self) -> str:
+        if self.parts:
+            return ", ".join(f"{part.name} {part}" for part in self.parts)
         return f"{self.dtype}[{', '.join('?' if size is None else str(size) for size in self.shape)}]"

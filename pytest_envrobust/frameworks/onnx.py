@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.named_inputs import declared_spec, feeds
 from pytest_envrobust.core.requirements import ONNX
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.telling import telling_sentence
@@ -55,12 +56,12 @@ class Framework(BaseFramework):
         return NativeFile(path, source.output)
 
     def inspect(self, native: Any) -> Inspection:
-        """Digest of the file and its external data; the one input; the class count where the output declares it.
+        """Digest of the file and its external data; its input; the class count where the output declares it.
 
         What onnx's checker says against the file is a notice: which engines take it is theirs to say.
 
-        Raises `DeclarationError` where the model takes several inputs, or something else than a tensor, or where which
-        of its outputs are the class scores cannot be told.
+        Raises `DeclarationError` where the model takes something else than tensors, or where which of its outputs are
+        the class scores cannot be told.
         """
         path, model = native.path, read_model(native.path)
         chosen = chosen_output(path, model, native.output)
@@ -73,21 +74,21 @@ class Framework(BaseFramework):
     def run(self, native: Any, batch: NDArray[Any]) -> NDArray[Any]:
         """Run the file once, with ONNX Runtime (graph optimizations off) or, without it, ONNX's own evaluator."""
         model = read_model(native.path)
-        name = input_spec(native.path, model).name
+        given = feeds(batch, input_spec(native.path, model).name)
         wanted = [chosen_output(native.path, model, native.output).name]
         try:
             import onnxruntime
         except ModuleNotFoundError:
             from onnx.reference import ReferenceEvaluator
 
-            found = list(ReferenceEvaluator(str(native.path)).run(wanted, {name: batch}))
+            found = list(ReferenceEvaluator(str(native.path)).run(wanted, given))
             return single_output(found, rows=len(batch))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         session = onnxruntime.InferenceSession(str(native.path), options, providers=["CPUExecutionProvider"])
-        return single_output(session.run(wanted, {name: batch}), rows=len(batch))
+        return single_output(session.run(wanted, given), rows=len(batch))
 
     def load_weights(self, path: Path) -> Any:
         """The whole ``ModelProto``, external data included."""
@@ -144,33 +145,34 @@ def read_model(path: Path) -> Any:
 
 
 def input_spec(path: Path, model: Any) -> TensorSpec:
-    """Name, shape (``None`` for a free dimension), numpy dtype and quantization of the one input of a ``ModelProto``.
+    """Name, shape (``None`` for a free dimension), dtype and quantization of the input of a ``ModelProto``, or several.
 
-    Raises `DeclarationError` where there are several inputs, none, or one without a known rank.
+    Raises `DeclarationError` where there is none, or one without a known rank.
     """
-    from onnx.helper import tensor_dtype_to_np_dtype
-
     # Up to IR version 3 weights are listed among the inputs too.
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
-    if len(inputs) != 1:
+    if not inputs:
         raise DeclarationError(
-            f"{path} takes {len(inputs)} inputs"
-            + (f" ({', '.join(value.name for value in inputs)})" if inputs else ""),
-            cause="an image classifier with one input tensor is needed",
-            remedy="export a model that takes the image batch alone",
+            f"{path} takes no inputs", cause="a classifier takes images", remedy="export a model that takes the images"
         )
-    tensor = inputs[0].type.tensor_type
+    return declared_spec([_tensor_spec(path, model, value) for value in inputs], str(path))
+
+
+def _tensor_spec(path: Path, model: Any, value: Any) -> TensorSpec:
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    tensor = value.type.tensor_type
     if not tensor.elem_type or not tensor.HasField("shape"):
         raise DeclarationError(
-            f"input {inputs[0].name!r} of {path} has no declared type and shape",
+            f"input {value.name!r} of {path} has no declared type and shape",
             cause="without them no batch can be made for it",
             remedy=f"{EXPORT_AGAIN} with an example input",
         )
     shape = tuple(_size(dimension) for dimension in tensor.shape.dim)
     dtype = np.dtype(tensor_dtype_to_np_dtype(tensor.elem_type))
-    quantization = input_quantization(model.graph, inputs[0].name) if dtype.kind in "iu" else None
-    return TensorSpec(shape, str(dtype), inputs[0].name, quantization)
+    quantization = input_quantization(model.graph, value.name) if dtype.kind in "iu" else None
+    return TensorSpec(shape, str(dtype), value.name, quantization)
 
 
 def _size(dimension: Any) -> int | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.named_inputs import declared_spec, feeds
 from pytest_envrobust.core.requirements import OPENVINO, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
@@ -44,7 +45,7 @@ class Framework(BaseFramework):
         return native
 
     def inspect(self, native: NativeFile) -> Inspection:
-        """Digest of the file and its weights; its one input; the class count where the output declares it."""
+        """Digest of the file and its weights; its input; the class count where the output declares it."""
         model = read_model(native.path)
         digest = hashlib.sha256(
             b"".join(bytes.fromhex(file_digest(file)) for file in (native.path, weights_of(native.path)))
@@ -60,7 +61,7 @@ class Framework(BaseFramework):
         output = choose(outputs_of(model), native.output, str(native.path)).index
         exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
         compiled = import_openvino().Core().compile_model(model, "CPU", exact)
-        found = compiled.create_infer_request().infer({0: batch}, share_outputs=False)
+        found = compiled.create_infer_request().infer(fed(batch), share_outputs=False)
         return single_output(list(found.values())[output], rows=len(batch))
 
 
@@ -124,19 +125,29 @@ def keep_output(model: Any, wanted: str, subject: str) -> Any:
     return model
 
 
+def fed(batch: NDArray[Any]) -> dict[str, NDArray[Any]] | dict[int, NDArray[Any]]:
+    """What a request is given: the one input, or each of several by its name."""
+    return feeds(batch) if batch.dtype.names else {0: batch}
+
+
 def _input_of(path: Path, model: Any) -> TensorSpec:
-    if len(model.inputs) != 1:
-        names = ", ".join(_name(port, place) for place, port in enumerate(model.inputs))
+    """The input that the file declares, or several. Raises `DeclarationError` where they cannot be told apart."""
+    if not model.inputs:
+        raise DeclarationError(f"{path} takes no inputs", remedy="convert a model that takes the images")
+    if len(model.inputs) > 1 and not all(port.get_names() for port in model.inputs):
         raise DeclarationError(
-            f"{path} takes {len(model.inputs)} inputs ({names})",
-            cause="an image classifier with one input tensor is needed",
-            remedy="convert a model that takes the image batch alone",
+            f"{path} takes {len(model.inputs)} inputs",
+            cause="some of them have no name to be fed by",
+            remedy="name them before it is saved: model.input(0).set_names({'image'})",
         )
-    (port,) = model.inputs
+    return declared_spec([_port_spec(path, port, place) for place, port in enumerate(model.inputs)], str(path))
+
+
+def _port_spec(path: Path, port: Any, place: int) -> TensorSpec:
     shape = _shape(port)
     if shape is None:
-        raise DeclarationError(f"the input of {path} has no declared rank", remedy="convert it with its input's shape")
-    return TensorSpec(shape, str(np.dtype(port.get_element_type().to_dtype())), _name(port, 0))
+        raise DeclarationError(f"an input of {path} has no declared rank", remedy="convert it with its inputs' shapes")
+    return TensorSpec(shape, str(np.dtype(port.get_element_type().to_dtype())), _name(port, place))
 
 
 def _name(port: Any, place: int) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.named_inputs import declared_spec, feeds
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
@@ -68,22 +69,24 @@ class Framework(BaseFramework):
     def inspect(self, native: Any) -> Inspection:
         """Digest of tensors, structure and code; the input where the module comes from an exported program.
 
-        Raises `DeclarationError` where the module takes several inputs.
+        Of a plain module also the names that a call needs and those it can take beside.
         """
-        _check_takes_one(native)
+        needs, may_take = _names_of(native)
         digest = hashlib.sha256()
         for name, tensor in _tensors(native):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             digest.update(_bits(tensor).data)
         digest.update(_structure(native).encode())
-        return Inspection(digest.hexdigest(), input=declared_input(native))
+        return Inspection(digest.hexdigest(), input=declared_input(native), needs=needs, may_take=may_take)
 
     def run(self, native: Any, batch: NDArray[Any]) -> NDArray[Any]:
         """Run the module once, without gradients, on the CPU; scores of shape (N, classes)."""
         import torch
 
         with torch.no_grad():
-            return single_output(to_host(native(torch.tensor(batch))), rows=len(batch))
+            given = {name: torch.tensor(array) for name, array in feeds(batch).items()}
+            value = native(**given) if batch.dtype.names else native(*given.values())
+            return single_output(to_host(value), rows=len(batch))
 
     def save_state(self, native: Any, path: Path) -> None:
         """Write the module's parameters and buffers."""
@@ -108,30 +111,28 @@ class Framework(BaseFramework):
                     parameter.copy_(torch.from_numpy(rounded(parameter.detach().float().numpy())))
 
 
-def _check_takes_one(module: Any) -> None:
-    """Raise `DeclarationError` where a call needs more than the image batch."""
+def _names_of(module: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the inputs that a call of a module needs, and of those that it can take beside."""
     try:
         parameters = inspect.signature(module.forward).parameters.values()
     except (TypeError, ValueError):  # one of TorchScript's, say
-        return
-    named = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    needed = [each.name for each in named if each.default is each.empty]
-    if len(needed) > 1:
-        raise _several_inputs(f"torch model {type(module).__qualname__}", needed)
-
-
-def _several_inputs(subject: str, names: Sequence[str]) -> DeclarationError:
-    return DeclarationError(
-        f"{subject} takes {len(names)} inputs ({', '.join(names)})",
-        cause="a model is run with one input tensor, the image batch",
-        remedy="wrap it in a module whose forward(self, images) gives it the others",
-    )
+        return (), ()
+    named = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    if len(named) < len(parameters) and not named:  # (*args, **kwargs) says nothing
+        return (), ()
+    needs = tuple(each.name for each in named if each.default is each.empty)
+    return needs, tuple(each.name for each in named if each.default is not each.empty)
 
 
 def declared_input(module: Any) -> TensorSpec | None:
     """The input that an exported program's module was exported for; ``None`` for a plain module."""
     spec = getattr(module, _INPUT, None)
     return spec if isinstance(spec, TensorSpec) else None
+
+
+def probes(spec: TensorSpec) -> tuple[Any, ...]:
+    """A probe for each input of the concrete ``spec``, in its order."""
+    return tuple(probe(part) for part in spec.parts or (spec,))
 
 
 def probe(spec: TensorSpec) -> Any:
@@ -152,12 +153,16 @@ def probe(spec: TensorSpec) -> Any:
 def load_for_export(source: SourceRef, spec: TensorSpec) -> tuple[Any, Any]:
     """The module, made to return exactly one tensor, and an example input of the concrete ``spec``.
 
+    Several inputs are a tuple of tensors in the spec's order, in which the module then takes them.
+
     Raises `DeclarationError` where which of its outputs are the class scores cannot be told or where it was exported
     for another input.
     """
     module = Framework().load(source)
     check_input(module, spec)
     answering = answering_alone(module, source.output, spec)
+    if spec.parts:
+        return as_graph(answering, spec), probes(spec)
     wrap = answering is module and declared_input(module) is not None
     return (_Answering.of(module, ()) if wrap else as_graph(answering, spec)), probe(spec)
 
@@ -173,7 +178,7 @@ def as_graph(module: Any, spec: TensorSpec) -> Any:
     if not any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
         return module
     with torch.no_grad():
-        graph = make_fx(lambda images: module(images), tracing_mode="real")(probe(spec))
+        graph = make_fx(lambda *inputs: module(*inputs), tracing_mode="real")(*probes(spec))
     for node in graph.graph.nodes:
         if node.target is torch.ops.aten._convolution.default:  # TorchScript's own, which exporters do not know
             node.target, node.args = torch.ops.aten.convolution.default, node.args[:9]
@@ -185,10 +190,12 @@ def answering_alone(module: Any, output: str, spec: TensorSpec) -> Any:
     """``module``, wrapped where it returns more than a bare tensor: then it gives the class scores alone.
 
     It is run once on a probe of the concrete ``spec``. A network whose images are an argument called ``pixel_values``,
-    but not the first, gets them by that name.
+    but not the first, gets them by that name. Several inputs are taken in the spec's order, and given by name.
     """
     import torch
 
+    if spec.parts:
+        return _taking_several(module, output, spec)
     keyword = _keyword_of(module)
     sample = probe(spec)
     with torch.no_grad():
@@ -200,14 +207,36 @@ def answering_alone(module: Any, output: str, spec: TensorSpec) -> Any:
     return _Answering.of(module, path, keyword)
 
 
+def _taking_several(module: Any, output: str, spec: TensorSpec) -> Any:
+    """``module`` wrapped so that it takes the spec's inputs one after the other and gives the class scores alone.
+
+    An exported program takes its inputs in the order that it was exported with.
+    """
+    import torch
+
+    names = [part.name for part in spec.parts]
+    declared = declared_input(module)
+    order = [names.index(part.name) for part in declared.parts] if declared is not None else []
+
+    def called(inputs: Sequence[Any]) -> Any:
+        if order:
+            return module(*(inputs[place] for place in order))
+        return module(**dict(zip(names, inputs)))
+
+    with torch.no_grad():
+        value = called(probes(spec))
+    path = path_to(value, output)
+    single_output(to_host(follow(value, path)), rows=spec.batch)
+    return _Answering.of_several(module, path, names, order)
+
+
 def check_input(module: Any, spec: TensorSpec) -> None:
     """Raise `DeclarationError` where ``module`` was exported for another input than the concrete ``spec``."""
     declared = declared_input(module)
     if declared is None:
         return
-    shape = tuple(size or 1 for size in spec.shape)
-    same_batch = declared.shape[:1] in ((None,), shape[:1])
-    if not declared.accepts(shape, spec.dtype) or not same_batch:
+    same_batch = declared.shape[:1] in ((None,), (spec.batch,))
+    if not declared.takes(spec) or not same_batch:
         raise DeclarationError(
             f"the exported program takes {declared}, not {spec}",
             cause="torch.export fixes every dimension that was not declared dynamic",
@@ -263,6 +292,31 @@ class _Answering:
 
         return Answering()
 
+    @staticmethod
+    def of_several(module: Any, path: Sequence[Step], names: Sequence[str], order: Sequence[int]) -> Any:
+        """``module`` with its inputs given by ``names``, or in that ``order``, and what ``path`` leads to returned."""
+        import torch
+
+        class AnsweringSeveral(torch.nn.Module):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.wrapped = module
+                self.training = False
+
+            def forward(self, *inputs: Any) -> Any:
+                if order:
+                    value = self.wrapped(*[inputs[place] for place in order])
+                else:
+                    value = self.wrapped(**dict(zip(names, inputs)))
+                for kind, key in path:
+                    value = value[key] if kind == "item" else getattr(value, key)
+                return value
+
+            def train(self, mode: bool = True) -> Any:
+                return self
+
+        return AnsweringSeveral()
+
 
 def _keyword_of(module: Any) -> str:
     """The name by which ``forward`` must be given the images: where another argument stands first."""
@@ -283,20 +337,34 @@ def _unlifted(program: Any) -> Any:
 
 
 def _program_input(program: Any) -> TensorSpec | None:
-    """The one tensor that the program takes; dimensions that were declared dynamic are open.
+    """The tensors that the program takes; dimensions that were declared dynamic are open.
 
-    Raises `DeclarationError` where it takes several.
+    Raises `DeclarationError` where it takes several by keyword, or something else among them.
     """
     import torch
 
     names = [name for name in program.graph_signature.user_inputs if isinstance(name, str)]
-    if len(names) > 1:
-        raise _several_inputs("the exported program", names)
     placeholders = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
-    name = names[0] if len(names) == 1 else ""
-    value: Any = placeholders.get(name)
-    if not isinstance(value, torch.Tensor):
+    values = [placeholders.get(name) for name in names]
+    if (len(names) == 1 and not isinstance(values[0], torch.Tensor)) or not names:
         return None
+    by_keyword = len(names) > 1 and bool(_by_keyword(program).num_leaves)
+    if by_keyword or not all(isinstance(value, torch.Tensor) for value in values):
+        raise DeclarationError(
+            f"the exported program takes {len(names)} inputs ({', '.join(names)})",
+            cause="some of them by keyword" if by_keyword else "some of them are no tensors",
+            remedy="export it with its inputs as the tuple args: torch.export.export(model, (image, scale))",
+        )
+    return declared_spec([_placeholder_spec(name, value) for name, value in zip(names, values)], "the exported program")
+
+
+def _by_keyword(program: Any) -> Any:
+    """The tree of what the program takes by keyword."""
+    tree = program.call_spec.in_spec
+    return tree.child(1) if hasattr(tree, "child") else tree.children_specs[1]
+
+
+def _placeholder_spec(name: str, value: Any) -> TensorSpec:
     shape = tuple(size if isinstance(size, int) else None for size in value.shape)
     return TensorSpec(shape, str(value.dtype).removeprefix("torch."), name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -170,17 +170,18 @@ class ImageFolder(Inputs):
 
 @dataclass(frozen=True, eq=False)
 class Arrays(Inputs):
-    """Inputs as one array, shape (N, ...): in memory, or in a ``.npy`` or ``.npz`` file (its only array).
+    """Inputs as one array, shape (N, ...): in memory, or in a ``.npy`` or ``.npz`` file.
 
-    In memory it may be a list of arrays, one an input. Raises `DeclarationError` for what is no array of numbers, such
-    as a framework's tensor.
+    In memory it may be a list of arrays, one an input. For a model of several inputs it is a mapping from their names
+    to arrays, each (N, ...), or a ``.npz`` file of arrays of these names; they are fed as they are. Raises
+    `DeclarationError` for what is no array of numbers, such as a framework's tensor.
 
     With a ``preprocess`` the array holds RGB uint8 images, (N, H, W, 3). Without, it is fed as it is; where
     ``layout`` says how it is laid out, it is transposed for sources whose layout is the other one. ``truth`` is a
     class index for each input, -1 where it is unknown, or as for `ImageFolder`.
     """
 
-    array: NDArray[Any] | Sequence[Any] | str | Path
+    array: NDArray[Any] | Sequence[Any] | Mapping[str, Any] | str | Path
     preprocess: PreprocessLike | None = None
     layout: Layout | None = None
     names: Sequence[str] = field(default=())
@@ -201,7 +202,9 @@ class Arrays(Inputs):
 
     def load(self) -> LoadedInputs:
         array = self.array if isinstance(self.array, np.ndarray) else _read_array(Path(str(self.array)))
-        if array.ndim < 2 or not len(array):
+        if array.dtype.names:
+            self._check_fed_as_they_are(array.dtype.names)
+        elif array.ndim < 2 or not len(array):
             raise DeclarationError(
                 f"inputs of shape {array.shape}", cause="the first dimension counts the inputs and must not be 0"
             )
@@ -217,6 +220,15 @@ class Arrays(Inputs):
                 remedy="leave the preprocessing out to feed the array as it is",
             )
         return LoadedInputs(names, images=tuple(array))
+
+    def _check_fed_as_they_are(self, names: Sequence[str]) -> None:
+        for option, value in (("preprocess", self.preprocess), ("layout", self.layout)):
+            if value is not None:
+                raise DeclarationError(
+                    f"{option}= with inputs by name ({', '.join(names)})",
+                    cause="several inputs are fed as they are: pictures are prepared for models of one input",
+                    remedy=f"prepare the arrays yourself and leave {option} out",
+                )
 
 
 def given_inputs(inputs: object) -> Inputs:
@@ -236,7 +248,8 @@ def inputs_at(
 
 
 def _digest(item: NDArray[Any]) -> str:
-    digest = hashlib.sha256(f"{item.shape}{item.dtype.str}".encode())
+    described = str(item.dtype) if item.dtype.names else item.dtype.str
+    digest = hashlib.sha256(f"{item.shape}{described}".encode())
     digest.update(np.ascontiguousarray(item).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()[:16]
 
@@ -248,16 +261,12 @@ def _read_array(file: Path) -> NDArray[Any]:
             loaded = np.load(stream, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return loaded
-            if len(loaded.files) == 1:
-                array: NDArray[Any] = loaded[loaded.files[0]]
-                return array
+            arrays = {name: loaded[name] for name in loaded.files}
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise DeclarationError(f"inputs {str(file)!r} cannot be read", cause=str(error)) from None
-    raise DeclarationError(
-        f"inputs {str(file)!r} hold {len(loaded.files)} arrays ({', '.join(loaded.files)})",
-        cause="one is needed: a model is run with one input tensor",
-        remedy="save the image batch alone: numpy.save('images.npy', numpy.load(file)['name'])",
-    )
+    if not arrays:
+        raise DeclarationError(f"inputs {str(file)!r}", cause="the file holds no array")
+    return next(iter(arrays.values())) if len(arrays) == 1 else plain_array(arrays)
 
 
 def _relaid(array: NDArray[Any], layout: Layout | None, wanted: Layout) -> NDArray[Any]:

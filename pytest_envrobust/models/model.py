@@ -128,7 +128,7 @@ class Model:
 
     name: str
     sources: Mapping[str, Any]
-    inputs: Inputs | NDArray[Any] | Sequence[Any] | str | Path | None = None
+    inputs: Inputs | NDArray[Any] | Sequence[Any] | Mapping[str, Any] | str | Path | None = None
     labels: Sequence[str] | str | Path | None = None
     reference: str | None = None
     batch_sizes: Sequence[int] = ()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.named_inputs import combined
 from pytest_envrobust.core.wording import listed
 
 _TO_NUMPY: Mapping[str, str] = {
@@ -26,16 +27,12 @@ _ONE_ARRAY = "inputs are one array, whose first dimension counts them"
 def plain_array(value: Any) -> NDArray[Any]:
     """The array of an array, or of a list or tuple of arrays or numbers, an input each.
 
-    Arrays of shape (1, ...) with four dimensions in a list are batches of one input, and joined. Raises
-    `DeclarationError` for anything else, tensors and several named inputs among it, with the remedy.
+    Arrays of shape (1, ...) with four dimensions in a list are batches of one input, and joined. A mapping of names to
+    these is one array of named inputs, see `core.named_inputs`. Raises `DeclarationError` for anything else, tensors
+    among it, with the remedy.
     """
     if isinstance(value, Mapping):
-        names = listed([str(name) for name in value])
-        raise DeclarationError(
-            f"inputs by name ({names})",
-            cause="a model is run with one input tensor here",
-            remedy="wrap the model so that it takes the image batch alone, the others being constants of it",
-        )
+        return _named(value)
     if isinstance(value, (list, tuple)):
         array = _joined(value)
     elif isinstance(value, (np.ndarray, np.generic, int, float)) or hasattr(value, "__array__"):
@@ -50,7 +47,21 @@ def plain_array(value: Any) -> NDArray[Any]:
         )
     if array.dtype.kind in "OSUcMm":
         raise DeclarationError(f"inputs of dtype {array.dtype}", cause="a model takes real numbers")
-    return array
+    return _named({name: array[name] for name in array.dtype.names}) if array.dtype.names else array
+
+
+def _named(values: Mapping[Any, Any]) -> NDArray[Any]:
+    if not values or not all(isinstance(name, str) and name for name in values):
+        raise DeclarationError(
+            f"inputs by name ({listed([repr(name) for name in values]) or 'none'})",
+            cause="each array has the name of the model's input that takes it",
+            remedy='write them so: {"image": images, "scale": scales}',
+        )
+    arrays = {name: plain_array(value) for name, value in values.items()}
+    nested = [name for name, array in arrays.items() if array.dtype.names]
+    if nested:
+        raise DeclarationError(f"inputs by name, of which {nested[0]} has names in it", cause="each is one array")
+    return combined(arrays) if len(arrays) > 1 else next(iter(arrays.values()))
 
 
 def _joined(values: Any) -> NDArray[Any]:

@@ -48,7 +48,7 @@ class Feed:
         if self._known:
             return
         valid = inputs[first : first + len(chunk)]
-        self._copies = not np.array_equal(chunk[: len(valid)], valid, equal_nan=chunk.dtype.kind in "fc")
+        self._copies = not _equal(chunk[: len(valid)], valid)
         self._known = True
 
     def evidence(self) -> dict[str, str]:
@@ -60,3 +60,9 @@ class Feed:
             chunk = self.chunk(inputs, first, batch)
             yield chunk
             self.check(inputs, first, chunk)
+
+
+def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    if one.dtype.names:
+        return one.tobytes() == other.tobytes()
+    return np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")

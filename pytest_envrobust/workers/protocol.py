@@ -36,11 +36,13 @@ def decode_source(message: Message) -> SourceRef:
 
 def encode_spec(spec: TensorSpec) -> Message:
     """What an engine is fed: integers as integers. What they stand for, the inspection alone says."""
-    return {"shape": list(spec.shape), "dtype": spec.dtype, "name": spec.name}
+    encoded: Message = {"shape": list(spec.shape), "dtype": spec.dtype, "name": spec.name}
+    return {**encoded, "parts": [encode_spec(part) for part in spec.parts]} if spec.parts else encoded
 
 
 def decode_spec(message: Message) -> TensorSpec:
-    return TensorSpec(tuple(message["shape"]), message["dtype"], message["name"])
+    parts = tuple(decode_spec(part) for part in message.get("parts", ()))
+    return TensorSpec(tuple(message["shape"]), message["dtype"], message["name"], parts=parts)
 
 
 def encode_job(job: Job) -> Message:
@@ -75,6 +77,8 @@ def encode_inspection(inspection: Inspection) -> Message:
         "classes": inspection.classes,
         "notices": list(inspection.notices),
         "output": inspection.output,
+        "needs": list(inspection.needs),
+        "may_take": list(inspection.may_take),
     }
 
 
@@ -83,7 +87,8 @@ def decode_inspection(message: Message) -> Inspection:
     if spec is not None and message["quantization"]:
         spec = replace(spec, quantization=Quantization(**message["quantization"]))
     notices, output = tuple(message["notices"]), message["output"]
-    return Inspection(message["digest"], spec, message["classes"], notices, output)
+    needs, may_take = tuple(message["needs"]), tuple(message["may_take"])
+    return Inspection(message["digest"], spec, message["classes"], notices, output, needs, may_take)
 
 
 def encode_error(error: BaseException) -> Message:

@@ -18,6 +18,7 @@ from pytest_envrobust.backends.base import Backend, Session
 from pytest_envrobust.conversion.base import ConversionJob
 from pytest_envrobust.conversion.steps import convert, steps
 from pytest_envrobust.core.errors import DeclarationError, Unavailable
+from pytest_envrobust.core.named_inputs import zeros_for
 from pytest_envrobust.core.requirements import NUMPY
 from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
@@ -265,6 +266,5 @@ def _checked(scores: NDArray[Any], rows: int) -> NDArray[Any]:
 
 def _prove(converted: SourceRef, spec: TensorSpec) -> None:
     framework = frameworks()[converted.form]
-    shape = [size or 1 for size in spec.shape]
-    scores = framework.run(framework.load(converted), np.zeros(shape, dtype=spec.dtype))
-    _checked(scores, shape[0])
+    scores = framework.run(framework.load(converted), zeros_for(spec))
+    _checked(scores, spec.batch)

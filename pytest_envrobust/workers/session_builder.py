@@ -19,11 +19,11 @@ from pytest_envrobust.backends.base import Job, Option
 from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.conversion.steps import module_of
 from pytest_envrobust.core.digests import file_digest
-from pytest_envrobust.core.errors import Unavailable
+from pytest_envrobust.core.errors import StageFailure, Unavailable
 from pytest_envrobust.core.lazy import Memo
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
-from pytest_envrobust.core.status import Stage
+from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.environments.availability import missing, versions
 from pytest_envrobust.environments.interpreters import GivenInterpreter
@@ -95,6 +95,7 @@ class SessionBuilder:
         """
         if plan.absent is not None:
             raise plan.absent
+        _check_takes_named(plan, spec)
         elsewhere = plan.place is not HERE
         if not self._pool.holds_variables and (elsewhere or plan.backend.devices[plan.device].variables):
             why = "it is not this Python" if elsewhere else "its variables must stand before the library loads"
@@ -234,6 +235,21 @@ class SessionBuilder:
         if form not in frameworks():
             return {}
         return engines()[frameworks()[form].engine].variables("cpu", 1, {})
+
+
+def _check_takes_named(plan: Plan, spec: TensorSpec) -> None:
+    """Raise `StageFailure` where a step or the engine on the plan's way takes models of one input only."""
+    if not spec.parts:
+        return
+    for step in plan.route.steps:
+        if not step.named_inputs:
+            raise _takes_one_only(f"{step.name} converts", Stage.CONVERT)
+    if not plan.compiler.named_inputs:
+        raise _takes_one_only(f"{plan.compiler.name} runs", Stage.LOAD)
+
+
+def _takes_one_only(what: str, stage: Stage) -> StageFailure:
+    return StageFailure(f"{what} models of one input only here", stage=stage, status=Status.UNSUPPORTED)
 
 
 def _alone(step: Step) -> AbstractContextManager[None]:

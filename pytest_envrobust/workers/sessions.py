@@ -156,7 +156,7 @@ class LiveSession:
 
     def _check(self, takes: TensorSpec) -> None:
         fed = self._job.input
-        if takes.accepts(tuple(size or 1 for size in fed.shape), fed.dtype):
+        if takes.takes(fed):
             return
         raise StageFailure(
             f"load {self.plan.environment.id}",

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_envrobust.core.named_inputs import dtype_of
+
 Handle = dict[str, Any]
 """An array's place: ``path``, ``shape``, ``dtype``; a ``lasting`` one may be kept mapped."""
 
@@ -78,15 +80,15 @@ def view(handle: Handle) -> NDArray[Any]:
     if "bytes" in handle:
         return take(handle)
     shape = tuple(handle["shape"])
-    return np.asarray(np.memmap(handle["path"], dtype=handle["dtype"], mode="c", shape=shape))
+    return np.asarray(np.memmap(handle["path"], dtype=dtype_of(handle["dtype"]), mode="c", shape=shape))
 
 
 def take(handle: Handle) -> NDArray[Any]:
     """The array behind a handle that `pack` made, copied into this process; its file, if any, is removed."""
     if "bytes" in handle:
-        return np.frombuffer(bytearray(handle["bytes"]), dtype=handle["dtype"]).reshape(handle["shape"])
+        return np.frombuffer(bytearray(handle["bytes"]), dtype=dtype_of(handle["dtype"])).reshape(handle["shape"])
     path = Path(handle["path"])
-    array = np.fromfile(path, dtype=handle["dtype"]).reshape(handle["shape"])
+    array = np.fromfile(path, dtype=dtype_of(handle["dtype"])).reshape(handle["shape"])
     path.unlink(missing_ok=True)
     return array
 

@@ -14,6 +14,7 @@ STEP = Step(
     target="onnx",
     file="model.onnx",
     requires=(TORCH, ONNX, ONNXSCRIPT),
+    named_inputs=True,
     options={"opset": 20},
     alone=True,
 )
@@ -30,7 +31,10 @@ lacking = said_by(
 
 
 def convert(job: ConversionJob) -> None:
-    """Export with the batch size of ``job.input``; the graph's input is ``input``, its output ``output``."""
+    """Export with the batch size of ``job.input``; the graph's input is ``input``, its output ``output``.
+
+    Several inputs keep their names.
+    """
     export(job, opset=int(job.options.get("opset", STEP.options["opset"])), dynamo=True)
 
 
@@ -50,9 +54,9 @@ def export(job: ConversionJob, *, opset: int, dynamo: bool) -> None:
         warnings.simplefilter("ignore")  # deprecations of either exporter, and tracing's hints
         torch.onnx.export(
             module,
-            (example,),
+            example if job.input.parts else (example,),
             str(job.target),
-            input_names=["input"],
+            input_names=[part.name for part in job.input.parts] or ["input"],
             output_names=["output"],
             opset_version=opset,
             dynamo=dynamo,

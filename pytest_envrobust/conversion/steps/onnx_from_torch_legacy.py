@@ -14,6 +14,7 @@ STEP = Step(
     file="model.onnx",
     requires=(TORCH, ONNX),
     rank=1,
+    named_inputs=True,
     options={"opset": 17},
 )
 

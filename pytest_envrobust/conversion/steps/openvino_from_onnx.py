@@ -9,7 +9,14 @@ from pytest_envrobust.conversion.base import ConversionJob, Step
 from pytest_envrobust.core.lacking import said_by
 from pytest_envrobust.core.requirements import OPENVINO
 
-STEP = Step("openvino_from_onnx", source="onnx", target="openvino", file="model.xml", requires=(OPENVINO,))
+STEP = Step(
+    "openvino_from_onnx",
+    source="onnx",
+    target="openvino",
+    file="model.xml",
+    requires=(OPENVINO,),
+    named_inputs=True,
+)
 
 
 lacking = said_by(

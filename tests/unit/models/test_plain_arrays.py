@@ -31,7 +31,9 @@ def test_an_array_is_a_built_in_models_inputs() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"image": BATCH, "scale": BATCH}, r"inputs by name \(image and scale\).*takes the image batch alone"),
+        ({}, r"inputs by name \(none\)"),
+        ({"image": BATCH, 2: BATCH}, r"inputs by name \('image' and 2\).*has the name of the model's input"),
+        ({"image": BATCH, "more": {"a": BATCH, "b": BATCH}}, "inputs by name, of which more has names in it"),
         (["a.jpg", "b.jpg"], r"a list of 2 paths.*er\.ImageFolder"),
         ([Path("a.jpg")], r"a list of 1 paths"),
         ([BATCH, {}], "as a list of numpy.ndarray"),
