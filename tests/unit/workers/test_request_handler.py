@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pytest_envrobust.backends import engines
 from pytest_envrobust.backends.base import Session
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.workers.request_handler import RequestHandler, _Open
@@ -36,6 +37,7 @@ def test_a_call_takes_what_is_asked_where_any_number_will_do(
 ) -> None:
     session, inputs = Noting(own), np.arange(32, dtype=np.float32).reshape(8, 4)
     handler = RequestHandler(tmp_path)
+    handler._backend = engines()["onnxruntime"]  # it is not imported: only asked what its errors mean
     handler._sessions["s"] = _Open(session)
     scratch = Scratch()
     try:
