@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 ORT_ALL = "--envrobust-env=onnx/ort-all/cpu"
 TORCH = "--envrobust-env=torch/eager/cpu"
-GRAY = np.full((8, 3), 0.5)
+GRAY = np.repeat(np.linspace(0.45, 0.55, 8)[:, None], 3, axis=1)
 COLORFUL = np.random.default_rng(3).uniform(0, 1, (40, 3))
 """Some of these lie near the border of two classes, so that a biased class is seen too."""
 

@@ -48,7 +48,7 @@ def test_each_bad_model_is_one_clear_error_and_the_good_one_passes(project, labe
     assert "RuntimeError: the weights have gone" in reason
     status, reason = said("tuple", TORCH)
     assert status == "failed"
-    assert "the model returned a tuple of 2 outputs" in reason
+    assert "the model has 2 outputs: which of them are the class scores cannot be told" in reason
     status, reason = said("nothing", TORCH)
     assert "source 'nets:missing' cannot be found: nets has no attribute 'missing'" in reason
     status, reason = said("nan")
