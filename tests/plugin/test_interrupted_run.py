@@ -81,6 +81,8 @@ def test_ctrl_c_while_a_worker_works(project) -> None:
         """
         import os, signal, threading
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without
+
         def test_labels(envrobust):
             if envrobust.environment.framework == "torch":
                 threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
