@@ -89,7 +89,7 @@ def test_what_cannot_be_used_is_one_failing_item(pictures, arguments, message) -
     [
         (
             ["--envrobust-weights=imagenet"],
-            "*--envrobust-weights without a built-in model (add --envrobust-model zoo:NAME)",
+            "*--envrobust-weights without a model that takes them: * (add --envrobust-model zoo:NAME, *",
         ),
         (
             [*ZOO, "--envrobust-weights=imagnet"],
@@ -99,7 +99,7 @@ def test_what_cannot_be_used_is_one_failing_item(pictures, arguments, message) -
             [*ALL, "--envrobust-weights=torch=a.safetensors"],
             "*--envrobust-weights torch=a.safetensors for 4 models: a file fits one model*",
         ),
-        ([*ZOO, "--envrobust-preprocess=imagenet"], "*--envrobust-preprocess and --envrobust-size do nothing here: *"),
+        ([*ZOO, "--envrobust-preprocess=imagenet"], "*--envrobust-preprocess does nothing here: *"),
     ],
 )
 def test_options_that_cannot_be_meant_so_are_usage_errors(pictures, arguments, message) -> None:
