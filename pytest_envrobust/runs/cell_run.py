@@ -132,7 +132,7 @@ class CellRun:
         """The same of the first ``count`` inputs."""
         if count >= len(self.model_run.inputs):
             return self.run_again(session)
-        batch = self.model_run.batch(self.environment.source_framework)
+        batch = self.model_run.batch(self.environment.source)
         with self._context.scratch.lend(batch[:count]) as handle:
             return self._ordered((session or self.session).run(handle)).scores
 

@@ -83,7 +83,7 @@ class Steadiness:
         if cheaply and not run.session.takes_batch(batch):
             return
         try:
-            inputs = run.model_run.batch(run.environment.source_framework)[:count]
+            inputs = run.model_run.batch(run.environment.source)[:count]
             how = f"in batches of {batch}" if batch > 1 else "one by one"
             yield self._noted(own_change(how, scores, run.scores_at(batch, inputs)))
         except EnvrobustError:

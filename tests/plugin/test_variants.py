@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.plugin.conftest import BIAS, color_images, write_colors_onnx
+
 DECLARED = (
     "er.Model('net', sources={'onnx': 'colors.onnx', 'onnx:gray': 'gray.onnx', "
     "'onnx:phone': er.RecordedPredictions('phone.npy')}, inputs='inputs.npy')"
@@ -156,3 +158,20 @@ def test_declared_ones_are_told_with_their_sources(project, labels_test) -> None
     project.declare(*models)
     result = project.run("--envrobust-env=onnx/ort-all/cpu")
     result.stdout.fnmatch_lines(["*declare one model: sources={'onnx': 'colors.onnx', 'onnx:gray': 'gray.onnx'}"])
+
+
+def test_each_is_run_again_on_inputs_as_its_own_source_takes_them(project, labels_test) -> None:
+    """Of more than 8 inputs the first are run again first; the variant takes larger pictures, and plain pixels."""
+    write_colors_onnx(project.path / "unit.onnx")
+    write_colors_onnx(project.path / "pixels.onnx", bias=BIAS * 255, side=24)
+    np.save(project.path / "pictures.npy", np.stack([*color_images(24), *color_images(24)]))
+    project.declare(
+        "er.Model('net', sources={'onnx': 'unit.onnx', "
+        "'onnx:pixels': er.Source('pixels.onnx', preprocess=er.Preprocess(dtype='float32'))}, "
+        "inputs=er.Arrays('pictures.npy', er.Preprocess(scale=1 / 255, resize=(16, 16))))"
+    )
+    result = project.run("--envrobust-env=onnx/ort-off/cpu,onnx:pixels/ort-off/cpu,onnx:pixels/ort-all/cpu")
+    result.assert_outcomes(passed=3)
+    cells = project.record()["cells"]
+    assert [(cell["labels"]["n"], cell["labels"]["agreement"]) for cell in cells] == [(16, 1.0)] * 3
+    assert not any(cell["labels"].get("unrepeated") for cell in cells)
