@@ -9,20 +9,15 @@ from typing import Any
 import pytest
 
 from pytest_envrobust.checks.registry import limit_kinds
+from pytest_envrobust.core.devices import DEVICES
 from pytest_envrobust.core.globs import matches
 from pytest_envrobust.core.suggestions import did_you_mean
 from pytest_envrobust.integration.collected import SELECTED, Collected
-from pytest_envrobust.integration.outcomes import SUBJECT, case_of
+from pytest_envrobust.integration.outcomes import SUBJECT, case_of, is_rehearsal
 from pytest_envrobust.runs.cases import Case
 from pytest_envrobust.runs.cell import Cell
 from pytest_envrobust.runs.effects import Declaration
 from pytest_envrobust.runs.settings import Settings
-
-_NARROWING = (
-    *("keyword", "markexpr", "deselect", "lf", "stepwise", "ignore", "ignore_glob"),
-    *("collectonly", "setupplan", "setuponly"),
-)
-"""Options of pytest's with which it collects or runs some of the tests, or none."""
 
 
 class DeclaredEffects:
@@ -76,7 +71,8 @@ class DeclaredEffects:
             )
         for line in option("envrobust_set") or ():
             name = _set_on(line)
-            remedy = f"add an environment of it: --envrobust-env '*/{name}/*'"
+            pattern = f"*/*/{name}" if name in DEVICES else f"*/{name}/*"
+            remedy = f"add an environment of it: --envrobust-env '{pattern}'"
             yield _said(f"--envrobust-set {line}", _no_cell_of(name), remedy), name in names
         for line in option("envrobust_device") or ():
             name = line.partition("=")[0]
@@ -113,7 +109,8 @@ class DeclaredEffects:
 
 def is_partial(config: pytest.Config) -> bool:
     """Whether the run is one of some of the project's tests: what it has no use for, another part may have."""
-    if names_items(config) or any(getattr(config.option, name, None) for name in _NARROWING):
+    left_out = any(getattr(config.option, name, None) for name in ("stepwise", "ignore", "ignore_glob"))
+    if left_out or names_items(config) or is_rehearsal(config):
         return True
     if config.args_source != config.ArgsSource.ARGS:
         return False

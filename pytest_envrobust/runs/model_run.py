@@ -190,7 +190,7 @@ class ModelRun:
     def _tell_chosen(self, key: str, what: str, text: str) -> None:
         """Keep for the reports, and say, what was taken from what in a source."""
         if text not in self.guesses.values():
-            self._context.say(f"{self.model.name}: {text}")
+            self._context.say(f"{self.name}: {text}")
         self.guesses[f"{key} {what}"] = text
 
     def _find_earlier(self) -> EarlierReference | None:
