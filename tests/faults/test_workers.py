@@ -212,16 +212,22 @@ def test_a_failure_is_remembered_for_all_cells_that_need_it(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "message", "remedy"),
     [
-        ("returns_a_tuple", "the model returned a tuple of 2 outputs"),
-        ("returns_a_dict", "the model returned a dict of 2 outputs (scores, hidden)"),
-        ("returns_an_image", "of shape (1, 3, 16, 16)"),
-        ("returns_text", "the model returned str"),
+        ("returns_a_tuple", "the model has 2 outputs: which of them", "choose one: --envrobust-output 0, "),
+        (
+            "returns_a_dict",
+            "scores float32[1, 10], hidden float32[1, 3, 16, 16]",
+            "choose one: --envrobust-output scores, ",
+        ),
+        ("returns_an_image", "of shape (1, 3, 16, 16)", "give a model that returns one row of class scores"),
+        ("returns_text", "the model returned str", "give a model that returns one row of class scores"),
     ],
 )
 @pytest.mark.parametrize("environment", ["torch/eager/cpu", "torch/ort-all/cpu"])
-def test_other_outputs_than_scores_are_one_clear_error(lab: Lab, name: str, message: str, environment: str) -> None:
+def test_other_outputs_than_scores_are_one_clear_error(
+    lab: Lab, name: str, message: str, remedy: str, environment: str
+) -> None:
     builder, source = lab.new_builder(), factory(name)
     spec = input_spec(lab.images("torch"), builder.inspect(source))
     plan = lab.catalogue.plan(Environment.parse(environment), ["torch"])
@@ -230,7 +236,7 @@ def test_other_outputs_than_scores_are_one_clear_error(lab: Lab, name: str, mess
     assert message in caught.value.headline
     assert caught.value.status is Status.FAILED
     assert caught.value.detail == ""
-    assert "wrap the model" in caught.value.remedy
+    assert remedy in caught.value.remedy
 
 
 def test_a_tuple_of_one_output_is_that_output(lab: Lab) -> None:
