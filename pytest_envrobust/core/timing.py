@@ -29,11 +29,11 @@ class Timing:
 
     @property
     def median_wall_ms(self) -> float:
-        return median(self.wall_ns) / 1e6
+        return median_ms(self.wall_ns)
 
     @property
     def median_cpu_ms(self) -> float:
-        return median(self.cpu_ns) / 1e6
+        return median_ms(self.cpu_ns)
 
     def on(self, clock: Clock) -> tuple[int, ...]:
         """The times on that clock (ns), one a call; empty where it was not read."""
@@ -56,3 +56,8 @@ class Timing:
             [ns for part in parts for ns in part.cpu_ns],
             [ns for part in parts for ns in part.device_ns],
         )
+
+
+def median_ms(times_ns: Sequence[int]) -> float:
+    """Median in milliseconds of times in whole nanoseconds, rounded once. Raises `StatisticsError` for none."""
+    return median(times_ns) / 1e6

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.errors import DeclarationError
-from pytest_envrobust.core.timing import Clock, Timing
+from pytest_envrobust.core.timing import Clock, Timing, median_ms
 from pytest_envrobust.record.judged_part import finite
 from pytest_envrobust.record.schema import Ends, Latency, Times
 from pytest_envrobust.timing.evidence import TAILS, LatencyEvidence, LatencyFigures, TimedPoint, deciding_clock, tail_of
@@ -103,7 +103,7 @@ def times_of(times_ns: Sequence[int]) -> Times | None:
     }
     p90, p99 = tails.get("p90"), tails.get("p99")
     return Times(
-        median=float(np.median(milliseconds)),
+        median=median_ms(times_ns),
         n=len(times_ns),
         interval=median_interval(milliseconds.tolist()),
         p90=None if p90 is None else p90.mid,

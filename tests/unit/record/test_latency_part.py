@@ -76,3 +76,11 @@ def test_a_device_has_times_of_its_own() -> None:
 def test_what_was_not_measured_is_absent() -> None:
     assert codec.plain(predicted_part(Timing((), ()))) == {"from": "predictions"}
     assert set(codec.plain(predicted_part(Timing((1,), ())))) == {"from", "wall_ms", "samples_ms"}
+
+
+def test_the_recorded_median_is_that_of_the_measured_calls_to_the_last_digit() -> None:
+    timing = Timing.of([16_945, 16_946], [44_122, 44_123])
+    part = predicted_part(timing)
+    assert part.wall_ms is not None
+    assert part.cpu_ms is not None
+    assert (part.wall_ms.median, part.cpu_ms.median) == (timing.median_wall_ms, timing.median_cpu_ms)
