@@ -26,6 +26,7 @@ _NEEDED = "needs --envrobust (or `envrobust = true` in the ini file)"
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the options and ini keys, but for those of checks."""
+    _import_as_compiled(pluginmanager)
     from pytest_envrobust.integration.options import OPTIONS, add_options
 
     add_options(parser, OPTIONS)
@@ -59,6 +60,19 @@ def pytest_configure(config: pytest.Config) -> None:
         register(config)
     else:
         config.pluginmanager.register(_Disabled(), "envrobust-disabled")
+
+
+def _import_as_compiled(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Have the package's modules imported as Python compiled them when the package was installed.
+
+    pytest compiles a plugin's modules again for its own words on assertions, of which none here fails a test; where no
+    bytecode may be written (`PYTHONDONTWRITEBYTECODE`, a read-only installation) it does so in every process.
+    """
+    hook = pluginmanager.rewrite_hook
+    marked, known = getattr(hook, "_must_rewrite", None), getattr(hook, "_marked_for_rewrite_cache", None)
+    if isinstance(marked, set) and isinstance(known, dict):
+        marked.discard(__package__)
+        known.clear()
 
 
 def _concerns_envrobust(config: pytest.Config, args: list[str]) -> bool:

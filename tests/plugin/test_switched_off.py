@@ -79,3 +79,22 @@ def test_the_markers_are_registered(project) -> None:
     project.pytest().assert_outcomes(skipped=1)
     result = project.pytest("--markers")
     result.stdout.fnmatch_lines(["*@pytest.mark.envrobust(models=*", "*@pytest.mark.envrobust_limitation(environment*"])
+
+
+@pytest.mark.parametrize("arguments", [(), ("--envrobust",)])
+def test_its_modules_are_not_compiled_again_by_pytest(project, arguments) -> None:
+    project.write("conftest.py", "")
+    project.write(
+        "test_it.py",
+        """
+        import sys
+
+        def test_loaders():
+            ours = [name for name in sys.modules if name.startswith("pytest_envrobust.integration")]
+            of = {name: type(sys.modules[name].__loader__).__name__ for name in (__name__, "conftest", *ours)}
+            assert ours
+            assert of.pop(__name__) == of.pop("conftest") == "AssertionRewritingHook"
+            assert set(of.values()) == {"SourceFileLoader"}
+        """,
+    )
+    project.pytest(*arguments).assert_outcomes(passed=1)
