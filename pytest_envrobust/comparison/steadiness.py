@@ -18,9 +18,11 @@ from pytest_envrobust.comparison.labels import LabelComparison, top1
 from pytest_envrobust.core.wording import counted
 
 AGAIN = "when it is run again"
+OTHER_ORDER = "when its inputs are run in another order"
 
 RANDOM_SHARE = 0.01
-"""The same run again changes scores by less than this share of their spread, unless something in it is random."""
+"""The same inputs run again change scores by less than this share of their spread, unless something in the model is
+random, or keeps what it was given before."""
 LIKELY_CAUSES = (
     "look for dropout or noise that is still on (model.eval(), training=False), batch normalization in training mode, "
     "random augmentation or a state that calls change inside the model, nondeterministic kernels"
@@ -48,8 +50,17 @@ class OwnChange:
 
     @property
     def is_noise(self) -> bool:
-        """Whether arithmetic alone explains it: no label changes, and the same run again gives nearly the same."""
-        return not self.changes_labels and not (self.how == AGAIN and self.largest > RANDOM_SHARE * self.spread)
+        """Whether arithmetic alone explains it: no label changes, and the same inputs again give nearly the same."""
+        return not self.changes_labels and not (self._is_rerun and self.largest > RANDOM_SHARE * self.spread)
+
+    @property
+    def unsettles(self) -> bool:
+        """Whether no difference of scores can be told from it: the same inputs again do not give the same."""
+        return self._is_rerun and not self.is_noise
+
+    @property
+    def _is_rerun(self) -> bool:
+        return self.how in (AGAIN, OTHER_ORDER)
 
     def __str__(self) -> str:
         by = f"by up to {self.largest:.3g}"
@@ -88,8 +99,8 @@ def together(changes: Sequence[OwnChange]) -> OwnChange:
 
 
 def noise_of(changes: Sequence[OwnChange]) -> float:
-    """The largest difference that arithmetic alone makes; 0 where it makes none, or all of it may be random."""
-    if any(change.how == AGAIN and not change.is_noise for change in changes):
+    """The largest difference that arithmetic alone makes; 0 where it makes none, or all may be random, or kept."""
+    if any(change.unsettles for change in changes):
         return 0.0
     found = (change.largest for change in changes if change.is_noise)
     return max(filter(math.isfinite, found), default=0.0)

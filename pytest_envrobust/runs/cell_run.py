@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -26,6 +26,9 @@ from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.runs.model_run import ModelRun
 from pytest_envrobust.workers.sessions import LiveSession, SessionOutput
 from pytest_envrobust.workers.transport import Handle
+
+PIECE = 256
+"""Inputs that are copied at once where they are run in another order."""
 
 
 class CellRun:
@@ -135,6 +138,24 @@ class CellRun:
         batch = self.model_run.batch(self.environment.source)
         with self._context.scratch.lend(batch[:count]) as handle:
             return self._ordered((session or self.session).run(handle)).scores
+
+    def in_other_order(
+        self, count: int, calls: Callable[[int], NDArray[np.intp]], session: LiveSession | None = None
+    ) -> NDArray[Any]:
+        """Scores of the first ``count`` inputs, (``count``, classes), whose calls are made in another order.
+
+        Each call has the inputs that it has anyway. ``calls`` gives the order of so many; ``session`` is another one of
+        the same. They are given to it a piece at a time, as a copy of all inputs may not fit into memory.
+        """
+        batch, size = self.model_run.batch(self.environment.source), self._spec.batch
+        rows = np.minimum(np.arange(-(-count // size) * size), count - 1).reshape(-1, size)
+        order, at_once = calls(len(rows)), max(1, PIECE // size)
+        found = []
+        for start in range(0, len(order), at_once):
+            with self._context.scratch.lend(batch[rows[order[start : start + at_once]].ravel()]) as handle:
+                found.append(self._ordered((session or self.session).run(handle)).scores)
+        by_call = np.concatenate(found).reshape(len(rows), size, -1)
+        return by_call[np.argsort(order)].reshape(len(rows) * size, -1)[:count]
 
     def scores_at(self, batch: int, inputs: NDArray[Any] | None = None) -> NDArray[Any]:
         """Scores of all inputs, or of others as the source takes them, run ``batch`` at a time.

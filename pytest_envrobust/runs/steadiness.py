@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from pytest_envrobust.comparison.steadiness import AGAIN, OwnChange, own_change, same_bits, together
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_envrobust.comparison.steadiness import AGAIN, OTHER_ORDER, OwnChange, own_change, same_bits, together
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.core.lazy import Memo
 from pytest_envrobust.core.wording import counted
@@ -14,10 +18,13 @@ from pytest_envrobust.runs.context import RunContext
 OTHER_BATCH = 4
 """Inputs a call where the noise is measured of what is usually given one a call."""
 FIRST_INPUTS = 8
-"""So many inputs are run again first. Where they give the same bits, the others are not: randomness shows in each."""
+"""So many inputs are run again first, as they stand and backwards. Where they give the same bits, the others are not:
+randomness shows in each, and so does what a call leaves behind for the next. Twice, since a worker that was closed in
+between begins again with the same random numbers."""
 RUNS_AGAIN = 2
-"""How often: a worker that was closed in between begins again with the same random numbers."""
-
+"""How often all of them are run again then, and how many other orders are tried."""
+SAME_SHARE = 0.1
+"""Scores after the same calls differ by less than this share of what another order makes of them where a state does."""
 MOST_RUNS_AGAIN = 8
 """How often where scores change by more than arithmetic does: whether no label does is for chance to say."""
 
@@ -37,7 +44,10 @@ class Steadiness:
         return self._run.environment.id
 
     def again(self, count: int) -> OwnChange:
-        """What the first ``count`` inputs give when they are run again. Not for predictions that were recorded."""
+        """What the first ``count`` inputs give when they are run again, as they stand or in another order.
+
+        Not for predictions that were recorded.
+        """
         return self._noted(self._again.get(count, lambda: self._run_again(count)))
 
     def changes(self, count: int, *, cheaply: bool = False) -> tuple[OwnChange, ...]:
@@ -61,13 +71,21 @@ class Steadiness:
     def _run_again(self, count: int) -> OwnChange:
         run = self._run
         scores, batch = run.first_scores(count), run.base_point.batch
-        few = min(count, -(-FIRST_INPUTS // batch) * batch)
-        if all(same_bits(scores[:few], run.first_again(few)) for _ in range(RUNS_AGAIN)):
+        few = min(count, max(2, -(-FIRST_INPUTS // batch)) * batch)
+        if same_bits(scores[:few], run.first_again(few)) and same_bits(
+            scores[:few], run.in_other_order(few, order_of(0))
+        ):
             return OwnChange(AGAIN, count, 0.0)
-        found: list[OwnChange] = []
-        while len(found) < RUNS_AGAIN or (len(found) < MOST_RUNS_AGAIN and _is_random_so_far(found)):
-            found.append(own_change(AGAIN, scores, run.first_again(count)))
-        return together(found)
+        again = _tried(lambda number: own_change(AGAIN, scores, run.first_again(count)))
+        other = _tried(lambda number: own_change(OTHER_ORDER, scores, run.in_other_order(count, order_of(number))))
+        if other.unsettles and self._follows_its_order(count, other.largest):
+            return replace(other, places=tuple(sorted({*other.places, *again.places})))
+        return together([again, other])
+
+    def _follows_its_order(self, count: int, difference: float) -> bool:
+        """Whether it gives the same after the same calls: what changes its scores is their order, and not chance."""
+        _, one, other = (self._run.first_again(count) for _ in range(3))  # the first follows another order
+        return own_change(AGAIN, one, other).largest < SAME_SHARE * difference
 
     def _otherwise(self, count: int, cheaply: bool) -> Iterator[OwnChange]:
         run, name = self._run, self._run.environment.id
@@ -90,7 +108,22 @@ class Steadiness:
             self._context.say(f"{name} could not be run at batch {batch}")
 
 
-def _is_random_so_far(found: list[OwnChange]) -> bool:
-    """Whether scores change by more than arithmetic does, and no label has."""
-    change = together(found)
+def order_of(number: int) -> Callable[[int], NDArray[np.intp]]:
+    """Another order of calls, always the same for a number: 0 is the last call first, others are drawn by chance."""
+    if number == 0:
+        return lambda calls: np.arange(calls)[::-1]
+    return lambda calls: np.random.default_rng(number).permutation(calls)
+
+
+def _tried(change: Callable[[int], OwnChange]) -> OwnChange:
+    """A change tried several times, and more often as long as scores change by more than arithmetic does and no label
+    has.
+    """
+    found: list[OwnChange] = []
+    while len(found) < RUNS_AGAIN or (len(found) < MOST_RUNS_AGAIN and _is_loud_without_labels(together(found))):
+        found.append(change(len(found)))
+    return together(found)
+
+
+def _is_loud_without_labels(change: OwnChange) -> bool:
     return not change.changes_labels and not change.is_noise

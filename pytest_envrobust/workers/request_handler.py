@@ -40,7 +40,7 @@ from pytest_envrobust.workers.remote_file_cache import REMOTE_OPERATIONS, Remote
 
 @dataclass
 class _Open:
-    """A session that is open, how it is fed, and what is known of it since its first call."""
+    """A session that is open, how it is fed, what proves that it runs as asked, and the time of its first call."""
 
     session: Session
     feed: Feed = field(default_factory=Feed)
@@ -166,17 +166,21 @@ class RequestHandler:
         return {"input": encode_spec(opened.input)}
 
     def run(self, session: str, inputs: Message, batch: int) -> Message:
-        """Run all inputs, ``batch`` a call; scores, times of each call, evidence."""
+        """Run all inputs, ``batch`` a call; scores, times of each call, evidence.
+
+        The evidence is taken once, before the first input: it may profile a call of zeros, and between two runs that
+        would put a state which calls change inside the model back to where it began.
+        """
         opened, mapped = self._sessions[session], self._mapped(inputs)
         batch = opened.batch(batch)
         with self._engine.telling_what_it_lacks():
+            if opened.evidence is None:
+                opened.evidence = opened.session.evidence()
             calls = [opened.call(chunk) for chunk in opened.feed.batches(mapped, batch)]
         scores = np.concatenate([_checked(call.scores, batch) for call in calls])[: len(mapped)]
-        if opened.evidence is None:  # it may profile a call, and stays the same while the session is open
-            opened.evidence = opened.session.evidence() | opened.feed.evidence()
         return {
             "scores": transport.pack(scores, None if self._file_cache else self._scratch),
-            "evidence": {**opened.evidence, "inputs a call": str(batch)},
+            "evidence": {**opened.evidence, **opened.feed.evidence(), "inputs a call": str(batch)},
             **_times(calls, opened),
         }
 

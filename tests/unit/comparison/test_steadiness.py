@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from pytest_envrobust.comparison.blocks import spread_of
-from pytest_envrobust.comparison.steadiness import AGAIN, OwnChange, noise_of, own_change, remarks_on, together
+from pytest_envrobust.comparison.steadiness import (
+    AGAIN,
+    OTHER_ORDER,
+    OwnChange,
+    noise_of,
+    own_change,
+    remarks_on,
+    together,
+)
 
 SCORES = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.0]], dtype=np.float32)
 THREADS, BATCHES = "with 2 threads", "in batches of 4"
@@ -48,11 +56,17 @@ def test_what_changes_a_label_excuses_nothing() -> None:
 
 
 @pytest.mark.parametrize("by", [0.75, 0.25])
-def test_what_is_random_makes_all_other_differences_doubtful(by: float) -> None:
-    again = own_change(AGAIN, SCORES, nudged(2, by))
+@pytest.mark.parametrize("how", [AGAIN, OTHER_ORDER])
+def test_what_is_random_or_kept_from_call_to_call_makes_all_other_differences_doubtful(how: str, by: float) -> None:
+    again = own_change(how, SCORES, nudged(2, by))
     assert not again.is_noise  # a quarter of a point changes no label here, and is no arithmetic either
+    assert again.unsettles
     assert noise_of([again, own_change(THREADS, SCORES, nudged(0, 0.25))]) == 0.0
-    assert "run again" in remarks_on([again])[0]
+    assert how in remarks_on([again])[0]
+
+
+def test_another_batch_size_unsettles_nothing() -> None:
+    assert not own_change(BATCHES, SCORES, nudged(2, 0.75)).unsettles
 
 
 def test_several_tries_are_taken_together() -> None:
