@@ -13,11 +13,20 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.timing import Clock, Timing, median_ms
 from pytest_envrobust.record.judged_part import finite
 from pytest_envrobust.record.schema import Ends, Latency, Times
-from pytest_envrobust.timing.evidence import TAILS, LatencyEvidence, LatencyFigures, TimedPoint, deciding_clock, tail_of
+from pytest_envrobust.timing.evidence import (
+    CLOCKS,
+    TAILS,
+    LatencyEvidence,
+    LatencyFigures,
+    TimedPoint,
+    deciding_clock,
+    tail_of,
+)
 from pytest_envrobust.timing.intervals import Estimate, median_interval
 from pytest_envrobust.timing.ratios import smallest_visible
 
-CLOCKS: tuple[Clock, ...] = ("wall", "cpu", "device")
+_SAMPLED: tuple[Clock, ...] = ("wall", "cpu", "device")
+"""Clocks whose single calls are kept."""
 KEPT_SAMPLES = 100
 """Single calls that the record keeps of a cell."""
 _BEYOND = 2
@@ -43,6 +52,7 @@ def latency_part(evidence: LatencyEvidence, points: Sequence[TimedPoint] = ()) -
         control_fault=evidence.control_fault or None,
         smallest_visible=None if deciding is None else finite(smallest_visible(deciding)),
         notices=list(evidence.notices) or None,
+        quiet=evidence.quiet,
         points=[_point_part(timed) for timed in points] or None,
     )
 
@@ -64,6 +74,7 @@ def recorded_times(latency: Latency) -> LatencyFigures:
         control_fault=latency.control_fault or "",
         clock=latency.clock,
         threads=latency.threads or 1,
+        quiet=latency.quiet,
     )
 
 
@@ -117,8 +128,9 @@ def _times_part(timing: Timing) -> Latency:
     return Latency(
         wall_ms=times_of(timing.on("wall")),
         cpu_ms=times_of(timing.on("cpu")),
+        own_ms=times_of(timing.on("own")),
         device_ms=times_of(timing.on("device")),
-        samples_ms={clock: _thinned(times) for clock in CLOCKS if (times := timing.on(clock))} or None,
+        samples_ms={clock: _thinned(times) for clock in _SAMPLED if (times := timing.on(clock))} or None,
     )
 
 

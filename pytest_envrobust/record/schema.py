@@ -414,9 +414,9 @@ class Times(Part, frozen=True, kw_only=True):
 class Latency(Judged, frozen=True, kw_only=True):
     """Times of a cell, at one point of the axes (``batch``, ``threads``).
 
-    ``clock`` is the one that decides; ``ratio`` is to the reference's time, by clock, and ``control`` that of a
-    second session of the reference to the first. ``points`` are further points of the axes, which have no limits; one
-    that the cell could not be brought to has a ``reason``.
+    ``clock`` is the one that decides; ``own_ms`` is wall time less what other processes took of it; ``ratio`` is to the
+    reference's time, by clock, and ``control`` that of a second session of the reference to the first. ``points`` are
+    further points of the axes, which have no limits; one that the cell could not be brought to has a ``reason``.
     """
 
     measured_from: MeasuredFrom | None = msgspec.field(name="from", default=None)
@@ -424,6 +424,7 @@ class Latency(Judged, frozen=True, kw_only=True):
     threads: int | None = None
     wall_ms: Times | None = None
     cpu_ms: Times | None = None
+    own_ms: Times | None = None
     device_ms: Times | None = None
     samples_ms: dict[Clock, list[float]] | None = None
     clock: Clock | None = None
@@ -437,6 +438,7 @@ class Latency(Judged, frozen=True, kw_only=True):
     control_fault: str | None = None
     smallest_visible: float | None = None
     notices: list[str] | None = None
+    quiet: bool | None = None
     reason: str | None = None
     points: list[Latency] | None = None
 
@@ -449,7 +451,7 @@ class Latency(Judged, frozen=True, kw_only=True):
 
     def on(self, clock: Clock) -> Times | None:
         """The times on a clock; ``None`` where it was not read."""
-        return {"wall": self.wall_ms, "cpu": self.cpu_ms, "device": self.device_ms}[clock]
+        return {"wall": self.wall_ms, "cpu": self.cpu_ms, "own": self.own_ms, "device": self.device_ms}[clock]
 
     def median_on(self, clock: Clock) -> float | None:
         """The median time of a call on a clock (ms); ``None`` where it was not read."""

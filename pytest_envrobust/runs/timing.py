@@ -13,7 +13,7 @@ from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
-from pytest_envrobust.timing.conditions import notices, own_cpu_seconds, read_conditions
+from pytest_envrobust.timing.conditions import notices, own_cpu_seconds, read_conditions, was_quiet
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.measuring import Timed, measure_alone, measure_beside
 from pytest_envrobust.timing.sampling import Effort, Sampler
@@ -73,6 +73,7 @@ class CellTimer:
             found,
             first_call_ms=None if first is None else first / 1e6,
             notices=(*watch.notices, *_unsettled(found), *_emulated(session)),
+            quiet=watch.quiet,
         )
 
     @contextmanager
@@ -134,7 +135,9 @@ class _Watch:
 
     def __init__(self, sessions: list[LiveSession]) -> None:
         self._pids = [session.pid for session in sessions if not session.plan.place.host]
+        self._sees_all = len(self._pids) == len(sessions)
         self.notices: tuple[str, ...] = ()
+        self.quiet: bool | None = None
 
     def __enter__(self) -> _Watch:
         self._before = read_conditions(self._pids)
@@ -142,5 +145,7 @@ class _Watch:
 
     def __exit__(self, *error: object) -> None:
         after = read_conditions(self._pids)
-        cores = this_machine().cores
-        self.notices = notices(self._before, after, cores=cores, own_cpu_seconds=own_cpu_seconds(self._before, after))
+        cores, own = this_machine().cores, own_cpu_seconds(self._before, after)
+        self.notices = notices(self._before, after, cores=cores, own_cpu_seconds=own)
+        if self._sees_all:
+            self.quiet = was_quiet(self._before, after, cores=cores, own_cpu_seconds=own)

@@ -99,14 +99,31 @@ def notices(before: Reading, after: Reading, *, cores: int, own_cpu_seconds: flo
     is other processes.
     """
     return (
-        *_of_others(before, after, cores, own_cpu_seconds),
-        *_of_quota(before, after),
-        *_of_hypervisor(before, after),
+        *disturbances(before, after, cores=cores, own_cpu_seconds=own_cpu_seconds),
         *_of_frequency(before, after),
         *_of_throttling(before, after),
         *(["the machine runs on battery"] if before.on_battery or after.on_battery else []),
         *_of_governor(before, after),
     )
+
+
+def disturbances(before: Reading, after: Reading, *, cores: int, own_cpu_seconds: float) -> tuple[str, ...]:
+    """Those of the `notices` that say that somebody else had the processor: where there is one, wall time is not the
+    timed sessions' own affair.
+    """
+    return (
+        *_of_others(before, after, cores, own_cpu_seconds),
+        *_of_quota(before, after),
+        *_of_hypervisor(before, after),
+    )
+
+
+def was_quiet(before: Reading, after: Reading, *, cores: int, own_cpu_seconds: float) -> bool | None:
+    """Whether nobody else had the processor between the readings; ``None`` where the system does not tell."""
+    told = after.busy_seconds is not None and before.busy_seconds is not None
+    if disturbances(before, after, cores=cores, own_cpu_seconds=own_cpu_seconds):
+        return False
+    return True if told else None
 
 
 def _of_others(before: Reading, after: Reading, cores: int, own: float) -> Iterator[str]:

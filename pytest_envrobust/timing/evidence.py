@@ -13,6 +13,8 @@ from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, median_interval, quantile_interval
 from pytest_envrobust.timing.sampling import COARSE
 
+CLOCKS: tuple[Clock, ...] = ("wall", "cpu", "own", "device")
+
 TAILS: Mapping[str, float] = {"p90": 0.9, "p99": 0.99}
 """Tails that can be limited, by name, and the share of calls that are no slower."""
 
@@ -25,7 +27,8 @@ class LatencyEvidence:
     second session of the reference to the first: the A/A control; ``control_fault`` says why there is none where there
     should be. ``clock`` is the one that decides. ``rounds`` turns of ``calls_a_turn`` calls were timed after
     ``warm_up_calls``; ``settled`` is whether the times had stopped to fall by then. ``first_call_ms`` is the wall time
-    of the session's very first call, and ``notices`` say what makes all of this doubtful.
+    of the session's very first call, and ``notices`` say what makes all of this doubtful. ``quiet`` is whether nobody
+    else had the processor meanwhile, ``None`` where nothing tells.
     """
 
     timing: Timing
@@ -40,6 +43,7 @@ class LatencyEvidence:
     settled: bool = True
     first_call_ms: float | None = None
     notices: tuple[str, ...] = ()
+    quiet: bool | None = None
 
     @property
     def wall_ratio(self) -> Estimate | None:
@@ -73,7 +77,7 @@ class LatencyFigures:
     ``calls`` is how many were timed; ``medians`` by clock and ``tails`` (of the wall time, by name) are in
     milliseconds, absent where there were no calls, not bounded where there were too few. The rest is as in
     `LatencyEvidence`; ``clock`` is ``None`` where nobody wrote down which one decides. ``threads`` is how many the
-    engine had.
+    engine had, ``quiet`` whether nobody else had the processor (``None``: nothing tells).
     """
 
     calls: int
@@ -84,13 +88,13 @@ class LatencyFigures:
     control_fault: str = ""
     clock: Clock | None = None
     threads: int = 1
+    quiet: bool | None = None
 
     @classmethod
     def of(cls, evidence: LatencyEvidence, confidence: float = CONFIDENCE) -> LatencyFigures:
         """The figures of what was measured."""
         timing = evidence.timing
-        clocks: tuple[Clock, ...] = ("wall", "cpu", "device")
-        medians = {clock: median_of(timing.on(clock), confidence) for clock in clocks if timing.on(clock)}
+        medians = {clock: median_of(times, confidence) for clock in CLOCKS if (times := timing.on(clock))}
         tails = {name: tail_of(timing.wall_ns, share, confidence) for name, share in TAILS.items() if timing.calls}
         return cls(
             timing.calls,
@@ -101,6 +105,7 @@ class LatencyFigures:
             evidence.control_fault,
             evidence.clock,
             evidence.point.threads,
+            evidence.quiet,
         )
 
 

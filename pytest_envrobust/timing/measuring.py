@@ -9,10 +9,11 @@ from statistics import median
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Clock
-from pytest_envrobust.timing.evidence import LatencyEvidence, deciding_clock, median_of
+from pytest_envrobust.timing.evidence import CLOCKS, LatencyEvidence, deciding_clock, median_of
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.ratios import paired_ratio, smallest_visible
 from pytest_envrobust.timing.sampling import Effort, Sampler, Turns, in_rounds
+from pytest_envrobust.timing.waiting import may_disagree
 
 PRECISION = 0.02
 """How narrow an interval is asked for unless the user says otherwise: a slowdown of 2 % could be seen."""
@@ -30,7 +31,7 @@ class Timed:
     @property
     def steps_ns(self) -> Mapping[Clock, float]:
         """The steps by clock."""
-        return {"cpu": self.cpu_step_ns, "wall": self.wall_step_ns}
+        return {"cpu": self.cpu_step_ns, "wall": self.wall_step_ns, "own": self.wall_step_ns}
 
 
 def measure_alone(timed: Timed, cell: Sampler, effort: Effort, precision: float = PRECISION) -> LatencyEvidence:
@@ -54,14 +55,16 @@ def measure_beside(
 ) -> LatencyEvidence:
     """Time a cell in turns with its reference and, as the A/A control, a second session of that.
 
-    Until a slowdown of ``precision`` could be told from none on the clock that decides and the control has an interval
-    too, or as `Effort` says.
+    Until a slowdown of ``precision`` could be told from none on the clock that decides, the control has an interval
+    too, and wall time is not above CPU time within the intervals alone; or as `Effort` says.
     """
 
     def narrow_enough(rounds: Sequence[Turns]) -> bool:
         clock = _clock(timed, rounds[0])
         ratio, *controls = (_ratio(timed, turns, rounds[1], clock) for turns in (rounds[0], *rounds[2:]))
         narrow = ratio is not None and smallest_visible(ratio) - 1 <= precision
+        if narrow and clock == "cpu" and may_disagree(_ratios(timed, rounds[0], rounds[1])):
+            return False
         return narrow and all(each is not None and each.is_bounded for each in controls)
 
     samplers = [cell, reference] if control is None else [cell, reference, control]
@@ -81,20 +84,19 @@ def _evidence(timed: Timed, turns: Turns) -> LatencyEvidence:
         clock=_clock(timed, turns),
         point=timed.point,
         rounds=len(turns.turns),
-        calls_a_turn=turns.turns[0].calls,
+        calls_a_turn=turns.calls_a_turn,
         warm_up_calls=turns.warm_up_calls,
         settled=turns.settled,
     )
 
 
 def _clock(timed: Timed, turns: Turns) -> Clock:
-    turn = median(turns.timing.wall_ns) * turns.turns[0].calls
+    turn = median(turns.timing.wall_ns) * turns.calls_a_turn
     return deciding_clock(timed.environment, timed.point.threads, cpu_step_ns=timed.cpu_step_ns, turn_ns=turn)
 
 
 def _ratios(timed: Timed, mine: Turns, theirs: Turns) -> dict[Clock, Estimate]:
-    clocks: tuple[Clock, ...] = ("wall", "cpu", "device")
-    return {clock: ratio for clock in clocks if (ratio := _ratio(timed, mine, theirs, clock)) is not None}
+    return {clock: ratio for clock in CLOCKS if (ratio := _ratio(timed, mine, theirs, clock)) is not None}
 
 
 def _ratio(timed: Timed, mine: Turns, theirs: Turns, clock: Clock) -> Estimate | None:

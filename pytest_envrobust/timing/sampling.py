@@ -1,15 +1,18 @@
 """Sampling: how many calls are timed, in which order, and when it is enough.
 
 Sessions are timed in *rounds*. In a round each session has one *turn*: a few calls on the same inputs, one right after
-the other. Every round has another order, so that none always goes first.
+the other. Every round has another order, so that none always goes first, and another number of calls: the first of a
+turn finds cold caches and counts in no tail, and in turns of one length a slow call every so many would be that first
+one always, or never.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, repeat
+from random import Random
 from statistics import fmean, median
 from time import monotonic
 
@@ -70,11 +73,16 @@ class Turns:
 
         Where the clock goes in steps (``step_ns``) that a call can be told by, the mean, of which steps are no part.
         """
-        read = [turn.on(clock) for turn in self.turns if turn.on(clock)]
+        read = [times for turn in self.turns if (times := turn.on(clock))]
         typical = [median(times) for times in read]
         if not typical or step_ns <= COARSE * median(typical):
             return typical
         return [fmean(times[1:] or times) for times in read]
+
+    @property
+    def calls_a_turn(self) -> int:
+        """The calls of the middle one of its turns."""
+        return round(median(turn.calls for turn in self.turns))
 
     @property
     def timing(self) -> Timing:
@@ -108,6 +116,7 @@ def in_rounds(
     share = effort.budget * _WARM_UP_SHARE / len(samplers)
     warm = [_warmed_up(sampler, share, clock) for sampler in samplers]
     calls = _calls_a_turn([one.seconds_a_call for one in warm], effort.budget)
+    lengths, first, kept = turn_lengths(calls), 0, 0
     turns: list[list[Timing]] = [[] for _ in samplers]
     orders = _orders(len(samplers))
     look = max(_FIRST_LOOK, effort.fewest)
@@ -117,16 +126,29 @@ def in_rounds(
 
     enough = min(_FIRST_LOOK, effort.most) if calls > 1 else 0
     while (made := len(turns[0])) < effort.fewest or clock() < end + (_GRACE * effort.budget if made < enough else 0.0):
-        if made * max(1, calls - 1) >= effort.calls:
+        if kept >= effort.calls:
             if made >= effort.most:
                 break
             if made >= look:
                 look = math.ceil(made * _LOOK_GROWTH)
                 if narrow_enough(rounds()):
                     break
+        length = next(lengths)
         for place in next(orders):
-            turns[place].append(samplers[place](made * calls, calls))
+            turns[place].append(samplers[place](first, length))
+        first, kept = first + length, kept + max(1, length - 1)
     return rounds()
+
+
+def turn_lengths(calls: int) -> Iterator[int]:
+    """How many calls the turns have, one after the other: about ``calls``, by chance up to a quarter more or less.
+
+    One call where it is one; at least two otherwise. The same each time.
+    """
+    if calls == 1:
+        return repeat(1)
+    spread, random = max(1, calls // 4), Random(0)
+    return (random.randint(max(2, calls - spread), calls + spread) for _ in repeat(None))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pytest_envrobust.timing.evidence import TAILS, LatencyEvidence, LatencyFigu
 from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, calls_for_quantile
 from pytest_envrobust.timing.ratios import smallest_visible
 from pytest_envrobust.timing.regression import EarlierTime, Regression, regression_of
+from pytest_envrobust.timing.waiting import disagreement, reference_on_processor, share_on_processor, waiting_regression
 from pytest_envrobust.verdicts.limits import (
     MAX_LATENCY_MS,
     MAX_LATENCY_RATIO,
@@ -29,7 +30,7 @@ NO_CONTROL = (
     "two runs of one thing would go unseen"
 )
 _LIMITS = (MAX_LATENCY_MS, *TAIL_LIMITS, MAX_LATENCY_RATIO, MAX_LATENCY_REGRESSION)
-CLOCK_NAMES = {"cpu": "CPU time", "wall": "wall time", "device": "device time"}
+CLOCK_NAMES = {"cpu": "CPU time", "wall": "wall time", "own": "undisturbed wall time", "device": "device time"}
 
 _Judged = tuple[Status, list[str]]
 
@@ -56,8 +57,9 @@ def judge_latency(
     """Hold a cell's time against a limit on it.
 
     Milliseconds are judged on the interval of the median (or the tail's) wall time of a call, at ``confidence``; a
-    ratio on the interval of the ratio on ``clock`` (by default the one that the evidence says, else `deciding_clock`),
-    and only where the A/A control stays within its margin; a regression on the interval of the change against the
+    ratio on the interval of the ratio on ``clock`` (by default the one that the evidence says, else `deciding_clock`;
+    instead of CPU time on wall time where that says more, beyond the intervals of both), and only where the A/A control
+    stays within its margin; a regression on the interval of the change against the
     ``earlier`` time, under the same control where there is one. ``point`` is named where it is not the base one. An
     interval within the limit passes, one over it fails, and where the limit lies inside it, or there are too few calls
     for one, the verdict is inconclusive. Raises `DeclarationError` for another kind of limit.
@@ -119,17 +121,47 @@ _ABSOLUTE = "  an absolute limit holds for this machine and its load alone"
 def _judge_ratio(figures: LatencyFigures, limit: Limit, clock: Clock, subject: Subject, confidence: float) -> _Judged:
     reference = subject.reference
     bound = f"limit {limit.value:g} from {limit.origin}"
+    by_cpu = figures.ratios.get("cpu")
+    waits = disagreement(figures.ratios) if clock == "cpu" else None
+    if waits and by_cpu and _decides(by_cpu, waits.by_clock, limit):
+        clock = waits.clock
+    else:
+        waits = None
     name = CLOCK_NAMES[clock]
     ratio = figures.ratios.get(clock)
     if ratio is None:
         said = f"inconclusive, no ratio of its {name} to that of {reference} was taken ({bound})"
         return Status.INCONCLUSIVE, [said]
     status, control = _with_control(_status(ratio, limit.value), figures, ratio, clock, limit.value, confidence)
+    unseen = _unseen(figures, clock, subject, limit.value)
+    if waits:
+        status, unseen = _waiting(status, figures, clock, waits.by_cpu)
     headline = (
         f"{_WORDS[status]}, {_number(ratio.mid)} times the {name} of {reference} "
         f"({confidence * 100:g} % interval {_span(ratio, limit.value)}, {bound})"
     )
-    return status, [headline, _visible(ratio), control, _unseen(figures, clock, subject, limit.value)]
+    return status, [headline, _visible(ratio), control, *unseen]
+
+
+def _decides(by_cpu: Estimate, by_wall: Estimate, limit: Limit) -> bool:
+    """Whether a wall time that says more than CPU time changes the verdict: by itself it is not within the limit."""
+    return _status(by_cpu, limit.value) is not Status.FAILED and _status(by_wall, limit.value) is not Status.PASSED
+
+
+def _waiting(status: Status, figures: LatencyFigures, clock: Clock, by_cpu: Estimate) -> tuple[Status, list[str]]:
+    """The status of a cell whose wall time says more than its CPU time: too slow only where nobody else was at work."""
+    said = f"  judged on {CLOCK_NAMES[clock]}, since CPU time does not see all of it: by CPU time {_times(by_cpu)}"
+    if share := share_on_processor(figures, clock):
+        said += f". A call has a processor for {100 * share:.0f} % of its {CLOCK_NAMES[clock]}: what does it wait for?"
+    doubt = ""
+    if status is Status.FAILED and clock not in figures.controls:
+        doubt = "without an A/A control on that clock"
+    elif status is Status.FAILED and not figures.quiet:
+        doubt = "other processes were at work" if figures.quiet is False else "nothing tells how busy the machine was"
+    if not doubt:
+        return status, [said]
+    remedy = f"  {doubt}, so whether it is the cell that waits is not sure: run it again on a quiet machine"
+    return Status.INCONCLUSIVE, [said, remedy]
 
 
 def _with_control(
@@ -162,19 +194,27 @@ def _visible(ratio: Estimate) -> str:
     return f"  the smallest slowdown that this run could have told from none: {_number(visible)} times"
 
 
-def _unseen(figures: LatencyFigures, clock: Clock, subject: Subject, limit: float) -> str:
+def _unseen(figures: LatencyFigures, clock: Clock, subject: Subject, limit: float) -> list[str]:
     """Which clock was judged, and what it cannot see."""
-    wall, ratio = figures.ratios.get("wall"), figures.ratios[clock]
+    wall = figures.ratios.get("wall")
     if clock == "device":
-        return "  judged on device time, which cannot see what the host adds to a call"
+        return ["  judged on device time, which cannot see what the host adds to a call"]
     if clock == "wall":
-        return f"  judged on wall time, since {_why_wall(figures, subject)}"
+        return [f"  judged on wall time, since {_why_wall(figures, subject)}"]
     said = "  judged on CPU time, which other processes disturb least and which cannot see waiting"
     if wall is None or not wall.is_bounded:
-        return said
-    waits = _status(wall, limit) is Status.FAILED and _status(ratio, limit) is not Status.FAILED
-    warning = ", over the limit: does it wait for something?" if waits else ""
-    return f"{said}; by wall time {_number(wall.mid)} times ({_span(wall, limit)}){warning}"
+        return [said]
+    lines = [f"{said}; by wall time {_times(wall, limit)}"]
+    if share := reference_on_processor(figures):
+        lines.append(
+            f"  the reference has a processor for {100 * share:.0f} % of its wall time alone: what it waits for makes "
+            "the ratio of wall times small"
+        )
+    return lines
+
+
+def _times(ratio: Estimate, limit: float = 1.0) -> str:
+    return f"{_number(ratio.mid)} times ({_span(ratio, limit)})"
 
 
 def _why_wall(figures: LatencyFigures, subject: Subject) -> str:
@@ -197,12 +237,21 @@ def _judge_regression(
     if found is None:
         said = f"inconclusive, {earlier.origin} has no time of it to compare with ({bound})"
         return Status.INCONCLUSIVE, [said]
+    waits = waiting_regression(figures, earlier, found) if clock == "cpu" else None
+    by_cpu = found.change
+    if waits and _decides(by_cpu, waits[1].change, limit):
+        clock, found = waits
+    else:
+        waits = None
     status = _status(found.change, limit.value)
     lines = [_visible(found.change), f"  {_yardstick(found, clock)}"]
     doubt = found.doubt(status is Status.FAILED)
     if found.by_reference or clock in figures.controls or figures.control_fault:
         status, control = _with_control(status, figures, found.change, clock, limit.value, confidence)
         lines.append(control)
+    if waits:
+        status, unseen = _waiting(status, figures, clock, by_cpu)
+        lines += unseen
     if doubt:
         status = Status.INCONCLUSIVE
         lines.append(f"  {doubt}")

@@ -51,9 +51,9 @@ class _Open:
         """How many inputs a call takes: as the session was made for or, where any number will do, as was asked."""
         return self.session.input.shape[0] or asked
 
-    def call(self, chunk: NDArray[Any]) -> stopwatch.Call:
+    def call(self, chunk: NDArray[Any], held_up: stopwatch.HeldUp | None = None) -> stopwatch.Call:
         """Run one batch and time it."""
-        call = stopwatch.timed(self.session, chunk)
+        call = stopwatch.timed(self.session, chunk, held_up)
         if self.first_call_ns is None:
             self.first_call_ns = call.wall_ns
         return call
@@ -190,8 +190,8 @@ class RequestHandler:
         taken = opened.batch(batch)
         places = [(first + call) * taken % len(mapped) for call in range(calls)]
         chunks = [opened.feed.chunk(mapped, place, taken) for place in places]
-        with stopwatch.garbage_held():
-            timed = [opened.call(chunk) for chunk in chunks]
+        with stopwatch.garbage_held(), stopwatch.scheduling() as held_up:
+            timed = [opened.call(chunk, held_up) for chunk in chunks]
         opened.feed.check(mapped, places[0], chunks[0])
         return _times(timed, opened)
 
@@ -255,6 +255,7 @@ def _times(calls: list[stopwatch.Call], opened: _Open) -> Message:
         "wall_ns": [call.wall_ns for call in calls],
         "cpu_ns": [call.cpu_ns for call in calls],
         "device_ns": [call.device_ns for call in calls if call.device_ns is not None],
+        "held_up_ns": [call.held_up_ns for call in calls if call.held_up_ns is not None],
         "first_call_ns": opened.first_call_ns,
     }
 

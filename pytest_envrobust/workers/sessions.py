@@ -168,7 +168,7 @@ class LiveSession:
 
     def _timing(self, answer: Message) -> Timing:
         self.first_call_ns = answer["first_call_ns"]
-        return Timing.of(answer["wall_ns"], answer["cpu_ns"], answer["device_ns"])
+        return Timing.of(*(answer[name] for name in ("wall_ns", "cpu_ns", "device_ns", "held_up_ns")))
 
     def _memory(self) -> int | None:
         assert self._worker is not None

@@ -1,8 +1,9 @@
-"""The worker's stopwatch: one call's wall, CPU and device time, and how fine these clocks are."""
+"""The worker's stopwatch: one call's wall, CPU and device time, what others took of it, how fine these clocks are."""
 
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,17 +19,27 @@ _STILL_NS = 1_000_000_000
 
 
 class Call(NamedTuple):
-    """What one call gave and took; ``device_ns`` is ``None`` where no accelerator timed it."""
+    """What one call gave and took; ``device_ns`` is ``None`` where no accelerator timed it.
+
+    ``held_up_ns`` is how long the calling thread was ready to run while another had its processor; ``None`` where
+    nobody asked or the system does not tell.
+    """
 
     scores: NDArray[Any]
     wall_ns: int
     cpu_ns: int
     device_ns: int | None
+    held_up_ns: int | None = None
 
 
-def timed(session: Session, batch: NDArray[Any]) -> Call:
-    """Run one batch. CPU time is read outside wall time, since reading it takes longer."""
+HeldUp = Callable[[], int]
+"""How long (ns) a thread has been held up so far."""
+
+
+def timed(session: Session, batch: NDArray[Any], held_up: HeldUp | None = None) -> Call:
+    """Run one batch. What takes longer to read is read outside of what takes less: CPU time outside wall time."""
     timer = session.device_timer()
+    before = held_up() if held_up is not None else 0
     cpu = time.process_time_ns()
     wall = time.perf_counter_ns()
     if timer is not None:
@@ -36,7 +47,37 @@ def timed(session: Session, batch: NDArray[Any]) -> Call:
     scores = session.run(batch)
     device = timer.stop() if timer is not None else None
     wall = time.perf_counter_ns() - wall
-    return Call(scores, wall, time.process_time_ns() - cpu, device)
+    cpu = time.process_time_ns() - cpu
+    return Call(scores, wall, cpu, device, held_up() - before if held_up is not None else None)
+
+
+SCHEDULING = "/proc/thread-self/schedstat"
+"""Where Linux tells what the calling thread had of its processor, and how long it waited for it (ns)."""
+
+
+@contextmanager
+def scheduling(path: str = SCHEDULING) -> Iterator[HeldUp | None]:
+    """What tells how long the thread that enters this has been held up; ``None`` where the system does not."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        yield None
+        return
+    try:
+        yield _reader(file)
+    finally:
+        os.close(file)
+
+
+def _reader(file: int) -> HeldUp | None:
+    def held_up() -> int:
+        return int(os.pread(file, 100, 0).split()[1])
+
+    try:
+        held_up()
+    except (OSError, ValueError, IndexError):
+        return None
+    return held_up
 
 
 @contextmanager

@@ -6,6 +6,9 @@ A limit of 1e-6 ms is one that no call keeps.
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 
 HEAVY, REFERENCE = "onnx/ort-off/cpu", "onnx/ort-all/cpu"
@@ -132,6 +135,53 @@ def test_it_holds_under_xdist(project, plain) -> None:
     result.assert_outcomes(failed=4)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert set(project.statuses().values()) == {"failed"}
+
+
+WAITS = """
+import time
+
+import torch
+
+from nets import Colors
+
+
+class Waiting(Colors):
+    def forward(self, x):
+        time.sleep(0.02)
+        return super().forward(x)
+
+
+def waiting():
+    return Waiting().eval()
+"""
+
+
+def test_a_cell_that_waits_does_not_pass_though_its_cpu_time_does(project) -> None:
+    """Whether it is too slow or inconclusive depends on what else is at work."""
+    project.bring("nets.py", "inputs.npy")
+    project.write("odd.py", WAITS)
+    project.declare(
+        "er.Model('odd', sources={'torch': 'nets:colors', 'torch:waits': 'odd:waiting'}, inputs='inputs.npy')"
+    )
+    project.write("test_it.py", "def test_it(envrobust):\n    envrobust.assert_latency(max_ratio=20)\n")
+    cell = "torch:waits/eager/cpu"
+    project.run(f"--envrobust-env={cell}", *project.conclusive)
+    found = project.cells()[f"test_it.py::test_it[odd-{cell}]"]
+    assert found["status"] in ("failed", "inconclusive")
+    assert found["latency"]["wall_ms"]["median"] > 20
+    if found["latency"]["ratio"]["cpu"][2] < 20 and found["latency"]["ratio"]["wall"][0] > 20:
+        assert "wall time" in found["reason"]
+    project.pytester.run(
+        sys.executable,
+        "-m",
+        "pytest_envrobust.cli",
+        "report",
+        "run.json",
+        "--max-latency-ratio=21",
+        "--json=again.json",
+    )
+    again = json.loads((project.path / "again.json").read_text())
+    assert {each["status"] for each in again["cells"]} <= {"failed", "inconclusive"}
 
 
 def test_too_few_calls_for_a_tail_say_how_many_it_needs(project, plain) -> None:

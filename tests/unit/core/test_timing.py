@@ -32,3 +32,15 @@ def test_joining_undoes_cutting(cut: int) -> None:
 
 def test_joining_nothing() -> None:
     assert Timing.joined(iter(())) == Timing((), ())
+
+
+def test_own_time_is_wall_time_less_what_others_took() -> None:
+    """Never below CPU time: a bit more may have been lost around the call than within it."""
+    timing = Timing.of([10, 10, 10, 10], [9, 4, 4, 12], held_up_ns=[0, 5, 9, 3])
+    assert timing.on("own") == (10, 5, 4, 10)
+    assert timing[1:3].on("own") == (5, 4)
+    assert Timing.joined([timing[:1], timing[1:]]) == timing
+
+
+def test_there_is_no_own_time_where_the_system_does_not_tell_what_others_took() -> None:
+    assert Timing.of([10, 10], [9, 4]).on("own") == ()

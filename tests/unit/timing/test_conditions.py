@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_envrobust.timing.conditions import Reading, notices, own_cpu_seconds, read_conditions
+from pytest_envrobust.timing.conditions import Reading, notices, own_cpu_seconds, read_conditions, was_quiet
 
 BEFORE = Reading(
     seconds=100.0,
@@ -57,6 +57,22 @@ def test_nothing_is_said_of_a_quiet_machine() -> None:
 )
 def test_each_disturbance_is_named_alone(change: dict[str, Any], notice: str) -> None:
     assert said(replace(AFTER, **change)) == (notice,)
+
+
+@pytest.mark.parametrize(
+    ("change", "quiet"),
+    [
+        ({}, True),
+        ({"busy_seconds": 516.0}, False),
+        ({"quota_seconds": 3.25}, False),
+        ({"steal_seconds": 7.5}, False),
+        ({"throttle_counts": (3, 4)}, True),  # a slower processor is no one else's at it
+        ({"busy_seconds": None}, None),
+        ({"busy_seconds": None, "load": 9.0}, False),
+    ],
+)
+def test_a_machine_is_quiet_where_nobody_else_had_the_processor(change: dict[str, Any], quiet: bool | None) -> None:
+    assert was_quiet(BEFORE, replace(AFTER, **change), cores=2, own_cpu_seconds=10.0) is quiet
 
 
 def test_several_disturbances_are_all_named_those_by_others_first() -> None:

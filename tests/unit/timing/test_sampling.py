@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -90,7 +91,7 @@ def test_calls_in_which_something_is_compiled_are_not_kept(slow: list[int]) -> N
     assert found.settled
     assert found.warm_up_calls > len(slow)
     assert set(found.timing.wall_ns) == {MS}
-    assert found.turns[0].calls == 25  # by what a warm call takes
+    assert 19 <= found.turns[0].calls <= 31  # about 25, by what a warm call takes
 
 
 def test_a_first_call_longer_than_the_whole_budget_is_no_warm_up_yet() -> None:
@@ -99,7 +100,7 @@ def test_a_first_call_longer_than_the_whole_budget_is_no_warm_up_yet() -> None:
     found = sampled([session, other])
     assert found[0].settled
     assert set(found[0].timing.wall_ns) == {MS}
-    assert {turn.calls for each in found for turn in each.turns} == {25}
+    assert {each.calls_a_turn for each in found} <= {24, 25, 26}
     assert len(found[0].turns) == 20
 
 
@@ -156,7 +157,10 @@ def test_each_session_has_a_share_of_its_own_to_warm_up() -> None:
 )
 def test_calls_a_turn(times: list[int], calls: int) -> None:
     found = sampled(sessions(*times), Effort(budget=3, most=6))
-    assert {turn.calls for each in found for turn in each.turns} == {calls}
+    lengths = {turn.calls for each in found for turn in each.turns}
+    spread = max(1, calls // 4) if calls > 1 else 0
+    assert calls - spread <= min(lengths) <= max(lengths) <= calls + spread
+    assert (len(lengths) > 1) is (calls > 1)
 
 
 # turns
@@ -188,9 +192,10 @@ def test_all_sessions_get_the_same_inputs_in_a_round() -> None:
     some = sessions(MS, lambda number: 50 * MS if number == 0 else 2 * MS, 3 * MS)
     found = sampled(some, Effort(budget=6, most=12))
     inputs = [session.rounds(each) for session, each in zip(some, found)]
-    calls = found[0].turns[0].calls
-    assert calls > 1
-    assert inputs == [[(turn * calls, calls) for turn in range(12)]] * 3
+    assert inputs[0] == inputs[1] == inputs[2]
+    lengths = [calls for _, calls in inputs[0]]
+    assert min(lengths) > 1
+    assert [first for first, _ in inputs[0]] == [sum(lengths[:turn]) for turn in range(12)]
 
 
 # how long
@@ -215,8 +220,8 @@ def test_most_ends_it() -> None:
 
 def test_calls_that_were_asked_for_are_made_beyond_the_most_rounds() -> None:
     [found] = sampled(sessions(10 * MS), Effort(budget=1000, most=10, calls=200))
-    assert found.timing.calls == 200  # 100 turns of 3, the first of each left out
-    assert len(found.turns) == 100
+    assert 200 <= found.timing.calls <= 202  # turns of 2 to 4, the first of each left out
+    assert found.timing.calls - found.turns[-1].calls < 200
 
 
 def test_calls_that_were_asked_for_do_not_go_over_the_budget() -> None:
@@ -263,12 +268,12 @@ def test_whatever_calls_take_the_turns_lie_beside_each_other(
 ) -> None:
     some = sessions(*times)
     found = sampled(some, Effort(budget, fewest, fewest + more))
-    rounds, calls = len(found[0].turns), found[0].turns[0].calls
+    rounds, lengths = len(found[0].turns), [turn.calls for turn in found[0].turns]
     assert fewest <= rounds <= fewest + more
     assert len({tuple(session.rounds(each)) for session, each in zip(some, found)}) == 1
     for session, each in zip(some, found):
-        assert [turn.calls for turn in each.turns] == [calls] * rounds
-        assert session.made == each.warm_up_calls + calls * rounds
+        assert [turn.calls for turn in each.turns] == lengths
+        assert session.made == each.warm_up_calls + sum(lengths)
 
 
 # what is kept
@@ -284,6 +289,19 @@ def test_a_turn_stands_for_its_median_call() -> None:
 def test_the_first_call_of_a_turn_is_left_out() -> None:
     turns = Turns((Timing.of([9, 1, 2], [8, 3, 3], [1, 2, 3]), Timing.of([5, 6, 7], [4, 4, 1], [4, 5, 6])))
     assert turns.timing == Timing((1, 2, 6, 7), (3, 3, 4, 1), (2, 3, 5, 6))
+
+
+@pytest.mark.parametrize("takes", [9 * MS, 2 * MS, MS // 4], ids=["turns of 3", "turns of 13", "turns of 100"])
+def test_a_slow_call_every_so_many_is_seen_as_often_as_it_comes_wherever_it_begins(takes: int) -> None:
+    """In turns of one length it would be each turn's first, or never, where its period is a part or multiple of it."""
+    for period in (2, 3, 4, 5, 7, 10, 13, 20, 25, 50, 100):
+        for phase in {0, 1, period // 2, period - 1}:
+            [session] = sessions(lambda number, p=period, f=phase: takes * (3 if number % p == f else 1))
+            [found] = sampled([session], Effort(budget=1e6, most=200, calls=400))
+            times = found.timing.wall_ns
+            slow, calls = sum(time > takes for time in times), len(times)
+            spread = math.sqrt(calls / period * (1 - 1 / period))
+            assert abs(slow - calls / period) <= max(1, 3 * spread), (period, phase)
 
 
 def test_a_turn_of_one_call_is_taken_as_it_is() -> None:

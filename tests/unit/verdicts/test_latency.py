@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -292,20 +294,141 @@ def test_each_clock_has_a_control_of_its_own() -> None:
     assert judged(evidence, RATIO, 1.5, clock="wall").status is Status.INCONCLUSIVE
 
 
-def test_waiting_that_cpu_time_cannot_see_is_told() -> None:
-    verdict = judged(on_cpu(PASSING, EVEN, wall=FAILING), RATIO, 1.5)
-    assert verdict.status is Status.PASSED
-    assert "by wall time 1.58 times (1.55 to 1.60), over the limit: does it wait for something?" in verdict.message
+# waiting
+
+WAITING = LatencyFigures(
+    50,
+    medians={"cpu": Estimate(4.9, 5.0, 5.1), "own": Estimate(6.9, 7.0, 7.1), "wall": Estimate(7.9, 8.0, 8.1)},
+    ratios={"cpu": Estimate(0.99, 1.0, 1.01), "own": Estimate(1.38, 1.4, 1.42), "wall": Estimate(1.4, 1.6, 1.8)},
+    controls={"cpu": EVEN, "own": EVEN, "wall": EVEN},
+    clock="cpu",
+    quiet=True,
+)
+"""Two of seven milliseconds of a call are no CPU time: its ratio is 1.0 or 1.4."""
+
+
+def without_own(figures: LatencyFigures) -> LatencyFigures:
+    """The same where the system does not tell what other processes took."""
+
+    def kept(estimates: Mapping[Clock, Estimate]) -> dict[Clock, Estimate]:
+        return {clock: each for clock, each in estimates.items() if clock != "own"}
+
+    return replace(figures, medians=kept(figures.medians), ratios=kept(figures.ratios), controls=kept(figures.controls))
+
+
+def test_a_cell_that_waits_is_too_slow_and_the_message_says_all_of_it() -> None:
+    verdict = judged(WAITING, RATIO, 1.1)
+    assert verdict.status is Status.FAILED
+    assert verdict.message.splitlines() == [
+        "signs in torch/tvm-o3/cpu: too slow, 1.40 times the undisturbed wall time of torch/eager/cpu "
+        "(95 % interval 1.38 to 1.42, limit 1.1 from conftest.py:12)",
+        "  the smallest slowdown that this run could have told from none: 1.01 times",
+        "  the A/A control (the reference against itself) took 1.000 times its own undisturbed wall time "
+        "(95 % interval 0.990 to 1.01), within its margin of 12.8 %",
+        "  judged on undisturbed wall time, since CPU time does not see all of it: by CPU time 1.00 times "
+        "(0.990 to 1.01). A call has a processor for 71 % of its undisturbed wall time: what does it wait for?",
+        *CLOSING,
+    ]
+
+
+def test_waiting_is_seen_by_plain_wall_time_where_nothing_tells_what_others_took() -> None:
+    verdict = judged(without_own(WAITING), RATIO, 1.1)
+    assert verdict.status is Status.FAILED
+    assert ": too slow, 1.60 times the wall time of torch/eager/cpu" in verdict.message
+    assert "A call has a processor for 62 % of its wall time" in verdict.message
 
 
 @pytest.mark.parametrize(
-    ("ratio", "wall"),
-    [(PASSING, PASSING), (PASSING, Estimate(1.4, 1.5, 1.6)), (FAILING, FAILING), (PASSING, NOTHING), (PASSING, None)],
+    ("changed", "said"),
+    [
+        ({"quiet": False}, "other processes were at work, so whether it is the cell that waits is not sure"),
+        ({"quiet": None}, "nothing tells how busy the machine was, so whether it is the cell that waits is not sure"),
+        ({"controls": {"cpu": EVEN}}, "without an A/A control on that clock, so whether it is the cell that waits"),
+        ({"controls": {"cpu": EVEN, "own": Estimate(1.1, 1.2, 1.3)}}, "outside its margin of 12.8 %"),
+        ({"control_fault": "it crashed"}, "the A/A control could not run: it crashed"),
+    ],
 )
-def test_there_is_no_warning_where_there_is_nothing_to_warn_of(ratio: Estimate, wall: Estimate | None) -> None:
-    verdict = judged(on_cpu(ratio, EVEN, wall=wall), RATIO, 1.5)
-    assert "wait for something" not in verdict.message
+def test_waiting_beside_a_busy_machine_is_no_pass_and_no_failure(changed: dict[str, Any], said: str) -> None:
+    verdict = judged(replace(WAITING, **changed), RATIO, 1.1)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert said in verdict.message
+
+
+@pytest.mark.parametrize("quiet", [True, False, None])
+def test_waiting_within_the_limit_is_a_pass(quiet: bool | None) -> None:
+    verdict = judged(replace(WAITING, quiet=quiet), RATIO, 1.5)
+    assert verdict.status is Status.PASSED
+    assert verdict.message.startswith("signs in torch/tvm-o3/cpu: fast enough, 1.00 times the CPU time")
+
+
+def test_a_wall_time_that_the_limit_lies_in_is_no_pass_where_it_says_more_than_cpu_time() -> None:
+    verdict = judged(WAITING, RATIO, 1.39)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert ": inconclusive, 1.40 times the undisturbed wall time" in verdict.message
+
+
+@pytest.mark.parametrize("wall", [Estimate(1.005, 1.4, 1.9), NOTHING, None])
+def test_a_wall_time_that_may_be_as_short_as_cpu_time_is_no_waiting(wall: Estimate | None) -> None:
+    """A busy machine lengthens wall times by chance, and widens their interval."""
+    verdict = judged(on_cpu(Estimate(0.99, 1.0, 1.01), EVEN, wall=wall), RATIO, 1.1)
+    assert verdict.status is Status.PASSED
     assert ("by wall time" in verdict.message) is (wall is not None and wall.is_bounded)
+
+
+def test_what_computes_too_long_is_too_slow_though_its_reference_waits() -> None:
+    """The wall time of such a reference makes the cell look fast."""
+    medians: dict[Clock, Estimate] = {"cpu": Estimate(6.9, 7.0, 7.1), "own": Estimate(6.9, 7.0, 7.1)}
+    ratios: dict[Clock, Estimate] = {"cpu": Estimate(1.38, 1.4, 1.42), "own": EVEN, "wall": EVEN}
+    figures = replace(WAITING, medians=medians, ratios=ratios)
+    told = (
+        "  the reference has a processor for 71 % of its wall time alone: what it waits for makes the ratio of "
+        "wall times small"
+    )
+    verdict = judged(figures, RATIO, 1.1)
+    assert verdict.status is Status.FAILED
+    assert told in verdict.message.splitlines()
+    verdict = judged(figures, RATIO, 1.5)
+    assert verdict.status is Status.PASSED
+    assert told in verdict.message.splitlines()
+
+
+def test_a_cell_with_more_than_one_processor_is_none_whose_reference_waits() -> None:
+    medians: dict[Clock, Estimate] = {"cpu": Estimate(13.9, 14.0, 14.1), "own": Estimate(6.9, 7.0, 7.1)}
+    ratios: dict[Clock, Estimate] = {"cpu": Estimate(1.9, 2.0, 2.1), "own": EVEN, "wall": EVEN}
+    assert "the reference has" not in judged(replace(WAITING, medians=medians, ratios=ratios), RATIO, 2.5).message
+
+
+def test_a_cell_that_has_begun_to_wait_is_a_regression() -> None:
+    busy = {"cpu": Estimate(4.9, 5.0, 5.1), "own": Estimate(4.9, 5.0, 5.1), "wall": Estimate(4.9, 5.0, 5.1)}
+    then = replace(WAITING, medians=busy, ratios={"cpu": EVEN, "own": EVEN, "wall": EVEN})
+    for same_reference in (True, False):
+        earlier = EarlierTime("old.json", then, same_reference=same_reference)
+        verdict = judged(WAITING, REGRESSION, 1.1, earlier=earlier)
+        assert verdict.status is Status.FAILED
+        assert ": too slow, 1.40 times what it took in old.json" in verdict.message
+        assert "by undisturbed wall time" in verdict.message
+        assert "what does it wait for?" in verdict.message
+        verdict = judged(replace(WAITING, quiet=False), REGRESSION, 1.1, earlier=earlier)
+        assert verdict.status is Status.INCONCLUSIVE
+        assert judged(WAITING, REGRESSION, 1.6, earlier=earlier).status is Status.PASSED
+        only_wall = replace(earlier, figures=without_own(then))  # as earlier versions wrote it
+        verdict = judged(
+            replace(WAITING, ratios={**WAITING.ratios, "wall": WAITING.ratios["own"]}),
+            REGRESSION,
+            1.1,
+            earlier=only_wall,
+        )
+        assert verdict.status is Status.FAILED
+        assert "by wall time" in verdict.message
+
+
+def test_a_reference_that_waits_no_longer_is_no_regression_of_the_cell() -> None:
+    """The cell takes what it took: it is the reference's wall time that is shorter."""
+    medians: dict[Clock, Estimate] = {"cpu": Estimate(4.9, 5.0, 5.1), "own": Estimate(4.9, 5.0, 5.1)}
+    now = replace(WAITING, medians=medians, ratios={"cpu": EVEN, "own": EVEN})
+    then = replace(now, ratios={"cpu": EVEN, "own": Estimate(0.69, 0.7, 0.71)})
+    verdict = judged(now, REGRESSION, 1.1, earlier=EarlierTime("old.json", then, same_reference=True))
+    assert verdict.status is Status.PASSED
 
 
 def test_digits_never_hide_on_which_side_an_end_is() -> None:

@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Callable, Iterable
 from itertools import chain, repeat
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -95,6 +96,40 @@ def test_a_call_on_an_accelerator(machine: Machine) -> None:
     call = timed(Doubling(machine, Events(machine)), BATCH)
     assert (call.wall_ns, call.cpu_ns, call.device_ns) == (1410, 625, 700)
     assert machine.log == ["cpu", "wall", "start", "run", "stop", "wall", "cpu"]
+
+
+def test_what_held_a_call_up_is_read_outside_of_all_else(machine: Machine) -> None:
+    readings = iter([7_000, 7_450])
+
+    def held_up() -> int:
+        machine.log.append("held up")
+        return next(readings)
+
+    assert timed(Doubling(machine), BATCH, held_up).held_up_ns == 450
+    assert machine.log == ["held up", "cpu", "wall", "run", "wall", "cpu", "held up"]
+
+
+def test_a_call_that_nobody_asked_about_says_nothing_of_being_held_up(machine: Machine) -> None:
+    assert timed(Doubling(machine), BATCH).held_up_ns is None
+
+
+def test_how_long_a_thread_was_held_up_is_what_the_system_tells_of_it(tmp_path: Path) -> None:
+    told = tmp_path / "schedstat"
+    told.write_text("1054827 2013333 3\n")
+    with stopwatch.scheduling(str(told)) as held_up:
+        assert held_up is not None
+        assert held_up() == 2_013_333
+        told.write_text("1054900 2013999 4\n")
+        assert held_up() == 2_013_999
+
+
+@pytest.mark.parametrize("text", [None, "", "0\n", "a b c\n"])
+def test_a_system_that_does_not_tell_what_held_a_thread_up(tmp_path: Path, text: str | None) -> None:
+    told = tmp_path / "schedstat"
+    if text is not None:
+        told.write_text(text)
+    with stopwatch.scheduling(str(told)) as held_up:
+        assert held_up is None
 
 
 def test_a_session_has_no_device_timer_unless_it_says_so(machine: Machine) -> None:
