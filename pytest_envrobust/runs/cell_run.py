@@ -124,7 +124,7 @@ class CellRun:
         if count > done:
             batch = self.model_run.batch(self.environment.source)
             with self._context.scratch.lend(batch[done:count]) as handle:
-                self._parts.append(self._ordered(self.session.run(handle)))
+                self._parts.append(self._ordered(self.session.run(handle), own=count - done >= self.count))
         return self.predictions.scores if is_all else np.concatenate([part.scores for part in self._parts])[:count]
 
     def run_again(self, session: LiveSession | None = None) -> NDArray[Any]:
@@ -251,10 +251,13 @@ class CellRun:
         return input_spec(self.model_run.batch(key), self.model_run.inspection(key))
 
     def _predict(self) -> SessionOutput:
-        if sum(len(part.scores) for part in self._parts) >= len(self.model_run.inputs) > 0:
-            return self._kept(_joined(self._parts))
         truth = self.model_run.read_truth()  # one that cannot be read is told at once
-        found = self._recorded() if self.is_recorded else self._ordered(self.session.run(self.handle))
+        if self.is_recorded:
+            found = self._recorded()
+        elif sum(len(part.scores) for part in self._parts) >= len(self.model_run.inputs) > 0:
+            found = _joined(self._parts)
+        else:
+            found = self._ordered(self.session.run(self.handle))
         if truth is not None:
             truth.check_fits(found.scores.shape[1])
         return self._kept(found)
@@ -263,8 +266,8 @@ class CellRun:
         """The predictions, of which large ones stay in the file that they are kept in, mapped."""
         return replace(found, scores=self._context.predictions.keep(output_digest(found.scores), found.scores))
 
-    def _ordered(self, found: SessionOutput) -> SessionOutput:
-        return replace(found, scores=self.in_class_order(found.scores, own=True))
+    def _ordered(self, found: SessionOutput, *, own: bool = True) -> SessionOutput:
+        return replace(found, scores=self.in_class_order(found.scores, own=own))
 
     def _recorded(self) -> SessionOutput:
         path, loaded = self.model_run.recorded(self.environment.source)
@@ -274,10 +277,11 @@ class CellRun:
     def in_class_order(self, scores: NDArray[Any], *, own: bool = False) -> NDArray[Any]:
         """The scores without the leading classes that the source has and the model has not.
 
-        One number for each input becomes scores of classes first. ``own``: they are for the model's own inputs.
+        One number for each input becomes scores of classes first. ``own``: they are for the model's own inputs, all
+        that are run here: what the numbers are is told from those alone.
         """
         if scores.shape[1] == 1:
-            own_numbers = (lambda: scores) if own else lambda: self.session.run(self.handle).scores
+            own_numbers = (lambda: scores) if own else self._own_numbers
             scores = self.model_run.answer(self.environment.source, own_numbers).scores(scores)
         offset = self.model_run.model.source(self.environment.source).label_offset
         if offset >= scores.shape[1]:
@@ -288,6 +292,12 @@ class CellRun:
                 cause=f"label_offset={offset} leaves no class of {scores.shape[1]}",
             )
         return scores[:, offset:]
+
+    def _own_numbers(self) -> NDArray[Any]:
+        """The one number that the source gives for each of the model's inputs that are run here, (`count`, 1)."""
+        batch = self.model_run.batch(self.environment.source)
+        with self._context.scratch.lend(batch[: self.count]) as handle:
+            return self.session.run(handle).scores
 
 
 def _nothing_runs(environment: Environment) -> Unavailable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,6 +12,24 @@ from pytest_envrobust.comparison.labels import compare_labels
 from pytest_envrobust.comparison.steadiness import ComparedLabels, OwnChange, noise_of, remarks_on
 from pytest_envrobust.runs.reference import Reference
 from pytest_envrobust.runs.steadiness import Steadiness
+
+FIRST_LOOK = 32
+"""Inputs after which a comparison that may stop early looks at its labels for the first time, then at twice as many."""
+
+
+def compared_until_sure(
+    compared: Callable[[int], ComparedLabels], is_sure: Callable[[ComparedLabels], bool], total: int, batch: int
+) -> ComparedLabels:
+    """The comparison of the first of ``total`` inputs, of as many as are needed until ``is_sure`` of it.
+
+    ``compared`` gives that of a number of them, which is one of whole batches or of all.
+    """
+    count = min(total, -(-FIRST_LOOK // batch) * batch)
+    while True:
+        found = compared(count)
+        if count >= total or is_sure(found):
+            return found
+        count = min(total, 2 * count)
 
 
 def compared_labels(

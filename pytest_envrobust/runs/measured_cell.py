@@ -20,7 +20,7 @@ from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.runs.cases import Case
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.double_precision import fidelity_of
-from pytest_envrobust.runs.labelling import compared_labels
+from pytest_envrobust.runs.labelling import compared_labels, compared_until_sure
 from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.timing import TimingTask
 from pytest_envrobust.timing.evidence import LatencyEvidence
@@ -29,8 +29,6 @@ from pytest_envrobust.timing.sampling import Effort
 from pytest_envrobust.verdicts.labels import has_failed_for_sure
 from pytest_envrobust.verdicts.limits import LabelLimit
 
-FIRST_LOOK = 32
-"""Inputs after which a comparison that may stop early looks at its labels for the first time, then at twice as many."""
 KEPT_THUMBNAILS = 60
 """Flipped inputs of a cell that the report can show a picture of."""
 
@@ -147,10 +145,7 @@ class MeasuredCell(MeasuredEnvironment):
         `StageFailure` where the reference cannot run, or its own labels change when it is run again.
         """
         earlier = self.run.model_run.earlier
-        if earlier is None:
-            found = self._compared(limit)
-        else:
-            found = self._classed(self.scores, earlier.scores[: self.count], earlier.noise)
+        found = self._compared(limit) if earlier is None else self._classed(self.scores, earlier.scores, earlier.noise)
         self._keep_thumbnails(found.comparison)
         return found
 
@@ -209,23 +204,32 @@ class MeasuredCell(MeasuredEnvironment):
         return baseline.time_of(self.run, self.reference.run, self._settings.timing.threads)
 
     def _compared(self, limit: LabelLimit) -> ComparedLabels:
-        total = count = self.count
-        expected = self._repeatable_reference_scores()[:total]
-        if self._settings.stops_early and not self.is_reference:
-            batch = self.run.base_point.batch
-            count = min(total, -(-FIRST_LOOK // batch) * batch)
-        while True:
-            found = self._classed(self.run.first_scores(count), expected[:count])
-            if count >= total or has_failed_for_sure(found.comparison, limit, total, self.known_flips):
-                return found
-            count = min(total, 2 * count)
+        total, expected = self.count, self._repeatable_reference_scores()
+
+        def compared(count: int) -> ComparedLabels:
+            return self._classed(self.run.first_scores(count), expected)
+
+        # what was recorded is there already: nothing would be saved, and there is no batch to ask for
+        if not self._settings.stops_early or self.is_reference or self.run.is_recorded:
+            return compared(total)
+        known = self.known_flips
+        return compared_until_sure(
+            compared,
+            lambda found: has_failed_for_sure(found.comparison, limit, total, known),
+            total,
+            self.run.base_point.batch,
+        )
 
     def _classed(
         self, actual: NDArray[Any], expected: NDArray[Any], earlier_noise: float | None = None
     ) -> ComparedLabels:
-        """The comparison, flips held against the noise of both sides; ``earlier_noise`` is an earlier reference's."""
+        """The first inputs compared, flips held against the noise of both sides.
+
+        ``expected`` are the scores of all inputs; ``earlier_noise`` is an earlier reference's.
+        """
         actual, expected = aligned(actual, expected)
         self._check_classes(actual, expected)
+        expected = expected[: len(actual)]
         names, own = self.input_names[: len(actual)], self._registry.steadiness(self.run)
         has_earlier = self.label_reference is not None
         is_itself = self.is_reference and not has_earlier

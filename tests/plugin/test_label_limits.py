@@ -187,3 +187,49 @@ def test_fidelity_is_told_against_double_precision(project) -> None:
     assert told["exact"] == "torch/float64/cpu"
     assert 0 < told["reference_error"] < 1e-6
     assert told["ratio"] == pytest.approx(told["error"] / told["reference_error"])
+
+
+LATE = """
+from nets import Colors
+
+
+class Late(Colors):
+    '''One number for each input: all but the last are those of a probability.'''
+
+    def forward(self, x):
+        return x[:, :1, 0, 0]
+
+
+def late():
+    return Late().eval()
+"""
+
+
+def test_recorded_labels_fail_as_well_where_others_may_stop_early(project, labels_test: str) -> None:
+    project.bring("colors.onnx")
+    shown = np.load(project.warehouse / "inputs.npy")
+    np.save(project.path / "inputs.npy", np.tile(shown, (8, 1, 1, 1)))
+    np.savez(project.path / "table.npz", labels=np.tile([0, 1, 2, 3, 4, 0, 1, 0], 8))
+    recorded = "er.RecordedPredictions('table.npz', classes=5)"
+    sources = f"{{'onnx': 'colors.onnx', 'keras': {recorded}}}"
+    project.declare(f"er.Model('colors', sources={sources}, inputs='inputs.npy')")
+    ended = {}
+    for stop in ("end", "early"):
+        project.run("--envrobust-env=*/recorded/*", f"--envrobust-stop={stop}").assert_outcomes(failed=1)
+        (cell,) = project.record()["cells"]
+        ended[stop] = cell["status"], cell["labels"]["n"], cell["labels"]["flips"]
+    assert ended["early"] == ended["end"] == ("failed", 64, {"real": 8, "tie": 0, "undefined": 0})
+
+
+def test_what_single_numbers_are_is_told_from_all_inputs_where_a_run_may_stop_early(project, labels_test: str) -> None:
+    """The first 32 look like probabilities, the others do not: decided at 0, all are of class 1."""
+    project.bring("nets.py")
+    project.write("late.py", LATE)
+    inputs = np.full((40, 3, 4, 4), 0.25, dtype=np.float32)
+    inputs[32:] = 3
+    np.save(project.path / "inputs.npy", inputs)
+    np.savez(project.path / "table.npz", labels=np.ones(40, dtype=np.int64))
+    sources = "{'keras': er.RecordedPredictions('table.npz', classes=2), 'torch': 'late:late'}"
+    project.declare(f"er.Model('late', sources={sources}, inputs='inputs.npy')")
+    for stop in ("end", "early"):
+        project.run(TORCH, f"--envrobust-stop={stop}").assert_outcomes(passed=1)
