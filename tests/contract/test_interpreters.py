@@ -60,12 +60,13 @@ def test_a_step_runs_in_the_interpreter_that_was_given(
 
 
 def test_other_packages_there_make_another_artifact(lab: Lab) -> None:
-    step = replace(steps()["torch_from_onnx"], interpreter="onnx2tf")
+    step = replace(steps()["openvino_from_onnx"], interpreter="onnx2tf")
     keys = set()
     for number in ("1", "2", "1"):
         given = GivenInterpreter("onnx2tf", sys.executable, "3.99", {"another-package": number})
         catalogue = Catalogue(conversions={step.name: step}, interpreters={"onnx2tf": given})
-        session = lab.open("onnx-to-torch/eager/cpu", catalogue=catalogue)
+        session = lab.open("onnx/openvino-f32/cpu", catalogue=catalogue)
+        assert session.plan.route.names == (step.name,)
         keys.add(session.artifacts[0].key)
     assert len(keys) == 2
 
