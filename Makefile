@@ -14,12 +14,13 @@ INSTALLED = $(VENV)/.installed
 
 install: $(INSTALLED)
 
-# torch comes first and alone: what depends on it would bring another one.
+# torch comes first and alone: what depends on it would bring another one. pip compiles with one processor, Python with all.
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "==> installing into $(VENV): torch first, then the other frameworks (some minutes, about 4 GB)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile torch==2.13.0
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m compileall -q -j 0 $(abspath $(VENV))/lib >/dev/null 2>&1 || true # some packages hold files that no Python 3 can read
 	@touch $@
 
 demo: install
