@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BATCH, LARGEST_BATCH = "batch", 8
 """The argument that says how many inputs a call takes where those of one call are compared with those of several."""
 MAX_ABS_ERROR = "max_abs_error"
-"""The argument that bounds the difference of the scores too."""
+"""The argument that bounds the difference of the scores, in place of what arithmetic explains."""
 
 
 class InvariantCheck(Check["Invariant"]):

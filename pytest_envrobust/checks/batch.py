@@ -1,4 +1,4 @@
-"""Do inputs in a batch get the labels that they get one by one?"""
+"""Do inputs in a batch get the scores that they get one by one?"""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ if TYPE_CHECKING:
 
 
 class BatchCheck(InvariantCheck):
-    """The same labels whatever the number of inputs a call."""
+    """The same labels, and scores but for rounding, whatever the number of inputs a call."""
 
     name = "batch"
-    summary = "the same labels in batches as one by one"
+    summary = "the same labels and scores in batches as one by one"
     rank = 42
 
     def measure(self, cell: MeasuredCell, asked: Asked) -> Invariant:
         """Run all inputs one by one and several at a time."""
-        from pytest_envrobust.comparison.invariants import same_labels
+        import numpy as np
+
+        from pytest_envrobust.checks._batches import held_in_batches
 
         cell = runnable(cell, "run in batches")
         batch: int = asked.arguments.get(BATCH, LARGEST_BATCH)
         most: float | None = asked.arguments.get(MAX_ABS_ERROR)
-        return same_labels(self.name, cell.scores_at(1), cell.scores_at(batch), f"in batches of {batch}", most)
+        order = np.arange(len(cell.batch))
+        return held_in_batches(self.name, cell, batch, cell.scores_at(1), order, f"in batches of {batch}", most)
 
 
 CHECK = BatchCheck()

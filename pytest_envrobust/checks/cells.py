@@ -87,7 +87,17 @@ class MeasuredCell(MeasuredEnvironment, Protocol):
         """Whether an inconclusive verdict fails a test."""
 
     def run_again(self) -> NDArray[Any]:
-        """Scores of all inputs from another run of the same session."""
+        """Scores of all inputs from another run of the same session, right behind one."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls all inputs take."""
+
+    def in_other_order(self, number: int, *, fresh: bool = False) -> NDArray[Any]:
+        """Scores of all inputs, whose calls are made in another order: 0 is backwards, others are drawn by chance.
+
+        ``fresh``: in a session that begins with them.
+        """
 
     def scores_at(self, batch: int, inputs: NDArray[Any] | None = None) -> NDArray[Any]:
         """Scores of all inputs, or of others, run so many at a time. Raises `Unavailable` where the batch is fixed."""

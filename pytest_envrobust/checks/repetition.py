@@ -17,7 +17,7 @@ class RepetitionCheck(InvariantCheck):
 
     name = "repetition"
     summary = "the same scores when run again, bit for bit"
-    rank = 41
+    rank = 40
 
     def measure(self, cell: MeasuredCell, asked: Asked) -> Invariant:
         """Run all inputs a second time."""

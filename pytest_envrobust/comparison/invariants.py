@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.blocks import largest_difference_of, row_blocks
+from pytest_envrobust.comparison.blocks import largest_difference_of, row_blocks, spread_of
 from pytest_envrobust.comparison.kinds import SUM_TOLERANCE, kind_of
 from pytest_envrobust.comparison.labels import compare_labels
-from pytest_envrobust.comparison.steadiness import same_bits
+from pytest_envrobust.comparison.steadiness import RANDOM_SHARE, same_bits
+
+ROUNDING_SHARE = 1e-4
+"""What rounding alone makes of scores that are computed alike is less than this share of their spread. Single precision
+gives a hundredth of it; a state of which a hundredth leaks into the next answer gives a hundred times as much."""
+ROUNDING_STEPS = 8
+"""... or less than so many steps of the scores' own dtype at the largest of them."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +40,61 @@ def same_scores(name: str, first: NDArray[Any], again: NDArray[Any], how: str) -
     return Invariant(name, False, f"{said}; {_difference(first, again)}")
 
 
-def same_labels(
-    name: str, scores: NDArray[Any], others: NDArray[Any], how: str, max_abs_error: float | None = None
-) -> Invariant:
-    """Whether two arrays of scores give the same labels and, where it is asked for, differ by no more than that.
+def rounding_of(scores: NDArray[Any]) -> float:
+    """The largest difference, in the unit of the scores (N, classes), that rounding alone makes of the same scores."""
+    if scores.dtype.kind != "f":
+        return ROUNDING_SHARE * spread_of(scores)
+    largest = largest_difference_of(scores, np.broadcast_to(np.zeros((), scores.dtype), scores.shape))
+    step = float(np.finfo(scores.dtype).eps) * largest
+    return float(np.fmax(ROUNDING_SHARE * spread_of(scores), ROUNDING_STEPS * step))
 
-    Engines may compute a batch by other kernels than a single input, so that bits differ where nothing is wrong.
+
+def unchanged(
+    name: str,
+    scores: NDArray[Any],
+    others: NDArray[Any],
+    how: str,
+    *,
+    room: float | None = None,
+    max_abs_error: float | None = None,
+) -> Invariant:
+    """Whether two arrays of scores give the same labels, and the same scores within what arithmetic explains.
+
+    That is ``room``, by default `rounding_of`, or ``max_abs_error`` where it is asked for. Labels that are others
+    within rounding are the same. ``how`` says what was done differently.
     """
-    comparison = compare_labels(others, scores)
+    rounding = rounding_of(scores)
+    comparison = compare_labels(others, scores, noise=rounding)
     differs = _difference(scores, others)
-    if comparison.flips:
-        places = ", ".join(flip.input for flip in comparison.flips[:5])
-        said = f"other labels {how} on {len(comparison.flips)} of {comparison.n} inputs ({places}); {differs}"
+    flips = [flip for flip in comparison.flips if flip.kind != "tie" or comparison.largest_difference > rounding]
+    if flips:
+        places = ", ".join(flip.input for flip in flips[:5])
+        said = f"other labels {how} on {len(flips)} of {comparison.n} inputs ({places}); {differs}"
         return Invariant(name, False, said)
-    if max_abs_error is not None and not comparison.largest_difference <= max_abs_error:
+    if max_abs_error is not None:
+        if comparison.largest_difference <= max_abs_error:
+            return Invariant(name, True, f"the same labels {how}; {differs}")
         return Invariant(name, False, f"the same labels {how}, but {differs}, more than {max_abs_error:g}")
+    most = rounding if room is None else max(room, rounding)
+    if comparison.largest_difference > most:
+        said = f"the same labels {how}, but other scores: {differs}, where arithmetic explains {most:.2g}"
+        return Invariant(name, False, said)
     return Invariant(name, True, f"the same labels {how}; {differs}")
+
+
+def all_of(found: Iterable[Invariant]) -> Invariant:
+    """The first one that does not hold, behind which none is asked for; else all in one."""
+    held: list[Invariant] = []
+    for each in found:
+        if not each.holds:
+            return each
+        held.append(each)
+    return replace(held[0], said="; ".join(each.said for each in held))
+
+
+def kernel_room(scores: NDArray[Any]) -> float:
+    """By how much scores may differ where another kernel computes them: one for several inputs a call, say."""
+    return max(RANDOM_SHARE * spread_of(scores), rounding_of(scores))
 
 
 def finite(name: str, scores: NDArray[Any]) -> Invariant:

@@ -13,6 +13,7 @@ from pytest_envrobust.checks import (
     finite,
     labels,
     latency,
+    order,
     position,
     probabilities,
     repetition,
@@ -245,16 +246,27 @@ class Cell(Runner):
         return self._checked(repetition.CHECK)
 
     @hide_traceback
-    def assert_batch_independent(self, *, batch: int | None = None, max_abs_error: float | None = None) -> Invariant:
-        """Assert that inputs in batches, of 8 or of ``batch``, get the labels that they get one by one.
+    def assert_order_independent(self) -> Invariant:
+        """Assert that an input gets the same scores, but for rounding, whatever was run before it.
 
-        ``max_abs_error`` bounds the difference of the scores too, in their own unit.
+        In the same session and in a fresh one. Raises `Unavailable` where one call takes all inputs.
+        """
+        return self._checked(order.CHECK)
+
+    @hide_traceback
+    def assert_batch_independent(self, *, batch: int | None = None, max_abs_error: float | None = None) -> Invariant:
+        """Assert that inputs in batches, of 8 or of ``batch``, get the labels and scores that they get one by one.
+
+        ``max_abs_error`` bounds the difference of the scores, in their own unit; without it rounding must explain it.
         """
         return self._checked(batches.CHECK, arguments={BATCH: batch, LARGEST_DIFFERENCE: max_abs_error})
 
     @hide_traceback
     def assert_position_independent(self, *, batch: int | None = None, max_abs_error: float | None = None) -> Invariant:
-        """Assert that an input gets the same label wherever in a batch it stands."""
+        """Assert that an input gets the same label and scores wherever in a batch it stands, and beside which others.
+
+        ``max_abs_error`` is as for `assert_batch_independent`.
+        """
         return self._checked(position.CHECK, arguments={BATCH: batch, LARGEST_DIFFERENCE: max_abs_error})
 
     @hide_traceback

@@ -140,20 +140,24 @@ class CellRun:
             return self._ordered((session or self.session).run(handle)).scores
 
     def in_other_order(
-        self, count: int, calls: Callable[[int], NDArray[np.intp]], session: LiveSession | None = None
+        self, count: int, calls: Callable[[int], NDArray[np.intp]], *, fresh: bool = False
     ) -> NDArray[Any]:
         """Scores of the first ``count`` inputs, (``count``, classes), whose calls are made in another order.
 
-        Each call has the inputs that it has anyway. ``calls`` gives the order of so many; ``session`` is another one of
-        the same. They are given to it a piece at a time, as a copy of all inputs may not fit into memory.
+        Each call has the inputs that it has anyway. ``calls`` gives the order of so many; ``fresh`` means in a session
+        that begins with them. It gets a piece at a time, as a copy of all inputs may not fit into memory.
         """
         batch, size = self.model_run.batch(self.environment.source), self._spec.batch
         rows = np.minimum(np.arange(-(-count // size) * size), count - 1).reshape(-1, size)
         order, at_once = calls(len(rows)), max(1, PIECE // size)
-        found = []
-        for start in range(0, len(order), at_once):
-            with self._context.scratch.lend(batch[rows[order[start : start + at_once]].ravel()]) as handle:
-                found.append(self._ordered((session or self.session).run(handle)).scores)
+        found, session = [], self._prepared(self.base_point) if fresh else self.session
+        try:
+            for start in range(0, len(order), at_once):
+                with self._context.scratch.lend(batch[rows[order[start : start + at_once]].ravel()]) as handle:
+                    found.append(self._ordered(session.run(handle)).scores)
+        finally:
+            if fresh:
+                session.close()
         by_call = np.concatenate(found).reshape(len(rows), size, -1)
         return by_call[np.argsort(order)].reshape(len(rows) * size, -1)[:count]
 

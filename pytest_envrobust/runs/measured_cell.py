@@ -22,6 +22,7 @@ from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.double_precision import fidelity_of
 from pytest_envrobust.runs.labelling import compared_labels, compared_until_sure
 from pytest_envrobust.runs.registry import Registry
+from pytest_envrobust.runs.steadiness import order_of
 from pytest_envrobust.runs.timing import TimingTask
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.regression import EarlierTime
@@ -131,8 +132,22 @@ class MeasuredCell(MeasuredEnvironment):
         return self._settings.strict
 
     def run_again(self) -> NDArray[Any]:
-        """Scores of all inputs from another run of the same session."""
+        """Scores of all inputs from another run of the same session, right behind one."""
+        if not self.run.session.is_open:
+            self.run.run_again()  # one that was closed in between begins as it first began
         return self.run.run_again()
+
+    @property
+    def calls(self) -> int:
+        """How many calls all inputs take."""
+        return -(-len(self.input_names) // self.run.base_point.batch)
+
+    def in_other_order(self, number: int, *, fresh: bool = False) -> NDArray[Any]:
+        """Scores of all inputs, whose calls are made in another order: 0 is backwards, others are drawn by chance.
+
+        ``fresh``: in a session that begins with them.
+        """
+        return self.run.in_other_order(len(self.input_names), order_of(number), fresh=fresh)
 
     def scores_at(self, batch: int, inputs: NDArray[Any] | None = None) -> NDArray[Any]:
         """Scores of all inputs, or of others, run so many at a time. Raises `Unavailable` where the batch is fixed."""

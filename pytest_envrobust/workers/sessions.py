@@ -86,6 +86,11 @@ class LiveSession:
         assert self._takes is not None
         return self._takes.shape[0] in (None, batch)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a worker holds it: one that was closed in between begins anew."""
+        return self._worker is not None and self._worker.alive
+
     def load(self) -> None:
         """Load it now rather than at the first call."""
         self._opened()
@@ -114,7 +119,7 @@ class LiveSession:
 
     def close(self) -> None:
         """Close the session in its worker, where that is still there."""
-        if self._worker is not None and self._worker.alive:
+        if self._worker is not None and self.is_open:
             limit = self._access.limit(Stage.LOAD, self.plan)
             self._worker.ask("close", {"session": self._name}, stage=Stage.LOAD, what="close a session", limit=limit)
         self._worker = None

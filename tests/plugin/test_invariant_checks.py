@@ -7,7 +7,7 @@ import pytest
 ORT_ALL = "--envrobust-env=onnx/ort-all/cpu"
 TORCH = "--envrobust-env=torch/eager/cpu"
 MODEL = ("--envrobust-model=colors.onnx", "--envrobust-inputs=images")
-NAMES = ("repetition", "batch", "position", "finite", "probabilities", "untouched")
+NAMES = ("repetition", "order", "batch", "position", "finite", "probabilities", "untouched")
 
 ODD = """
 import torch
@@ -77,6 +77,9 @@ ASSERTIONS = """
 def test_repetition(envrobust):
     envrobust.assert_repeatable()
 
+def test_order(envrobust):
+    envrobust.assert_order_independent()
+
 def test_batch(envrobust):
     envrobust.assert_batch_independent()
 
@@ -98,7 +101,7 @@ def test_all_hold_of_a_sound_model(project) -> None:
     project.declare_colors()
     project.write("test_it.py", ASSERTIONS)
     result = project.run(ORT_ALL)
-    result.assert_outcomes(passed=6)
+    result.assert_outcomes(passed=7)
     told = [invariant for cell in project.record()["cells"] for invariant in cell["invariants"]]
     assert [invariant["name"] for invariant in told] == list(NAMES)
     assert all(invariant["holds"] for invariant in told)
@@ -145,7 +148,7 @@ def test_an_open_batch_is_really_run_in_batches(project) -> None:
     onnx.save(colors, project.path / "centered.onnx")
     project.declare("er.Model('odd', sources={'onnx': 'centered.onnx'}, inputs='inputs.npy')")
     project.write("test_it.py", ASSERTIONS)
-    project.run(ORT_ALL, "-k", "batch").assert_outcomes(failed=1, deselected=5)
+    project.run(ORT_ALL, "-k", "batch").assert_outcomes(failed=1, deselected=6)
     [cell] = project.record()["cells"]
     assert "other labels in batches of 8 on" in cell["invariants"][0]["said"]
 
@@ -158,7 +161,7 @@ def test_checks_without_test_code(project) -> None:
         f"colors.onnx::{name}[onnx/ort-all/cpu]" for name in ("labels", "repetition", "finite")
     ]
     result = project.collect(*MODEL, ORT_ALL, "--envrobust-check=all")
-    assert len([line for line in result.outlines if line.startswith("colors.onnx::")]) == 9
+    assert len([line for line in result.outlines if line.startswith("colors.onnx::")]) == 10
 
 
 def test_an_unknown_check_is_refused(project) -> None:

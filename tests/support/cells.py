@@ -55,7 +55,8 @@ class PlainEnvironment:
 @dataclass(frozen=True)
 class PlainCell(PlainEnvironment):
     """A cell under test. ``predict`` gives scores for inputs in batches; ``asked`` notes what was measured with which
-    arguments. ``times`` has the points that it can be timed at.
+    arguments. ``reordered`` has what it gives in another order, by whether in a fresh session; ``times`` has the points
+    that it can be timed at.
     """
 
     id: str = CELL
@@ -64,6 +65,7 @@ class PlainCell(PlainEnvironment):
     batch: NDArray[Any] = field(default_factory=EYE.copy)
     predict: Callable[[NDArray[Any], int], NDArray[Any]] = first_pixels
     again: NDArray[Any] = field(default_factory=EYE.copy)
+    reordered: Mapping[bool, NDArray[Any]] = field(default_factory=dict)
     noise: float | None = None
     unsteady: Mapping[str, Any] = field(default_factory=dict)
     class_names: Sequence[str] = ()
@@ -89,6 +91,14 @@ class PlainCell(PlainEnvironment):
 
     def run_again(self) -> NDArray[Any]:
         return self.again
+
+    @property
+    def calls(self) -> int:
+        return len(self.batch)
+
+    def in_other_order(self, number: int, *, fresh: bool = False) -> NDArray[Any]:
+        self.asked.append((number, fresh))
+        return self.reordered.get(fresh, self.all_scores)
 
     def scores_at(self, batch: int, inputs: NDArray[Any] | None = None) -> NDArray[Any]:
         return self.predict(self.batch if inputs is None else inputs, batch)

@@ -19,7 +19,7 @@ from pytest_envrobust.record import schema
 from pytest_envrobust.verdicts.limits import Limit
 from pytest_envrobust.verdicts.verdict import Subject, Verdict
 
-NAMES = ("repetition", "batch", "position", "finite", "probabilities", "untouched")
+NAMES = ("repetition", "order", "batch", "position", "finite", "probabilities", "untouched")
 
 
 def measured(name: str, cell: PlainCell, **arguments: Any) -> Invariant:
@@ -62,6 +62,39 @@ def test_repetition_holds_two_runs_of_all_inputs_against_each_other() -> None:
     holds, said = told("repetition", PlainCell(count=2, again=again))
     assert not holds
     assert said == "other scores when run again on 1 of 4 inputs; they differ by up to 0.5"
+
+
+def test_order_holds_other_orders_against_the_first() -> None:
+    cell = PlainCell()
+    how = ("backwards", "shuffled, in a fresh session")
+    said = "; ".join(f"the same labels {each}; they differ by up to 0" for each in how)
+    assert told("order", cell) == (True, said)
+    assert cell.asked == [(0, False), (1, True)]
+
+
+@pytest.mark.parametrize(("fresh", "how"), [(False, "backwards"), (True, "shuffled, in a fresh session")])
+def test_order_does_not_hold_where_a_hundredth_of_the_last_answer_is_left(fresh: bool, how: str) -> None:
+    holds, said = told("order", PlainCell(reordered={fresh: EYE + 0.01 * EYE[::-1]}))
+    assert not holds
+    assert said.startswith(f"the same labels {how}, but other scores: they differ by up to 0.01, ")
+
+
+def test_order_forgives_what_chance_makes_of_the_same_order_but_no_more_than_arithmetic_does() -> None:
+    random = np.random.default_rng(0)
+
+    class Restless(PlainCell):
+        def run_again(self) -> NDArray[Any]:
+            return self.again + self.noise * random.uniform(-1, 1, EYE.shape)
+
+    reordered = {False: EYE + np.float32(1e-3) * EYE[::-1]}
+    assert not told("order", Restless(reordered=reordered, noise=0.0))[0]
+    assert told("order", Restless(reordered=reordered, noise=1e-3))[0]
+    assert not told("order", Restless(reordered={False: EYE + 0.1 * EYE[::-1]}, noise=0.3))[0]
+
+
+def test_order_cannot_be_asked_of_one_call() -> None:
+    with pytest.raises(Unavailable, match="one call takes all inputs"):
+        told("order", PlainCell(batch=EYE[:1]))
 
 
 def test_finite_looks_at_all_scores() -> None:
@@ -115,16 +148,42 @@ def test_scores_that_differ_are_bounded_where_it_is_asked_for(name: str) -> None
         return inputs * factors[:, None]
 
     cell = PlainCell(predict=scaled)
-    assert told(name, cell)[0]
+    holds, said = told(name, cell)
+    assert not holds
+    assert "but other scores: they differ by up to 0.25, where arithmetic explains 0.00" in said
     assert told(name, cell, max_abs_error=0.25)[0]
     holds, said = told(name, cell, max_abs_error=0.2)
     assert not holds
     assert said.endswith("but they differ by up to 0.25, more than 0.2")
 
 
+@pytest.mark.parametrize("name", ["batch", "position"])
+def test_coarse_kernels_are_told_from_inputs_that_change_each_other(name: str) -> None:
+    """Both change scores by less than a hundredth of their spread, and no label."""
+
+    def coarse(inputs: NDArray[Any], batch: int) -> NDArray[Any]:
+        """Rounds by the place in the batch."""
+        places = np.arange(len(inputs)) % batch
+        return inputs + (1e-3 * (places % 2) * (batch > 1))[:, None].astype(np.float32)
+
+    def neighborly(inputs: NDArray[Any], batch: int) -> NDArray[Any]:
+        """Takes in a thousandth of the input before it."""
+        return inputs + np.float32(1e-3) * np.roll(inputs, 1, axis=0) if batch > 1 else inputs
+
+    assert told(name, PlainCell(predict=coarse))[0]
+    holds, said = told(name, PlainCell(predict=neighborly))
+    assert not holds
+    assert "beside others as beside its like, but other scores" in said
+
+
 def test_position_moves_every_input_by_one_place() -> None:
     how = "one place further in batches of 8"
-    assert told("position", PlainCell()) == (True, f"the same labels {how}; they differ by up to 0")
+    second = how.replace("one place further", "every second one first")
+    differ = "they differ by up to 0"
+    assert told("position", PlainCell()) == (
+        True,
+        f"the same labels {how}; {differ}; the same labels {second}; {differ}",
+    )
     holds, said = told("position", PlainCell(predict=first_of_call_wrong))
     assert not holds
     assert said == f"other labels {how} on 1 of 4 inputs (#0); they differ by up to 1"

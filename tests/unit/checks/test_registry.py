@@ -13,7 +13,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.verdicts.limits import LimitKind
 
 OWN = (
-    "labels", "latency", "accuracy", "scores", "repetition", "batch", "position", "finite", "probabilities",
+    "labels", "latency", "accuracy", "scores", "repetition", "order", "batch", "position", "finite", "probabilities",
     "untouched",
 )  # fmt: skip
 
