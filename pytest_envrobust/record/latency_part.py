@@ -11,8 +11,10 @@ from msgspec.structs import replace
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.timing import Clock, Timing, median_ms
+from pytest_envrobust.record import schema
 from pytest_envrobust.record.judged_part import finite
 from pytest_envrobust.record.schema import Ends, Latency, Times
+from pytest_envrobust.timing.drift import NO_DRIFT, Drift
 from pytest_envrobust.timing.evidence import (
     CLOCKS,
     TAILS,
@@ -53,6 +55,9 @@ def latency_part(evidence: LatencyEvidence, points: Sequence[TimedPoint] = ()) -
         smallest_visible=None if deciding is None else finite(smallest_visible(deciding)),
         notices=list(evidence.notices) or None,
         quiet=evidence.quiet,
+        drift=schema.Drift(time=evidence.drift.time, ratio=evidence.drift.ratio)
+        if evidence.drift != NO_DRIFT
+        else None,
         points=[_point_part(timed) for timed in points] or None,
     )
 
@@ -75,6 +80,7 @@ def recorded_times(latency: Latency) -> LatencyFigures:
         clock=latency.clock,
         threads=latency.threads or 1,
         quiet=latency.quiet,
+        drift=NO_DRIFT if latency.drift is None else Drift(latency.drift.time, latency.drift.ratio),
     )
 
 

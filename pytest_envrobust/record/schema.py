@@ -411,6 +411,15 @@ class Times(Part, frozen=True, kw_only=True):
     p99_interval: Interval | None = None
 
 
+class Drift(Part, frozen=True, kw_only=True):
+    """How many times as long the last round of a timing took as the first, where that is no chance: ``time`` of the
+    cell, ``ratio`` of its time to the reference's.
+    """
+
+    time: float | None = None
+    ratio: float | None = None
+
+
 class Latency(Judged, frozen=True, kw_only=True):
     """Times of a cell, at one point of the axes (``batch``, ``threads``).
 
@@ -439,6 +448,7 @@ class Latency(Judged, frozen=True, kw_only=True):
     smallest_visible: float | None = None
     notices: list[str] | None = None
     quiet: bool | None = None
+    drift: Drift | None = None
     reason: str | None = None
     points: list[Latency] | None = None
 

@@ -14,6 +14,7 @@ from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.timing.conditions import notices, own_cpu_seconds, read_conditions, was_quiet
+from pytest_envrobust.timing.drift import moved
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.measuring import Timed, measure_alone, measure_beside
 from pytest_envrobust.timing.sampling import Effort, Sampler
@@ -72,7 +73,7 @@ class CellTimer:
         return replace(
             found,
             first_call_ms=None if first is None else first / 1e6,
-            notices=(*watch.notices, *_unsettled(found), *_emulated(session)),
+            notices=(*watch.notices, *_unsettled(found), *_drifting(found), *_emulated(session)),
             quiet=watch.quiet,
         )
 
@@ -123,6 +124,13 @@ def _unsettled(found: LatencyEvidence) -> list[str]:
     if found.settled:
         return []
     return [f"times were still falling when the warm-up of {found.warm_up_calls} calls had to end"]
+
+
+def _drifting(found: LatencyEvidence) -> Iterator[str]:
+    if found.drift.time is not None:
+        yield f"times {moved(found.drift.time)} from the first round to the last"
+    if found.drift.ratio is not None:
+        yield f"the ratio to the reference {moved(found.drift.ratio)} from the first round to the last"
 
 
 def _emulated(session: LiveSession) -> list[str]:

@@ -10,6 +10,7 @@ from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.devices import is_processor
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Clock, Timing
+from pytest_envrobust.timing.drift import NO_DRIFT, Drift
 from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, median_interval, quantile_interval
 from pytest_envrobust.timing.sampling import COARSE
 
@@ -28,7 +29,8 @@ class LatencyEvidence:
     should be. ``clock`` is the one that decides. ``rounds`` turns of ``calls_a_turn`` calls were timed after
     ``warm_up_calls``; ``settled`` is whether the times had stopped to fall by then. ``first_call_ms`` is the wall time
     of the session's very first call, and ``notices`` say what makes all of this doubtful. ``quiet`` is whether nobody
-    else had the processor meanwhile, ``None`` where nothing tells.
+    else had the processor meanwhile, ``None`` where nothing tells. ``drift`` is how times changed from the first round
+    to the last.
     """
 
     timing: Timing
@@ -44,6 +46,7 @@ class LatencyEvidence:
     first_call_ms: float | None = None
     notices: tuple[str, ...] = ()
     quiet: bool | None = None
+    drift: Drift = NO_DRIFT
 
     @property
     def wall_ratio(self) -> Estimate | None:
@@ -89,6 +92,7 @@ class LatencyFigures:
     clock: Clock | None = None
     threads: int = 1
     quiet: bool | None = None
+    drift: Drift = NO_DRIFT
 
     @classmethod
     def of(cls, evidence: LatencyEvidence, confidence: float = CONFIDENCE) -> LatencyFigures:
@@ -106,6 +110,7 @@ class LatencyFigures:
             evidence.clock,
             evidence.point.threads,
             evidence.quiet,
+            evidence.drift,
         )
 
 

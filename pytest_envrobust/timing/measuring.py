@@ -9,6 +9,7 @@ from statistics import median
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Clock
+from pytest_envrobust.timing.drift import Drift, drift
 from pytest_envrobust.timing.evidence import CLOCKS, LatencyEvidence, deciding_clock, median_of
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.ratios import paired_ratio, smallest_visible
@@ -75,6 +76,7 @@ def measure_beside(
         ratios=_ratios(timed, turns[0], turns[1]),
         controls=_ratios(timed, turns[2], turns[1]) if control is not None else {},
         settled=all(each.settled for each in turns),
+        drift=Drift(found.drift.time, _ratio_drift(found.clock, turns[0], turns[1])),
     )
 
 
@@ -87,7 +89,16 @@ def _evidence(timed: Timed, turns: Turns) -> LatencyEvidence:
         calls_a_turn=turns.calls_a_turn,
         warm_up_calls=turns.warm_up_calls,
         settled=turns.settled,
+        drift=Drift(drift(turns.typical("own") or turns.typical("wall"))),
     )
+
+
+def _ratio_drift(clock: Clock, mine: Turns, theirs: Turns) -> float | None:
+    """On the clock that decides or, where waiting grows that CPU time does not see, on the undisturbed wall time."""
+    clocks: tuple[Clock, ...] = (clock, "own")
+    pairs = [(mine.typical(each), theirs.typical(each)) for each in clocks]
+    found = (drift(above, below) for above, below in pairs if above and below)
+    return next((each for each in found if each is not None), None)
 
 
 def _clock(timed: Timed, turns: Turns) -> Clock:

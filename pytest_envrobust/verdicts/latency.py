@@ -11,6 +11,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.timing.control import check_control
+from pytest_envrobust.timing.drift import moved
 from pytest_envrobust.timing.evidence import TAILS, LatencyEvidence, LatencyFigures, TimedPoint, deciding_clock
 from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, calls_for_quantile
 from pytest_envrobust.timing.ratios import smallest_visible
@@ -90,12 +91,12 @@ def _judge_milliseconds(figures: LatencyFigures, limit: Limit, confidence: float
         measured = "" if median is None else f"median {_number(median.mid)} ms over "
         said = f"inconclusive, {measured}{_calls(figures)}, too few for an interval of the median ({bound})"
         return Status.INCONCLUSIVE, [said]
-    status = _status(median, limit.value)
+    status, drifting = _steady(_status(median, limit.value), figures.drift.time, "times")
     headline = (
         f"{_WORDS[status]}, a call takes {_number(median.mid)} ms of wall time (median of "
         f"{figures.calls}, {confidence * 100:g} % interval {_span(median, limit.value)} ms, {bound})"
     )
-    return status, [headline, _ABSOLUTE]
+    return status, [headline, _ABSOLUTE, *drifting]
 
 
 def _judge_tail(figures: LatencyFigures, limit: Limit, confidence: float) -> _Judged:
@@ -108,11 +109,12 @@ def _judge_tail(figures: LatencyFigures, limit: Limit, confidence: float) -> _Ju
     if tail is None or (status is Status.INCONCLUSIVE and figures.calls < enough):
         said = f"inconclusive, {_calls(figures)}, and an upper bound of {name} needs {enough} ({bound})"
         return Status.INCONCLUSIVE, [said, "  give it more time with --envrobust-time-budget"]
+    status, drifting = _steady(status, figures.drift.time, "times")
     headline = (
         f"{_WORDS[status]}, {share * 100:g} % of {figures.calls} calls take {_number(tail.mid)} ms of wall time or "
         f"less ({name}, {confidence * 100:g} % interval {_span(tail, limit.value)} ms, {bound})"
     )
-    return status, [headline, _ABSOLUTE]
+    return status, [headline, _ABSOLUTE, *drifting]
 
 
 _ABSOLUTE = "  an absolute limit holds for this machine and its load alone"
@@ -136,11 +138,23 @@ def _judge_ratio(figures: LatencyFigures, limit: Limit, clock: Clock, subject: S
     unseen = _unseen(figures, clock, subject, limit.value)
     if waits:
         status, unseen = _waiting(status, figures, clock, waits.by_cpu)
+    status, drifting = _steady(status, figures.drift.ratio, "the ratio to the reference")
     headline = (
         f"{_WORDS[status]}, {_number(ratio.mid)} times the {name} of {reference} "
         f"({confidence * 100:g} % interval {_span(ratio, limit.value)}, {bound})"
     )
-    return status, [headline, _visible(ratio), control, *unseen]
+    return status, [headline, _visible(ratio), control, *unseen, *drifting]
+
+
+def _steady(status: Status, drift: float | None, what: str) -> tuple[Status, list[str]]:
+    """The status that is left where something drifted: no pass, as it may go on."""
+    if drift is None:
+        return status, []
+    said = f"  {what} {moved(drift)} from the first round to the last"
+    if status is not Status.PASSED:
+        return status, [said]
+    why = "does it leak, or the processor get hot?" if drift > 1 else "what is it once it has settled?"
+    return Status.INCONCLUSIVE, [f"{said}: {why} Give it more time with --envrobust-time-budget"]
 
 
 def _decides(by_cpu: Estimate, by_wall: Estimate, limit: Limit) -> bool:
@@ -252,6 +266,10 @@ def _judge_regression(
     if waits:
         status, unseen = _waiting(status, figures, clock, by_cpu)
         lines += unseen
+    by_ratio = found.by_reference
+    drifted = figures.drift.ratio if by_ratio else figures.drift.time
+    status, drifting = _steady(status, drifted, "the ratio to the reference" if by_ratio else "times")
+    lines += drifting
     if doubt:
         status = Status.INCONCLUSIVE
         lines.append(f"  {doubt}")

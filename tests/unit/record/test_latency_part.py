@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.record import codec
-from pytest_envrobust.record.latency_part import ends, predicted_part, times_of
-from pytest_envrobust.record.schema import Times
+from pytest_envrobust.record.latency_part import ends, latency_part, predicted_part, recorded_times, times_of
+from pytest_envrobust.record.schema import Latency, Times
+from pytest_envrobust.timing.drift import Drift
+from pytest_envrobust.timing.evidence import LatencyEvidence, LatencyFigures
 from pytest_envrobust.timing.intervals import Estimate
 
 
@@ -47,6 +50,19 @@ def test_tails_lie_where_they_should() -> None:
         assert interval is not None
         assert tail is not None
         assert interval[0] < tail < interval[1]
+
+
+@pytest.mark.parametrize("drift", [Drift(), Drift(time=1.2), Drift(1.2, 0.9)])
+@pytest.mark.parametrize("quiet", [True, False, None])
+def test_what_a_verdict_needs_to_know_of_the_machine_and_of_drifts_is_read_back(
+    drift: Drift, quiet: bool | None
+) -> None:
+    timing = Timing.of([9_000_000] * 40, [5_000_000] * 40, held_up_ns=[2_000_000] * 40)
+    evidence = LatencyEvidence(timing, {"own": Estimate(1, 2, 3)}, {"own": Estimate(1, 2, 3)}, quiet=quiet, drift=drift)
+    found = recorded_times(codec.typed(codec.plain(latency_part(evidence)), Latency))
+    assert (found.quiet, found.drift) == (quiet, drift)
+    assert found == replace(LatencyFigures.of(evidence), tails=found.tails)
+    assert found.medians["own"].mid == 7.0
 
 
 def test_an_estimate_is_recorded_where_it_says_something() -> None:

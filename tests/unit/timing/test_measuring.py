@@ -101,6 +101,54 @@ def test_noise_takes_more_rounds_until_it_is_as_narrow_as_asked(
     assert rounds_of(CPU, 0.5, 0.02) == 60
 
 
+def drifting(sampler: Sampler, by: float) -> Sampler:
+    """The same, its times growing by that share with each call."""
+    made = 0
+
+    def sample(first: int, calls: int) -> Timing:
+        nonlocal made
+        times = sampler(first, calls)
+        made += calls
+        factor = 1 + by * made
+        return Timing.of([round(ns * factor) for ns in times.wall_ns], [round(ns * factor) for ns in times.cpu_ns])
+
+    return sample
+
+
+def test_a_drift_of_the_cell_is_one_of_its_times_and_its_ratio() -> None:
+    cell, reference = session(30, 30, 0.02), session(30, 30, 0.02, seed=1)
+    found = measure_beside(CPU, drifting(cell, 0.005), reference, None, Effort(ENDLESS, most=60), precision=0)
+    assert found.drift.time == pytest.approx(found.drift.ratio, rel=0.05)
+    assert found.drift.time == pytest.approx((1 + 0.005 * 60) / 1.01, rel=0.05)
+    alone = measure_alone(CPU, drifting(session(30, 30, 0.02), 0.005), Effort(ENDLESS, most=60), precision=0)
+    assert alone.drift.ratio is None
+    assert alone.drift.time == pytest.approx(1.28, rel=0.05)
+
+
+def test_a_drift_that_the_reference_shares_is_none_of_the_ratio() -> None:
+    sides = drifting(session(30, 30, 0.02), 0.005), drifting(session(30, 30, 0.02, seed=1), 0.005)
+    found = measure_beside(CPU, *sides, None, Effort(ENDLESS, most=60), precision=0)
+    assert found.drift.time is not None
+    assert found.drift.ratio is None
+
+
+def test_waiting_that_grows_is_a_drift_that_cpu_time_does_not_see() -> None:
+    made = 0
+
+    def waiting(first: int, calls: int) -> Timing:
+        nonlocal made
+        made += calls
+        return Timing.of([30 * MS + made * MS // 4] * calls, [30 * MS] * calls, held_up_ns=[0] * calls)
+
+    def steady(first: int, calls: int) -> Timing:
+        return Timing.of([30 * MS] * calls, [30 * MS] * calls, held_up_ns=[0] * calls)
+
+    found = measure_beside(CPU, waiting, steady, None, Effort(ENDLESS, most=60), precision=0)
+    assert found.clock == "cpu"
+    assert found.drift.ratio is not None
+    assert 1.3 < found.drift.ratio < 1.7
+
+
 def test_sampling_goes_on_while_waiting_may_show_in_wall_time() -> None:
     """CPU time is soon told; wall time seems to be longer, but it is too noisy to say so."""
     noise = np.random.default_rng(0)

@@ -14,6 +14,7 @@ from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock, Timing
+from pytest_envrobust.timing.drift import Drift
 from pytest_envrobust.timing.evidence import LatencyEvidence, LatencyFigures
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.regression import EarlierTime
@@ -593,6 +594,49 @@ def test_a_regression_by_ratios_without_a_control_says_so() -> None:
     verdict = judged(replace(NOW, controls={}), REGRESSION, 1.1, earlier=EARLIER)
     assert verdict.status is Status.FAILED
     assert "no A/A control was run" in verdict.message
+
+
+# drift
+
+
+@pytest.mark.parametrize(
+    ("drift", "said"),
+    [
+        (1.12, "rose by 12 % from the first round to the last: does it leak, or the processor get hot?"),
+        (0.9, "fell by 10 % from the first round to the last: what is it once it has settled?"),
+    ],
+)
+def test_nothing_passes_that_drifts(drift: float, said: str) -> None:
+    ratio = replace(on_cpu(PASSING, EVEN), drift=Drift(ratio=drift))
+    milliseconds = LatencyEvidence(TIMING, drift=Drift(time=drift))
+    remedy = f"{said} Give it more time with --envrobust-time-budget"
+    for evidence, name, limit, what in [
+        (ratio, RATIO, 1.5, "the ratio to the reference"),
+        (replace(NOW, drift=Drift(ratio=drift)), REGRESSION, 1.3, "the ratio to the reference"),
+        (milliseconds, "max_latency_ms", 11.5, "times"),
+        (replace(calls(100), drift=Drift(time=drift)), "max_latency_p90_ms", 97, "times"),
+    ]:
+        verdict = judged(evidence, name, limit, earlier=EARLIER)
+        assert verdict.status is Status.INCONCLUSIVE
+        assert ": inconclusive, " in verdict.message
+        assert f"  {what} {remedy}" in verdict.message.splitlines()
+    alone = replace(NOW, drift=Drift(time=drift), ratios={}, controls={})
+    verdict = judged(alone, REGRESSION, 4.0, earlier=EARLIER)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert f"  times {remedy}" in verdict.message.splitlines()
+
+
+def test_what_is_too_slow_is_so_though_it_drifts() -> None:
+    verdict = judged(replace(on_cpu(FAILING, EVEN), drift=Drift(ratio=1.12)), RATIO, 1.5)
+    assert verdict.status is Status.FAILED
+    assert "  the ratio to the reference rose by 12 % from the first round to the last" in verdict.message.splitlines()
+
+
+def test_a_drift_that_the_reference_shares_is_no_matter_of_their_ratio() -> None:
+    """Milliseconds are: a processor that throttles slows both."""
+    both = replace(on_cpu(PASSING, EVEN), drift=Drift(time=1.2))
+    assert judged(both, RATIO, 1.5).status is Status.PASSED
+    assert judged(both, "max_latency_ms", 11.5).status is Status.INCONCLUSIVE
 
 
 # any of them
