@@ -43,7 +43,7 @@ class Pool:
     """Workers by engine, device and thread count, closed when enough others have been used since.
 
     ``engine_cache`` gives the folder of that name in which an engine keeps what it compiles; without it the engine
-    keeps that where it likes. ``environ`` are further variables of every worker.
+    keeps that where it likes. ``environ`` are further variables of every worker. ``keep`` is how many stay open.
     """
 
     def __init__(
@@ -53,9 +53,10 @@ class Pool:
         isolated: bool = True,
         engine_cache: Callable[[str], Path] | None = None,
         environ: Mapping[str, str] | None = None,
+        keep: int = _KEEP,
     ) -> None:
         self.scratch = scratch
-        self._isolated, self._engine_cache = isolated, engine_cache
+        self._isolated, self._engine_cache, self._keep = isolated, engine_cache, keep
         self._environ = dict(environ or {})
         self._workers: OrderedDict[_Key, Worker] = OrderedDict()
         self._pinned: set[_Key] = set()
@@ -154,7 +155,7 @@ class Pool:
 
     def _make_room(self) -> None:
         idle = [key for key in self._workers if key not in self._pinned]
-        while idle and (len(idle) >= _KEEP or _memory_is_scarce()):
+        while idle and (len(idle) >= self._keep or _memory_is_scarce()):
             self._workers.pop(idle.pop(0)).end()
 
 

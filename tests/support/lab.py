@@ -23,17 +23,18 @@ from pytest_envrobust.workers.session_builder import SessionBuilder
 from pytest_envrobust.workers.sessions import LiveSession, SessionOutput
 from pytest_envrobust.workers.transport import Handle, Scratch
 from support import nets
+from support.shared import shared_folder
 
 
 class Lab:
     """Drives the package as the plugin does, below pytest."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: Path | None = None) -> None:
         self.folder = folder
         self.scratch = Scratch()
         self.notes = folder / "notes"
-        self.pool = Pool(self.scratch, environ={"SUPPORT_NOTES": str(self.notes)})
-        self.store = Store(folder / "store")
+        self.pool = Pool(self.scratch, environ={"SUPPORT_NOTES": str(self.notes)}, keep=16)
+        self.store = Store(store or folder / "store")
         self.builder = SessionBuilder(self.store, self.pool)
         self.catalogue = Catalogue()
         self._expected: dict[str, NDArray[np.float32]] = {}
@@ -132,14 +133,14 @@ class Lab:
 
 
 @cache
-def _shared(folder: Path) -> Lab:
+def _shared(folder: Path, store: Path) -> Lab:
     folder.mkdir(exist_ok=True)
-    return Lab(folder)
+    return Lab(folder, store)
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Shared by all tests of a session that leave its workers in order."""
-    made = _shared(tmp_path_factory.getbasetemp() / "lab")
+    made = _shared(tmp_path_factory.getbasetemp() / "lab", shared_folder(tmp_path_factory, "lab-store"))
     yield made
     made.close()
