@@ -64,6 +64,9 @@ def compare(
         found = cases_of(model.resolved(Path.cwd()), catalogue, choice, LeftOut())
         if limits is not None:
             _check_limits(limits, [case.environment for case in found if isinstance(case, Case)], catalogue)
+        for case in found:
+            if isinstance(case, Case) and case.fault is None:
+                registry.context.families.note(case)
         to_come = [(case, check) for case in found for check in checks]
         cells: list[schema.Cell] = []
         try:

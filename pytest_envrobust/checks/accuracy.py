@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_envrobust.checks.base import Asked, Check, JudgedAgain, Result, all_verdicts, inconclusive
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
+from pytest_envrobust.verdicts.family import ALONE, Family
 from pytest_envrobust.verdicts.limits import (
     ACCURACY_BOUND,
     MAX_ACCURACY_DROP,
@@ -37,7 +39,7 @@ class AccuracyCheck(Check["AccuracyEvidence"]):
         ),
         LimitKind(
             ACCURACY_BOUND,
-            "what the inputs show at 95 % confidence must keep the limits on accuracy, not the share of these alone",
+            "what the inputs show at 95 % confidence over all cells must keep the limits on accuracy, not the share",
             "true or false",
             words=YES_OR_NO,
             is_switch=True,
@@ -57,7 +59,12 @@ class AccuracyCheck(Check["AccuracyEvidence"]):
         """One verdict a limit."""
         from pytest_envrobust.verdicts.accuracy import judge_accuracy
 
-        return [judge_accuracy(evidence, limit, subject) for limit in accuracy_limits(asked.limits)]
+        limits = accuracy_limits(asked.limits, asked.family)
+        return [judge_accuracy(evidence, limit, subject) for limit in limits]
+
+    def judges_reference(self, limits: Mapping[str, Limit]) -> bool:
+        """Its accuracy; it has no drop."""
+        return MIN_ACCURACY in limits
 
     def compares_scores(self, evidence: AccuracyEvidence) -> bool:
         """Where its accuracy was held against the reference's."""
@@ -86,19 +93,21 @@ class AccuracyCheck(Check["AccuracyEvidence"]):
             with_accuracy_verdicts,
         )
         from pytest_envrobust.record.schema import CellAccuracy
+        from pytest_envrobust.verdicts.accuracy import judge_accuracy
 
         recorded = cell.entry.accuracy
-        asked = Asked({**recorded_accuracy_limits(recorded), **limits})
+        asked: dict[str, Limit] = {**recorded_accuracy_limits(recorded), **limits}
+        family = cell.family(with_reference=self.judges_reference(asked))
         verdicts: list[Verdict] = []
         evidence: AccuracyEvidence | None = None
-        for limit in accuracy_limits(asked.limits):
+        for limit in accuracy_limits(asked, family):
             found, why = _counted(cell, limit)
             if found is not None and (evidence is None or found.against is not None):
                 evidence = found
             if found is None:
                 verdicts.append(inconclusive(cell.subject, why, limit))
             else:
-                verdicts += self.judge(found, Asked({limit.name: limit}), cell.subject)
+                verdicts.append(judge_accuracy(found, limit, cell.subject))
         if not verdicts:
             return JudgedAgain()
         part = recorded or CellAccuracy() if evidence is None else accuracy_part(evidence)
@@ -108,25 +117,26 @@ class AccuracyCheck(Check["AccuracyEvidence"]):
 CHECK = AccuracyCheck()
 
 
-def accuracy_limits(limits: Mapping[str, Limit]) -> list[AccuracyLimit]:
-    """What accuracy is held against: each limit with its terms.
+def accuracy_limits(limits: Mapping[str, Limit], family: Family = ALONE) -> list[AccuracyLimit]:
+    """What accuracy is held against: each limit with its terms; bounds share the risk of the whole family.
 
     Raises `DeclarationError` where a bound of 1 is asked for, which no number of inputs can show.
     """
     bound = limits.get(ACCURACY_BOUND)
-    found = []
-    for limit in limits.values():
-        if limit.name == ACCURACY_BOUND:
-            continue
-        on_bound = limit.bound if isinstance(limit, AccuracyLimit) and bound is None else bool(bound and bound.value)
-        if on_bound and limit.name == MIN_ACCURACY and limit.value == 1:
-            raise DeclarationError(
-                f"{ACCURACY_BOUND} with {MIN_ACCURACY}=1 (from {limit.origin})",
-                cause="no number of inputs shows that all are right",
-                remedy="ask for less: 0.99 is shown by 299 inputs that are right",
-            )
-        found.append(AccuracyLimit(limit.name, limit.value, limit.origin, on_bound))
-    return found
+    found = [_with_bound(limit, bound) for limit in limits.values() if limit.name != ACCURACY_BOUND]
+    shared = Family(family.cells, max(1, sum(limit.bound for limit in found)))
+    return [replace(limit, family=shared) if limit.bound else limit for limit in found]
+
+
+def _with_bound(limit: Limit, bound: Limit | None) -> AccuracyLimit:
+    on_bound = limit.bound if isinstance(limit, AccuracyLimit) and bound is None else bool(bound and bound.value)
+    if on_bound and limit.name == MIN_ACCURACY and limit.value == 1:
+        raise DeclarationError(
+            f"{ACCURACY_BOUND} with {MIN_ACCURACY}=1 (from {limit.origin})",
+            cause="no number of inputs shows that all are right",
+            remedy="ask for less: 0.99 is shown by 299 inputs that are right",
+        )
+    return AccuracyLimit(limit.name, limit.value, limit.origin, on_bound)
 
 
 def _counted(cell: RecordedCell, limit: AccuracyLimit) -> tuple[AccuracyEvidence | None, str]:

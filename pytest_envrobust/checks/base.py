@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pytest_envrobust.core.status import Status
+from pytest_envrobust.verdicts.family import ALONE, Family
 from pytest_envrobust.verdicts.limits import Limit, LimitKind
 from pytest_envrobust.verdicts.verdict import Subject, Verdict, closing_lines
 
@@ -25,10 +26,15 @@ Evidence = TypeVar("Evidence")
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a cell: the limits that hold for it, by name, and what else a call of the assertion said."""
+    """What is asked of a cell: the limits that hold for it, by name, and what else a call of the assertion said.
+
+    ``family`` are the cells of its model that are asked the same, over which a verdict that rests on a bound or an
+    interval is held to be right.
+    """
 
     limits: Mapping[str, Limit] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    family: Family = ALONE
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,10 @@ class Check(ABC, Generic[Evidence]):
     @abstractmethod
     def judge(self, evidence: Evidence, asked: Asked, subject: Subject) -> list[Verdict]:
         """A verdict on each limit that is asked for, or on the evidence itself; none where nothing is asked."""
+
+    def judges_reference(self, limits: Mapping[str, Limit]) -> bool:
+        """Whether the reference itself is held against one of these limits by a bound, as one more of the family."""
+        return False
 
     def figures(self, evidence: Evidence) -> dict[str, Any]:
         """What a record keeps of the evidence: plain numbers and texts, from which `evidence` makes it again."""
@@ -114,7 +124,9 @@ class Check(ABC, Generic[Evidence]):
             return JudgedAgain(
                 [inconclusive(cell.subject, f"{self.name} was not measured", each) for each in limits.values()]
             )
-        asked = Asked({**recorded_limits(part), **limits})
+        all_limits = {**recorded_limits(part), **limits}
+        family = cell.family(with_reference=self.judges_reference(all_limits))
+        asked = Asked(all_limits, family=family)
         verdicts = self.judge(self.evidence(part.figures), asked, cell.subject)
         return JudgedAgain(verdicts, {"checks": {**known, self.name: with_verdicts(part, verdicts)}})
 

@@ -16,6 +16,7 @@ from pytest_envrobust.record.schema import Cell, Model
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.regression import EarlierTime
 from pytest_envrobust.timing.sampling import Effort
+from pytest_envrobust.verdicts.family import Family
 from pytest_envrobust.verdicts.limits import LabelLimit
 from pytest_envrobust.verdicts.verdict import Subject
 
@@ -156,6 +157,12 @@ class RecordedCell(Protocol):
     @property
     def subject(self) -> Subject:
         """What messages say of it."""
+
+    def family(self, *, with_reference: bool = False) -> Family:
+        """The cells of its model that were asked the same, itself included; the reference too where it was judged.
+
+        One cell where the record does not say.
+        """
 
     @property
     def has_reference(self) -> bool:

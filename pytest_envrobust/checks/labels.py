@@ -15,6 +15,7 @@ from pytest_envrobust.checks.base import (
 )
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
+from pytest_envrobust.verdicts.family import ALONE, Family
 from pytest_envrobust.verdicts.limits import (
     BOUND,
     IGNORED_TIES,
@@ -52,7 +53,7 @@ class LabelCheck(Check["LabelEvidence"]):
         ),
         LimitKind(
             BOUND,
-            "what the inputs show at 95 % confidence must reach the limit on labels, not the share of these alone",
+            "what the inputs show at 95 % confidence over all cells must reach the limit on labels, not the share",
             "true or false",
             words=YES_OR_NO,
             is_switch=True,
@@ -65,7 +66,7 @@ class LabelCheck(Check["LabelEvidence"]):
         """The comparison with the reference and, where flips are told from ties, its noise."""
         from pytest_envrobust.verdicts.labels import LabelEvidence
 
-        found = cell.compare_labels(label_limit(asked.limits))
+        found = cell.compare_labels(label_limit(asked.limits, asked.family))
         return LabelEvidence(
             found.comparison,
             found.noise,
@@ -86,7 +87,7 @@ class LabelCheck(Check["LabelEvidence"]):
         """One verdict: there is always a limit."""
         from pytest_envrobust.verdicts.labels import judge_labels
 
-        return [judge_labels(evidence, label_limit(asked.limits), subject)]
+        return [judge_labels(evidence, label_limit(asked.limits, asked.family), subject)]
 
     def compares(self, evidence: LabelEvidence, *, is_reference: bool) -> bool:
         """Unless it is the reference and its own scores are what it would be held against."""
@@ -136,7 +137,7 @@ class LabelCheck(Check["LabelEvidence"]):
         standing = None if recorded is None else recorded_label_limit(recorded)
         if not limits and standing is None:
             return JudgedAgain()
-        limit = label_limit({**({} if standing is None else standing.layer), **limits})
+        limit = label_limit({**({} if standing is None else standing.layer), **limits}, cell.family())
         if not limits and recorded is not None:
             return JudgedAgain([_judged(cell, recorded, recorded_comparison(recorded), limit)])
         return _compared_again(cell, limit)
@@ -145,8 +146,8 @@ class LabelCheck(Check["LabelEvidence"]):
 CHECK = LabelCheck()
 
 
-def label_limit(limits: Mapping[str, Limit]) -> LabelLimit:
-    """What labels are held against: the limit with its terms, each from where it was set.
+def label_limit(limits: Mapping[str, Limit], family: Family = ALONE) -> LabelLimit:
+    """What labels are held against: the limit with its terms, each from where it was set; a bound over the family.
 
     Raises `DeclarationError` where a bound of 1 is asked for, which no number of inputs can show.
     """
@@ -165,6 +166,7 @@ def label_limit(limits: Mapping[str, Limit]) -> LabelLimit:
         share.origin,
         ties="ignore" if ignores else "count",
         bound=bound is not None and bool(bound.value),
+        family=family,
     )
 
 

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.bounds import clopper_pearson_interval, clopper_pearson_lower, clopper_pearson_upper
+from pytest_envrobust.comparison.bounds import (
+    CONFIDENCE,
+    clopper_pearson_interval,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+)
 from pytest_envrobust.comparison.kinds import label_shift
 from pytest_envrobust.comparison.labels import top1
 from pytest_envrobust.comparison.pairwise import UNKNOWN, top_labels
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.wording import counted, percent
-
-_BOTH_SIDES = 0.975
-"""The confidence of each bound of a difference of two shares, so that both hold at 95 %."""
 
 
 @dataclass(frozen=True)
@@ -111,14 +113,15 @@ def mcnemar_of(only_here: int, only_there: int) -> McNemar:
     return McNemar(only_here, only_there, float(binomtest(only_here, only_here + only_there, 0.5).pvalue))
 
 
-def drop_bounds(only_here: int, only_there: int, n: int) -> tuple[float, float]:
-    """By how much the accuracy is lower here than there at least, and at most: each one-sided, at 95 %.
+def drop_bounds(only_here: int, only_there: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """By how much the accuracy is lower here than there at least, and at most: each one-sided.
 
     Of ``n`` inputs ``only_here`` are right here alone and ``only_there`` there alone. The bounds join those of the two
-    shares, at 97.5 % each (C. E. Bonferroni's inequality), so that they hold for any number of inputs.
+    shares, each at half the risk (C. E. Bonferroni's inequality), so that they hold for any number of inputs.
     """
-    most = clopper_pearson_upper(only_there, n, _BOTH_SIDES) - clopper_pearson_lower(only_here, n, _BOTH_SIDES)
-    least = clopper_pearson_lower(only_there, n, _BOTH_SIDES) - clopper_pearson_upper(only_here, n, _BOTH_SIDES)
+    each = 1.0 - (1.0 - confidence) / 2
+    most = clopper_pearson_upper(only_there, n, each) - clopper_pearson_lower(only_here, n, each)
+    least = clopper_pearson_lower(only_there, n, each) - clopper_pearson_upper(only_here, n, each)
     return least, most
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_envrobust.comparison.bounds import clopper_pearson_lower, clopper_pearson_upper
+from pytest_envrobust.comparison.bounds import CONFIDENCE, clopper_pearson_lower, clopper_pearson_upper
 from pytest_envrobust.comparison.labels import LabelComparison
 
 Ties = Literal["count", "ignore"]
@@ -29,15 +29,13 @@ class Tally:
     def differing(self) -> int:
         return self.n - self.agreeing
 
-    @property
-    def lower(self) -> float:
-        """The share that these inputs show at least, at 95 % confidence."""
-        return clopper_pearson_lower(self.agreeing, self.n) if self.n else 0.0
+    def lower(self, confidence: float = CONFIDENCE) -> float:
+        """The share that these inputs show at least."""
+        return clopper_pearson_lower(self.agreeing, self.n, confidence) if self.n else 0.0
 
-    @property
-    def upper(self) -> float:
-        """The share that these inputs allow at most, at 95 % confidence."""
-        return clopper_pearson_upper(self.agreeing, self.n) if self.n else 1.0
+    def upper(self, confidence: float = CONFIDENCE) -> float:
+        """The share that these inputs allow at most."""
+        return clopper_pearson_upper(self.agreeing, self.n, confidence) if self.n else 1.0
 
     def with_all_agreeing(self, more: int) -> Tally:
         """The best that ``more`` inputs can make of it."""

@@ -14,8 +14,10 @@ from pytest_envrobust.checks.base import Check
 from pytest_envrobust.checks.registry import checks, limit_kinds
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
+from pytest_envrobust.record.judged_part import family_of
 from pytest_envrobust.record.predictions import HasPredictions
 from pytest_envrobust.record.schema import Cell, Model, Record
+from pytest_envrobust.verdicts.family import Family
 from pytest_envrobust.verdicts.limits import Limit
 from pytest_envrobust.verdicts.verdict import Subject, gravest
 
@@ -100,6 +102,11 @@ class RecordedCell:
         """What messages say of it."""
         entry = self.entry
         return Subject(entry.model or "", entry.environment or "", entry.reference or "", tuple(entry.route or ()))
+
+    def family(self, *, with_reference: bool = False) -> Family:
+        """The cells of its model that were asked the same; of a run held against an earlier one the reference too."""
+        has_earlier = self.run.record.run.reference_run is not None
+        return family_of(self.entry.family, with_reference=with_reference or has_earlier)
 
     @property
     def has_reference(self) -> bool:

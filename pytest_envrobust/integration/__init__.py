@@ -18,6 +18,7 @@ def register(config: pytest.Config) -> None:
         benchmark,
         collection,
         effects,
+        families,
         fixtures,
         outcomes,
         parametrization,
@@ -51,6 +52,8 @@ def register(config: pytest.Config) -> None:
     manager.register(property_tests.PropertyTests(), "envrobust-property-tests")
     manager.register(outcomes.Outcomes(registry), "envrobust-outcomes")
     manager.register(effects.DeclaredEffects(config, settings, collected), "envrobust-effects")
+    is_shard = settings.shard is not None
+    manager.register(families.CollectedFamilies(context.families, is_shard=is_shard), "envrobust-families")
     if settings.shard is not None:
         manager.register(sharding.Sharding(collected, settings.shard), "envrobust-sharding")
     if xdist.is_worker(config):

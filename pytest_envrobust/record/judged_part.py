@@ -9,7 +9,9 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from pytest_envrobust.core.status import gravity
+from pytest_envrobust.record import schema
 from pytest_envrobust.record.schema import Judged, VerdictOnLimit
+from pytest_envrobust.verdicts.family import ALONE, Family
 from pytest_envrobust.verdicts.limits import Limit
 from pytest_envrobust.verdicts.verdict import Verdict, gravest
 
@@ -49,6 +51,13 @@ def recorded_limits(part: Judged | None) -> dict[str, Limit]:
     for told in recorded_verdicts(part):
         found.setdefault(told.limit_name, Limit(told.limit_name, told.limit, told.limit_from))
     return found
+
+
+def family_of(told: schema.Family | None, *, with_reference: bool = False) -> Family:
+    """The family that a record tells of; one cell alone where it does not."""
+    if told is None:
+        return ALONE
+    return Family(max(1, told.cells + (told.references if with_reference else 0)))
 
 
 def finite(value: float | None) -> float | None:

@@ -475,6 +475,13 @@ class OtherPart(Judged, frozen=True, kw_only=True):
     figures: dict[str, Any]
 
 
+class Family(Part, frozen=True, kw_only=True):
+    """How many cells of the model were asked the same: those that are held against a reference, and references."""
+
+    cells: int
+    references: int = 0
+
+
 class Attempt(Part, frozen=True, kw_only=True):
     """An attempt at a test item that was made again: how it ended, at which stage where that failed, and why."""
 
@@ -489,8 +496,10 @@ class Cell(Part, frozen=True, kw_only=True):
 
     ``reference_digest`` is of the reference's output that it was compared with, ``output_digest`` of its own: equal
     ones are bit-identical, and name the arrays kept beside the record. ``compared`` is whether the test held the cell
-    against something. ``checks`` has what checks beyond those of this package found, by the check's name. Where the
-    item was made several times it is the last attempt that counts, and ``attempts`` are those before it.
+    against something. ``family`` are the cells that were judged at once, in this record or not: verdicts that rest on
+    a bound or an interval are taken at 95 % over all of them. ``checks`` has what checks beyond those of this package
+    found, by the check's name. Where the item was made several times it is the last attempt that counts, and
+    ``attempts`` are those before it.
     """
 
     status: Status
@@ -508,6 +517,7 @@ class Cell(Part, frozen=True, kw_only=True):
     required: bool | None = None
     route: list[str] | None = None
     compared: bool | None = None
+    family: Family | None = None
     labels: Labels | None = None
     accuracy: CellAccuracy | None = None
     scores: Scores | None = None

@@ -34,6 +34,8 @@ from pytest_envrobust.core.axes import Axes
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.models.inputs import LoadedInputs
+from pytest_envrobust.record import schema
+from pytest_envrobust.record.judged_part import family_of
 from pytest_envrobust.runs.cases import Case
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.measured_cell import MeasuredCell
@@ -41,6 +43,7 @@ from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.runner import HasInputs, Runner, hide_traceback
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.verdicts.accuracy import AccuracyEvidence
+from pytest_envrobust.verdicts.family import Family
 from pytest_envrobust.verdicts.limits import (
     ACCURACY_BOUND,
     BOUND,
@@ -56,6 +59,7 @@ from pytest_envrobust.verdicts.limits import (
     MIN_ACCURACY,
     MIN_LABEL_AGREEMENT,
     TIES,
+    Limit,
 )
 from pytest_envrobust.verdicts.scores import ScoreEvidence
 from pytest_envrobust.verdicts.verdict import Subject, Verdict
@@ -86,6 +90,7 @@ class Cell(Runner):
         self.used = False
         all_axes = settings.timing.axes.behind(case.model.axes).behind(axes or Axes())
         self._measured = MeasuredCell(case, registry, all_axes)
+        self._families, self._has_earlier = registry.context.families, registry.context.earlier is not None
         self._layers, self._rerun, self._is_strict = layers, rerun, settings.strict
 
     @property
@@ -293,7 +298,8 @@ class Cell(Runner):
         """Measure, judge, keep what came of it, and raise where a verdict must fail the test."""
         if check.needs_truth:
             self.case.model.check_knows_truth()
-        asked = Asked(self._limits(check, _given(limits)), _given(arguments))
+        all_limits = self._limits(check, _given(limits))
+        asked = Asked(all_limits, _given(arguments), self._family(check, all_limits))
         evidence = check.measure(self._measured, asked)
         self.used = self.used or check.compares(evidence, is_reference=self.is_reference)
         result = Result(check, evidence, check.judge(evidence, asked, self._subject))
@@ -301,11 +307,21 @@ class Cell(Runner):
         self._raise_if_failing(result.verdicts)
         return evidence
 
-    def _limits(self, check: Check[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    def _limits(self, check: Check[Any], given: Mapping[str, Any]) -> dict[str, Limit]:
         layers: list[Layer] = [Thresholds.of_call(given), *self._layers]
         found = limits_of(check, self.environment.id, layers)
         not_here = {kind.name for kind in check.limits if self.is_reference and not kind.of_reference}
         return {name: limit for name, limit in found.items() if name not in not_here}
+
+    def family(self, check: str = "") -> schema.Family:
+        """The cells of its model that are asked that check, or whatever this one was asked."""
+        asked = check or next((result.check.name for result in self.results), "")
+        return self._families.of(self.case, asked)
+
+    def _family(self, check: Check[Any], limits: Mapping[str, Limit]) -> Family:
+        """The cells that a verdict is one of; against an earlier run the reference is a cell as any other."""
+        with_reference = check.judges_reference(limits) or self._has_earlier
+        return family_of(self.family(check.name), with_reference=with_reference)
 
     @property
     def _subject(self) -> Subject:

@@ -13,6 +13,7 @@ from pytest_envrobust.planning.catalogue import Catalogue
 from pytest_envrobust.record.predictions import PredictionStore
 from pytest_envrobust.runs.declared import DeclaredModels
 from pytest_envrobust.runs.earlier import EarlierRun
+from pytest_envrobust.runs.families import Families
 from pytest_envrobust.runs.settings import Settings
 from pytest_envrobust.workers.pool import Pool
 from pytest_envrobust.workers.session_builder import SessionBuilder
@@ -28,7 +29,8 @@ class RunContext:
 
     ``predictions`` keeps what the run predicts, in one folder for all processes of a run; ``is_one_of_several`` says
     whether there are others. ``say`` takes lines of progress. ``earlier`` is the run whose predictions are the
-    reference here, where the settings name one; ``declared`` are the models that it was given.
+    reference here, where the settings name one; ``declared`` are the models that it was given, ``families`` the cells
+    that are judged at once.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class RunContext:
         self.settings, self.catalogue, self.predictions = settings, catalogue, predictions
         self.say, self.earlier = say, earlier
         self.declared = DeclaredModels()
+        self.families = Families()
         self.started = time.time()
         self._is_one_of_several = is_one_of_several
         self._scratch = Lazy(Scratch)

@@ -71,7 +71,7 @@ def inconclusive_reason(cell: Cell) -> str:
 
 def _measured(cell: Cell) -> dict[str, Any]:
     """The fields that say what its checks found, and what its run knows."""
-    found: dict[str, Any] = {"compared": cell.used, **_found_by_checks(cell)}
+    found: dict[str, Any] = {"compared": cell.used, "family": cell.family(), **_found_by_checks(cell)}
     compared = any(result.check.compares_scores(result.evidence) for result in cell.results)
     if compared and not cell.is_reference:
         found["reference_digest"] = cell.reference_run.digest

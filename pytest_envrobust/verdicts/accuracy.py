@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from pytest_envrobust.comparison.bounds import clopper_pearson_lower, clopper_pe
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.wording import beside_limit, counted
+from pytest_envrobust.verdicts.family import ALONE
 from pytest_envrobust.verdicts.limits import MAX_ACCURACY_DROP, MIN_ACCURACY, AccuracyLimit, Limit
 from pytest_envrobust.verdicts.verdict import Subject, Verdict, closing_lines
 
@@ -59,11 +60,11 @@ def judge_accuracy(evidence: AccuracyEvidence, limit: Limit, subject: Subject) -
     inputs allow such a share, is inconclusive. Raises `DeclarationError` for another kind of limit, and for a drop
     without a reference.
     """
-    on_bound = isinstance(limit, AccuracyLimit) and limit.bound
+    terms = limit if isinstance(limit, AccuracyLimit) else AccuracyLimit(limit.name, limit.value, limit.origin)
     if limit.name == MIN_ACCURACY:
-        status, said = _judged_share(evidence, limit, on_bound)
+        status, said = _judged_share(evidence, terms)
     elif limit.name == MAX_ACCURACY_DROP:
-        status, said = _judged_drop(evidence, limit, on_bound, subject)
+        status, said = _judged_drop(evidence, terms, subject)
     else:
         raise DeclarationError(
             f"{limit.name} does not limit accuracy", cause=f"{MIN_ACCURACY} and {MAX_ACCURACY_DROP} do"
@@ -74,52 +75,60 @@ def judge_accuracy(evidence: AccuracyEvidence, limit: Limit, subject: Subject) -
     return Verdict(status, "\n".join(lines), limit)
 
 
-def _judged_share(evidence: AccuracyEvidence, limit: Limit, on_bound: bool) -> tuple[Status, str]:
-    n, right = evidence.n, evidence.right
-    lower, upper = clopper_pearson_lower(right, n), clopper_pearson_upper(right, n)
+def _judged_share(evidence: AccuracyEvidence, limit: AccuracyLimit) -> tuple[Status, str]:
+    n, right, family = evidence.n, evidence.right, limit.family
+    lower, upper = (
+        clopper_pearson_lower(right, n, family.confidence),
+        clopper_pearson_upper(right, n, family.confidence),
+    )
     found = f"accuracy {beside_limit(evidence.share, limit.value)}"
-    if on_bound:
-        found += f", at least {beside_limit(lower, limit.value)} shown"
-    said = f"{_right(right, n)} ({found}, {_asked(limit, on_bound)})"
-    status = _status(evidence.share, lower, upper, limit.value, on_bound)
+    if limit.bound:
+        found += f", at least {beside_limit(lower, limit.value)} shown{_over(limit)}"
+    said = f"{_right(right, n)} ({found}, {_asked(limit)})"
+    status = _status(evidence.share, lower, upper, limit)
     if status is Status.PASSED:
-        said += f"; {counted(n, 'input')} like these show an accuracy of at least {lower:.3f} (95 %)"
+        said += f"; {counted(n, 'input')} like these show an accuracy of at least {lower:.3f} ({family})"
     if status is Status.INCONCLUSIVE:
-        needed = inputs_to_show(limit.value, n - right)
+        needed = inputs_to_show(limit.value, n - right, family.confidence)
         said += (
             f"; inconclusive: {counted(needed, 'input')}, no more than {n - right} wrong, would show {limit.value:g}"
         )
     return status, said
 
 
-def _judged_drop(evidence: AccuracyEvidence, limit: Limit, on_bound: bool, subject: Subject) -> tuple[Status, str]:
+def _judged_drop(evidence: AccuracyEvidence, limit: AccuracyLimit, subject: Subject) -> tuple[Status, str]:
     against, drop = evidence.against, evidence.drop
     if against is None or drop is None:
         raise DeclarationError(f"{MAX_ACCURACY_DROP} needs the reference's scores")
-    least, most = drop_bounds(against.only_here, against.only_there, evidence.n)
+    least, most = drop_bounds(against.only_here, against.only_there, evidence.n, limit.family.confidence)
     theirs = evidence.right + against.only_there - against.only_here
     found = f"accuracy lower by {drop:.3f}" if drop > 0 else f"accuracy higher by {-drop:.3f}" if drop else "no drop"
-    if on_bound:
-        found += f", by no more than {most:.3f} shown"
-    said = f"{_right(evidence.right, evidence.n)}, {theirs} in {subject.reference} ({found}, {_asked(limit, on_bound)})"
+    if limit.bound:
+        found += f", by no more than {most:.3f} shown{_over(limit)}"
+    said = f"{_right(evidence.right, evidence.n)}, {theirs} in {subject.reference} ({found}, {_asked(limit)})"
     said += f"; right here alone {against.only_here}, there alone {against.only_there}: McNemar's p {against.p:.3f}"
-    status = _status(-drop, -most, -least, -limit.value, on_bound)
+    status = _status(-drop, -most, -least, replace(limit, value=-limit.value))
     if status is Status.INCONCLUSIVE:
         said += f"; inconclusive: {counted(evidence.n, 'input')} cannot show so small a drop"
     return status, said
 
 
-def _status(share: float, lower: float, upper: float, limit: float, on_bound: bool) -> Status:
-    if not on_bound:
-        return Status.PASSED if share >= limit else Status.FAILED
-    if lower >= limit:
+def _status(share: float, lower: float, upper: float, limit: AccuracyLimit) -> Status:
+    if not limit.bound:
+        return Status.PASSED if share >= limit.value else Status.FAILED
+    if lower >= limit.value:
         return Status.PASSED
-    return Status.FAILED if upper < limit else Status.INCONCLUSIVE
+    return Status.FAILED if upper < limit.value else Status.INCONCLUSIVE
 
 
 def _right(right: int, n: int) -> str:
     return f"{right} of {counted(n, 'input')} {'is' if right == 1 else 'are'} right"
 
 
-def _asked(limit: Limit, on_bound: bool) -> str:
-    return f"limit {limit.value:g}{' on what is shown' if on_bound else ''} from {limit.origin}"
+def _asked(limit: AccuracyLimit) -> str:
+    return f"limit {limit.value:g}{' on what is shown' if limit.bound else ''} from {limit.origin}"
+
+
+def _over(limit: AccuracyLimit) -> str:
+    """At which confidence, where a verdict is one of several."""
+    return f" at {limit.family}" if limit.family != ALONE else ""

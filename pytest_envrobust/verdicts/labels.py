@@ -13,6 +13,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.wording import NO_LABEL, beside_limit
 from pytest_envrobust.core.wording import counted as count
+from pytest_envrobust.verdicts.family import ALONE
 from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT, LabelLimit, Limit
 from pytest_envrobust.verdicts.verdict import Subject, Verdict, closing_lines
 
@@ -81,7 +82,7 @@ def judge_labels(evidence: LabelEvidence, limit: Limit, subject: Subject) -> Ver
         f"  known flip: {flip.input}, {known[flip.index]}" for flip in comparison.flips if flip.index in known
     ]
     if status is Status.PASSED:
-        lines[0] += f"; {_bound(counted)}"
+        lines[0] += f"; {_bound(counted, limit)}"
         return Verdict(status, "\n".join([*lines, *remarks, *known_lines, *doubts]), limit)
     fresh = [flip for flip in comparison.flips if flip.index not in known or flip.kind == "undefined"]
     lines += [*_reasons(comparison, counted, limit), *remarks, *_flip_lines(fresh, evidence.class_names), *known_lines]
@@ -121,9 +122,9 @@ def _status(counted: Tally, limit: LabelLimit, undefined: int) -> Status:
         return Status.INCONCLUSIVE
     if not limit.bound:
         return Status.PASSED if counted.share >= limit.value else Status.FAILED
-    if counted.lower >= limit.value:
+    if counted.lower(limit.family.confidence) >= limit.value:
         return Status.PASSED
-    return Status.FAILED if counted.upper < limit.value else Status.INCONCLUSIVE
+    return Status.FAILED if counted.upper(limit.family.confidence) < limit.value else Status.INCONCLUSIVE
 
 
 def _share(comparison: LabelComparison, counted: Tally, limit: LabelLimit, reference: str) -> str:
@@ -138,7 +139,8 @@ def _share(comparison: LabelComparison, counted: Tally, limit: LabelLimit, refer
         agreement += " without ties"
     asked = f"limit {limit.value:g}"
     if limit.bound:
-        agreement += f", at least {beside_limit(counted.lower, limit.value)} shown"
+        agreement += f", at least {beside_limit(counted.lower(limit.family.confidence), limit.value)} shown"
+        agreement += f" at {limit.family}" if limit.family != ALONE else ""
         asked += " on what is shown"
     return f"{said} ({agreement}, {asked} from {limit.origin})"
 
@@ -150,17 +152,21 @@ def _kinds(comparison: LabelComparison, known: int) -> str:
     return f"{said}; {known} of them known" if known else said
 
 
-def _bound(counted: Tally) -> str:
-    return f"{count(counted.n, 'input')} like these show an agreement of at least {counted.lower:.3f} (95 %)"
+def _bound(counted: Tally, limit: LabelLimit) -> str:
+    """What the inputs show of this cell by itself or, where a verdict rests on it, of it among its family."""
+    family = limit.family if limit.bound else ALONE
+    shown = counted.lower(family.confidence)
+    return f"{count(counted.n, 'input')} like these show an agreement of at least {shown:.3f} ({family})"
 
 
 def _undecided(counted: Tally, limit: LabelLimit, doubt: str) -> str:
     if not counted.n:
         return "every input is a tie, and ties are ignored"
-    if not limit.bound or counted.lower >= limit.value:
+    confidence = limit.family.confidence
+    if not limit.bound or counted.lower(confidence) >= limit.value:
         return doubt or "inputs that cannot tell a broken model show nothing"
-    shown = f"{counted.agreeing} of {counted.n} shows {beside_limit(counted.lower, limit.value)}"
-    needed = inputs_to_show(limit.value, counted.differing)
+    shown = f"{counted.agreeing} of {counted.n} shows {beside_limit(counted.lower(confidence), limit.value)}"
+    needed = inputs_to_show(limit.value, counted.differing, confidence)
     if not counted.differing:
         return f"{shown}; {count(needed, 'agreeing input')} would show {limit.value:g}"
     return f"{shown}; {count(needed, 'input')}, no more than {counted.differing} flipped, would show {limit.value:g}"

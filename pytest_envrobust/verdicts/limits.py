@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pytest_envrobust.verdicts.family import ALONE, Family
+
 if TYPE_CHECKING:
     from pytest_envrobust.comparison.tally import Ties
 
@@ -45,11 +47,12 @@ class LabelLimit(Limit):
     """``min_label_agreement`` with the terms that it is asked on.
 
     ``ties`` says whether ties count as flips or are left out of the share. With ``bound`` not the share itself but its
-    one-sided 95 % lower bound must reach the limit.
+    one-sided lower bound must reach the limit, at 95 % confidence over the whole ``family``.
     """
 
     ties: Ties = "count"
     bound: bool = False
+    family: Family = ALONE
 
     @property
     def layer(self) -> dict[str, Limit]:
@@ -63,11 +66,12 @@ class LabelLimit(Limit):
 
 @dataclass(frozen=True)
 class AccuracyLimit(Limit):
-    """A limit on accuracy or on its drop. With ``bound`` what the inputs show at 95 % confidence must keep it, not the
-    share of these inputs alone.
+    """A limit on accuracy or on its drop. With ``bound`` what the inputs show at 95 % confidence, over the whole
+    ``family``, must keep it, not the share of these inputs alone.
     """
 
     bound: bool = False
+    family: Family = ALONE
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,14 @@ def test_report_writes_seconds_and_megabytes(tmp_path: Path) -> None:
     assert 0 < figures["megabytes"] < 5
 
 
+def test_operating_writes_how_often_runs_pass(tmp_path: Path) -> None:
+    figures = measured("operating", "--inputs", "20", "60", folder=tmp_path)
+    assert figures["0.9 true, 20 inputs, 1 cells"]["plain passes"] == 0.3917
+    for told in (figures[name] for name in figures if name.startswith("0.95 true")):
+        assert told["bound passes"] <= 0.05
+        assert told["bound fails"] <= 0.05
+
+
 @pytest.mark.slow
 def test_faults_writes_what_each_tool_catches_and_names_the_flips(tmp_path: Path) -> None:
     skip_without("foolbox")

@@ -16,10 +16,12 @@ from pytest_envrobust.comparison.steadiness import ComparedLabels
 from pytest_envrobust.core.axes import Axes, Point
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.errors import Unavailable
+from pytest_envrobust.record.judged_part import family_of
 from pytest_envrobust.record.schema import Cell, Model
 from pytest_envrobust.timing.evidence import LatencyEvidence
 from pytest_envrobust.timing.regression import EarlierTime
 from pytest_envrobust.timing.sampling import Effort
+from pytest_envrobust.verdicts.family import Family
 from pytest_envrobust.verdicts.limits import LabelLimit
 from pytest_envrobust.verdicts.verdict import Subject
 
@@ -137,6 +139,9 @@ class PlainRecordedCell:
     noise: float | None = None
     kept: NDArray[Any] | None = None
     expected: NDArray[Any] = field(default_factory=EYE.copy)
+
+    def family(self, *, with_reference: bool = False) -> Family:
+        return family_of(self.entry.family, with_reference=with_reference)
 
     def scores(self) -> NDArray[Any] | None:
         return self.kept

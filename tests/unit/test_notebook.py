@@ -51,6 +51,16 @@ def test_labels_and_limits(net: er.Model) -> None:
     assert main(["report", "run.json", "--min-label-agreement", "0.6"]) == 0
 
 
+def test_a_bound_is_taken_over_all_cells_that_are_compared(net: er.Model) -> None:
+    limits = er.Thresholds(min_label_agreement=0.65, bound=True)
+    others = [ORT_ALL, "onnx/ort-basic/cpu", "onnx/ort-extended/cpu"]
+    alone, several = (er.compare(net, [ORT_OFF, *names], limits=limits) for names in (others[:1], others))
+    assert [cell.status for cell in alone.cells[1:]] == [Status.PASSED]  # eight of eight show 0.688
+    assert [cell.status for cell in several.cells[1:]] == [Status.INCONCLUSIVE] * 3
+    assert "8 of 8 shows 0.599" in (several.cells[1].reason or "")
+    assert {(cell.family.cells, cell.family.references) for cell in several.cells if cell.family} == {(3, 1)}
+
+
 def test_a_cell_that_fails_is_an_entry(net: er.Model) -> None:
     limits = er.Thresholds(max_abs_error=1e-30, max_latency_ms=1e-9)
     record = er.compare(net, ["onnx/tvm-o0/cpu"], checks=["scores", "finite"], limits=limits)

@@ -14,6 +14,7 @@ from pytest_envrobust.core.status import Status
 from pytest_envrobust.record.accuracy_part import accuracy_part, recorded_accuracy, with_accuracy_verdicts
 from pytest_envrobust.record.schema import CellAccuracy, Model
 from pytest_envrobust.verdicts.accuracy import AccuracyEvidence
+from pytest_envrobust.verdicts.family import Family
 from pytest_envrobust.verdicts.limits import AccuracyLimit, Limit
 
 EVIDENCE = AccuracyEvidence(4, 3, None, McNemar(0, 1, 1.0))
@@ -27,8 +28,8 @@ def limits(**values: float) -> dict[str, Limit]:
 def test_limits_with_their_terms() -> None:
     asked = limits(min_accuracy=0.9, max_accuracy_drop=0.01, accuracy_bound=1)
     assert accuracy_limits(asked) == [
-        AccuracyLimit("min_accuracy", 0.9, "marker", bound=True),
-        AccuracyLimit("max_accuracy_drop", 0.01, "marker", bound=True),
+        AccuracyLimit("min_accuracy", 0.9, "marker", bound=True, family=Family(1, 2)),
+        AccuracyLimit("max_accuracy_drop", 0.01, "marker", bound=True, family=Family(1, 2)),
     ]
     assert accuracy_limits(limits(min_accuracy=1)) == [AccuracyLimit("min_accuracy", 1, "marker", bound=False)]
     with pytest.raises(DeclarationError, match="no number of inputs shows that all are right"):

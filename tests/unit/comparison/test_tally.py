@@ -29,10 +29,10 @@ def test_known_flips_agree_unless_they_are_nan_or_ignored() -> None:
 def test_a_tally_has_the_share_and_its_bounds() -> None:
     found = Tally(18, 20)
     assert (found.share, found.differing) == (0.9, 2)
-    assert (found.lower, found.upper) == (clopper_pearson_lower(18, 20), clopper_pearson_upper(18, 20))
+    assert (found.lower(), found.upper()) == (clopper_pearson_lower(18, 20), clopper_pearson_upper(18, 20))
     assert found.with_all_agreeing(80) == Tally(98, 100)
 
 
 def test_nothing_that_counts_shows_nothing() -> None:
     empty = Tally(0, 0)
-    assert (empty.share, empty.lower, empty.upper) == (1.0, 0.0, 1.0)
+    assert (empty.share, empty.lower(), empty.upper()) == (1.0, 0.0, 1.0)

@@ -1,0 +1,47 @@
+"""What is judged at once: a family of cells, over which the chance of any wrong verdict is 5 % at most."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pytest_envrobust.core.wording import counted
+
+RISK = 0.05
+"""The chance of a wrong verdict anywhere in a family, at most."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """So many ``cells`` of a model that are asked one check, and so many verdicts on ``each`` that share its risk.
+
+    Each verdict rests on a bound or an interval at a confidence of 1 - 0.05 / (cells × each), C. E. Bonferroni's. It is
+    known before the first cell is judged, so that the verdict on one does not hang on those of the others, and it
+    holds however they depend on each other: cells of one model are given the same inputs.
+    """
+
+    cells: int = 1
+    each: int = 1
+
+    @property
+    def confidence(self) -> float:
+        """That of each verdict; 0.95 for one cell by itself."""
+        return 1.0 - RISK / (self.cells * self.each)
+
+    def __str__(self) -> str:
+        """``95 %``, or ``95 % over 30 cells, 99.83 % each``."""
+        told = [counted(number, noun) for number, noun in ((self.cells, "cell"), (self.each, "verdict")) if number > 1]
+        whole = confidence_text(1 - RISK)
+        return f"{whole} over {' of '.join(told)}, {confidence_text(self.confidence)} each" if told else whole
+
+
+ALONE = Family()
+"""A cell by itself."""
+
+
+def confidence_text(confidence: float) -> str:
+    """``99.83 %``: with as many digits as tell what is left."""
+    left = 100 * (1 - confidence)
+    places = max(0, 1 - math.floor(math.log10(left))) if left > 0 else 0
+    text = f"{100 * confidence:.{places}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
