@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 from msgspec.structs import replace
@@ -22,17 +23,17 @@ from pytest_envrobust.timing.evidence import (
     LatencyFigures,
     TimedPoint,
     deciding_clock,
+    has_tail,
     tail_of,
 )
 from pytest_envrobust.timing.intervals import Estimate, median_interval
 from pytest_envrobust.timing.ratios import smallest_visible
+from pytest_envrobust.timing.tails import TailCauses, tail_causes
 
 _SAMPLED: tuple[Clock, ...] = ("wall", "cpu", "device")
 """Clocks whose single calls are kept."""
 KEPT_SAMPLES = 100
 """Single calls that the record keeps of a cell."""
-_BEYOND = 2
-"""A tail is told only where at least so many calls lie beyond it: p90 from 20 calls, p99 from 200."""
 
 
 def latency_part(evidence: LatencyEvidence, points: Sequence[TimedPoint] = ()) -> Latency:
@@ -54,6 +55,7 @@ def latency_part(evidence: LatencyEvidence, points: Sequence[TimedPoint] = ()) -
         control_fault=evidence.control_fault or None,
         smallest_visible=None if deciding is None else finite(smallest_visible(deciding)),
         notices=list(evidence.notices) or None,
+        slow_calls=_slow_calls(evidence.timing),
         quiet=evidence.quiet,
         drift=schema.Drift(time=evidence.drift.time, ratio=evidence.drift.ratio)
         if evidence.drift != NO_DRIFT
@@ -74,6 +76,10 @@ def recorded_times(latency: Latency) -> LatencyFigures:
         calls=(wall.n or 0) if wall is not None else 0,
         medians={clock: _middle(times) for clock in CLOCKS if (times := latency.on(clock)) is not None},
         tails={} if wall is None else _tails(wall),
+        own_tails={} if latency.own_ms is None else _tails(latency.own_ms),
+        tail_causes={
+            name: TailCauses(told.calls, told.held_up, told.waited) for name, told in (latency.slow_calls or {}).items()
+        },
         ratios=_estimates(latency.ratio),
         controls=_estimates(latency.control),
         control_fault=latency.control_fault or "",
@@ -113,11 +119,7 @@ def times_of(times_ns: Sequence[int]) -> Times | None:
     if not times_ns:
         return None
     milliseconds = np.asarray(times_ns, dtype=np.float64) / 1e6
-    tails = {
-        name: tail_of(tuple(times_ns), share)
-        for name, share in TAILS.items()
-        if len(times_ns) * (1 - share) >= _BEYOND - 1e-9
-    }
+    tails = {name: tail_of(tuple(times_ns), share) for name, share in TAILS.items() if has_tail(len(times_ns), share)}
     p90, p99 = tails.get("p90"), tails.get("p99")
     return Times(
         median=median_ms(times_ns),
@@ -145,6 +147,11 @@ def _thinned(times_ns: Sequence[int]) -> list[float]:
     count = min(len(times_ns), KEPT_SAMPLES)
     places = np.linspace(0, len(times_ns) - 1, count).round().astype(int)
     return [times_ns[place] / 1e6 for place in places.tolist()]
+
+
+def _slow_calls(timing: Timing) -> dict[str, schema.SlowCalls] | None:
+    found = {name: tail_causes(timing, share) for name, share in TAILS.items() if has_tail(timing.calls, share)}
+    return {name: schema.SlowCalls(**asdict(causes)) for name, causes in found.items()} or None
 
 
 def _point_part(timed: TimedPoint) -> Latency:

@@ -411,6 +411,16 @@ class Times(Part, frozen=True, kw_only=True):
     p99_interval: Interval | None = None
 
 
+class SlowCalls(Part, frozen=True, kw_only=True):
+    """Of the ``calls`` that take as long as a tail or longer those that other processes ``held_up`` and those that
+    ``waited``; the rest computed longer. Without ``held_up`` nothing tells these two apart.
+    """
+
+    calls: int
+    held_up: int | None = None
+    waited: int = 0
+
+
 class Drift(Part, frozen=True, kw_only=True):
     """How many times as long the last round of a timing took as the first, where that is no chance: ``time`` of the
     cell, ``ratio`` of its time to the reference's.
@@ -447,6 +457,7 @@ class Latency(Judged, frozen=True, kw_only=True):
     control_fault: str | None = None
     smallest_visible: float | None = None
     notices: list[str] | None = None
+    slow_calls: dict[str, SlowCalls] | None = None
     quiet: bool | None = None
     drift: Drift | None = None
     reason: str | None = None

@@ -9,17 +9,20 @@ from dataclasses import dataclass, replace
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.core.lazy import Memo
-from pytest_envrobust.core.timing import Timing
+from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.timing.conditions import notices, own_cpu_seconds, read_conditions, was_quiet
 from pytest_envrobust.timing.drift import moved
-from pytest_envrobust.timing.evidence import LatencyEvidence
+from pytest_envrobust.timing.evidence import TAILS, LatencyEvidence, has_tail, tail_of
 from pytest_envrobust.timing.measuring import Timed, measure_alone, measure_beside
 from pytest_envrobust.timing.sampling import Effort, Sampler
 from pytest_envrobust.workers.locks import machine_lock
 from pytest_envrobust.workers.sessions import LiveSession
+
+_WALL_CLOCKS: tuple[Clock, Clock] = ("wall", "own")
+_LONGER = 1.1
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class CellTimer:
         return replace(
             found,
             first_call_ms=None if first is None else first / 1e6,
-            notices=(*watch.notices, *_unsettled(found), *_drifting(found), *_emulated(session)),
+            notices=(*watch.notices, *_unsettled(found), *_drifting(found), *_held_up(found), *_emulated(session)),
             quiet=watch.quiet,
         )
 
@@ -131,6 +134,16 @@ def _drifting(found: LatencyEvidence) -> Iterator[str]:
         yield f"times {moved(found.drift.time)} from the first round to the last"
     if found.drift.ratio is not None:
         yield f"the ratio to the reference {moved(found.drift.ratio)} from the first round to the last"
+
+
+def _held_up(found: LatencyEvidence) -> Iterator[str]:
+    """The furthest tail that there are calls for, where other processes made it longer by a tenth."""
+    name, share = list(TAILS.items())[-1 if has_tail(found.timing.calls, TAILS["p99"]) else 0]
+    if not (has_tail(found.timing.calls, share) and found.timing.own_ns):
+        return
+    wall, own = (tail_of(found.timing.on(clock), share).mid for clock in _WALL_CLOCKS)
+    if wall > _LONGER * own:
+        yield f"other processes held calls up: {name} is {wall:.3g} ms, without what they took {own:.3g} ms"
 
 
 def _emulated(session: LiveSession) -> list[str]:

@@ -13,11 +13,13 @@ from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.timing.drift import NO_DRIFT, Drift
 from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, median_interval, quantile_interval
 from pytest_envrobust.timing.sampling import COARSE
+from pytest_envrobust.timing.tails import TailCauses, tail_causes
 
 CLOCKS: tuple[Clock, ...] = ("wall", "cpu", "own", "device")
 
 TAILS: Mapping[str, float] = {"p90": 0.9, "p99": 0.99}
 """Tails that can be limited, by name, and the share of calls that are no slower."""
+_BEYOND = 2
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class LatencyFigures:
     """What a verdict on time rests on, as a record has it: no single calls.
 
     ``calls`` is how many were timed; ``medians`` by clock and ``tails`` (of the wall time, by name) are in
-    milliseconds, absent where there were no calls, not bounded where there were too few. The rest is as in
+    milliseconds, absent where there were no calls, not bounded where there were too few. ``own_tails`` are those
+    without what other processes took, and ``tail_causes`` why its calls were slow. The rest is as in
     `LatencyEvidence`; ``clock`` is ``None`` where nobody wrote down which one decides. ``threads`` is how many the
     engine had, ``quiet`` whether nobody else had the processor (``None``: nothing tells).
     """
@@ -86,6 +89,8 @@ class LatencyFigures:
     calls: int
     medians: Mapping[Clock, Estimate] = field(default_factory=dict)
     tails: Mapping[str, Estimate] = field(default_factory=dict)
+    own_tails: Mapping[str, Estimate] = field(default_factory=dict)
+    tail_causes: Mapping[str, TailCauses] = field(default_factory=dict)
     ratios: Mapping[Clock, Estimate] = field(default_factory=dict)
     controls: Mapping[Clock, Estimate] = field(default_factory=dict)
     control_fault: str = ""
@@ -99,11 +104,13 @@ class LatencyFigures:
         """The figures of what was measured."""
         timing = evidence.timing
         medians = {clock: median_of(times, confidence) for clock in CLOCKS if (times := timing.on(clock))}
-        tails = {name: tail_of(timing.wall_ns, share, confidence) for name, share in TAILS.items() if timing.calls}
+        own, calls = timing.own_ns, timing.calls
         return cls(
-            timing.calls,
+            calls,
             medians,
-            tails,
+            {name: tail_of(timing.wall_ns, share, confidence) for name, share in TAILS.items() if calls},
+            {name: tail_of(own, share, confidence) for name, share in TAILS.items() if own},
+            {name: tail_causes(timing, share) for name, share in TAILS.items() if has_tail(calls, share)},
             evidence.ratios,
             evidence.controls,
             evidence.control_fault,
@@ -112,6 +119,11 @@ class LatencyFigures:
             evidence.quiet,
             evidence.drift,
         )
+
+
+def has_tail(calls: int, share: float) -> bool:
+    """Whether at least two of so many calls lie beyond the tail: of p90 from 20 calls on, of p99 from 200."""
+    return calls * (1 - share) >= _BEYOND - 1e-9
 
 
 def median_of(times_ns: tuple[int, ...], confidence: float = CONFIDENCE) -> Estimate:

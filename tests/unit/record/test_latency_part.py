@@ -14,6 +14,7 @@ from pytest_envrobust.record.schema import Latency, Times
 from pytest_envrobust.timing.drift import Drift
 from pytest_envrobust.timing.evidence import LatencyEvidence, LatencyFigures
 from pytest_envrobust.timing.intervals import Estimate
+from pytest_envrobust.timing.tails import TailCauses
 
 
 @pytest.mark.parametrize(
@@ -61,8 +62,17 @@ def test_what_a_verdict_needs_to_know_of_the_machine_and_of_drifts_is_read_back(
     evidence = LatencyEvidence(timing, {"own": Estimate(1, 2, 3)}, {"own": Estimate(1, 2, 3)}, quiet=quiet, drift=drift)
     found = recorded_times(codec.typed(codec.plain(latency_part(evidence)), Latency))
     assert (found.quiet, found.drift) == (quiet, drift)
-    assert found == replace(LatencyFigures.of(evidence), tails=found.tails)
+    assert found == replace(LatencyFigures.of(evidence), tails=found.tails, own_tails=found.own_tails)
     assert found.medians["own"].mid == 7.0
+
+
+def test_tails_without_what_others_took_and_their_causes_are_read_back() -> None:
+    wall, others = [9_000_000] * 380 + [19_000_000] * 20, [0] * 380 + [10_000_000] * 20
+    evidence = LatencyEvidence(Timing.of(wall, [9_000_000] * 400, held_up_ns=others))
+    found = recorded_times(codec.typed(codec.plain(latency_part(evidence)), Latency))
+    assert found == LatencyFigures.of(evidence)
+    assert found.tail_causes["p99"] == TailCauses(20, 20, 0)
+    assert (found.tails["p99"].mid, found.own_tails["p99"].mid) == (19.0, 9.0)
 
 
 def test_an_estimate_is_recorded_where_it_says_something() -> None:

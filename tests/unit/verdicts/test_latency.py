@@ -190,6 +190,45 @@ def test_a_tail_may_be_over_its_limit_before_it_has_an_upper_end() -> None:
     assert "(p99, 95 % interval 97.0 to inf ms, limit 50 ms" in verdict.message
 
 
+def held_up(slow: int, held_up: int, told: bool = True) -> LatencyEvidence:
+    """400 calls of 10 ms, of which ``slow`` take twice as long, as many ms of it others' as ``held_up``."""
+    wall = [10_000_000] * (400 - slow) + [20_000_000] * slow
+    cpu = [10_000_000] * (400 - slow) + [20_000_000 - held_up * 1_000_000] * slow
+    others = [0] * (400 - slow) + [held_up * 1_000_000] * slow
+    return LatencyEvidence(Timing.of(wall, cpu, held_up_ns=others if told else ()))
+
+
+def test_a_tail_that_is_other_processes_doing_is_no_failure_and_no_pass() -> None:
+    verdict = judged(held_up(60, 10), "max_latency_p90_ms", 15)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.message.splitlines() == [
+        "signs in torch/tvm-o3/cpu: inconclusive, 90 % of 400 calls take 20.0 ms of wall time or less "
+        "(p90, 95 % interval 20.0 to 20.0 ms, limit 15 ms from conftest.py:12)",
+        "  an absolute limit holds for this machine and its load alone",
+        "  60 calls took so long: 60 held up by other processes, 0 waiting, 0 computing longer; without what other "
+        "processes took it is 10.0 ms (10.0 to 10.0)",
+        "  what is over the limit is the other processes' doing: run it again on a quiet machine",
+        *CLOSING,
+    ]
+
+
+def test_the_calls_beyond_a_tail_are_told_by_their_cause() -> None:
+    so_long = "  20 calls took so long: 20 held up by other processes, 0 waiting, 0 computing longer; "
+    verdict = judged(held_up(20, 9), "max_latency_p99_ms", 21)
+    assert verdict.status is Status.PASSED
+    assert f"{so_long}without what other processes took it is 11.0 ms (11.0 to 11.0)" in verdict.message.splitlines()
+    untold = judged(held_up(20, 9, told=False), "max_latency_p99_ms", 21)
+    told = "  20 calls took so long: 20 without a processor meanwhile, waiting or because other processes had it"
+    assert told in untold.message.splitlines()
+    assert "so long" not in judged(held_up(0, 0), "max_latency_p90_ms", 15).message
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_tail_that_is_over_its_limit_without_the_others_too_is_a_failure(others: int) -> None:
+    assert judged(held_up(60, others), "max_latency_p90_ms", 15).status is Status.FAILED
+    assert judged(held_up(60, 10, told=False), "max_latency_p90_ms", 15).status is Status.FAILED  # nobody knows
+
+
 # ratios
 
 
@@ -342,9 +381,12 @@ def test_waiting_is_seen_by_plain_wall_time_where_nothing_tells_what_others_took
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"quiet": False}, "other processes were at work, so whether it is the cell that waits is not sure"),
-        ({"quiet": None}, "nothing tells how busy the machine was, so whether it is the cell that waits is not sure"),
-        ({"controls": {"cpu": EVEN}}, "without an A/A control on that clock, so whether it is the cell that waits"),
+        ({"quiet": False}, "other processes were at work, so whether it is the cell that takes longer is not sure"),
+        (
+            {"quiet": None},
+            "nothing tells how busy the machine was, so whether it is the cell that takes longer is not sure",
+        ),
+        ({"controls": {"cpu": EVEN}}, "without an A/A control on that clock, so whether it is the cell that takes"),
         ({"controls": {"cpu": EVEN, "own": Estimate(1.1, 1.2, 1.3)}}, "outside its margin of 12.8 %"),
         ({"control_fault": "it crashed"}, "the A/A control could not run: it crashed"),
     ],
@@ -391,6 +433,14 @@ def test_what_computes_too_long_is_too_slow_though_its_reference_waits() -> None
     verdict = judged(figures, RATIO, 1.5)
     assert verdict.status is Status.PASSED
     assert told in verdict.message.splitlines()
+
+
+def test_calls_that_never_wait_are_not_asked_what_for() -> None:
+    """Reading the clocks takes CPU time too: of the shortest calls so much that their ratio on it is nearer to 1."""
+    medians: dict[Clock, Estimate] = {"cpu": Estimate(0.05, 0.05, 0.05), "own": Estimate(0.05, 0.05, 0.05)}
+    verdict = judged(replace(WAITING, medians=medians), RATIO, 1.1)
+    assert verdict.status is Status.FAILED
+    assert "wait for" not in verdict.message
 
 
 def test_a_cell_with_more_than_one_processor_is_none_whose_reference_waits() -> None:
@@ -621,9 +671,18 @@ def test_nothing_passes_that_drifts(drift: float, said: str) -> None:
         assert ": inconclusive, " in verdict.message
         assert f"  {what} {remedy}" in verdict.message.splitlines()
     alone = replace(NOW, drift=Drift(time=drift), ratios={}, controls={})
-    verdict = judged(alone, REGRESSION, 4.0, earlier=EARLIER)
+    verdict = judged(alone, REGRESSION, 4.0, earlier=EARLIER)  # 3 times as long
     assert verdict.status is Status.INCONCLUSIVE
     assert f"  times {remedy}" in verdict.message.splitlines()
+
+
+@pytest.mark.parametrize("drift", [1.12, 1 / 1.12])
+@pytest.mark.parametrize(("limit", "status"), [(4.4, Status.INCONCLUSIVE), (4.5, Status.PASSED)])
+def test_a_limit_out_of_a_drifts_reach_is_kept(drift: float, limit: float, status: Status) -> None:
+    """From 1.43 to 4.44 it is ten times as far as a drift of 12 %."""
+    verdict = judged(replace(on_cpu(PASSING, EVEN), drift=Drift(ratio=drift)), RATIO, limit)
+    assert verdict.status is status
+    assert "from the first round to the last" in verdict.message
 
 
 def test_what_is_too_slow_is_so_though_it_drifts() -> None:
