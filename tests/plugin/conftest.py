@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.environ import of_this_run
+from support.shared import shared_folder
 
 from pytest_envrobust.integration import benchmark, collection, fixtures, outcomes, parametrization, recording
 from pytest_envrobust.planning.catalogue import Catalogue
@@ -84,7 +85,14 @@ def sleeps():
 
 
 def write_colors_onnx(
-    path: Path, *, bias: Any = BIAS, side: int = SIDE, batch: int | str = "batch", layers: int = 1, folded: int = 0
+    path: Path,
+    *,
+    weights: Any = WEIGHTS,
+    bias: Any = BIAS,
+    side: int = SIDE,
+    batch: int | str = "batch",
+    layers: int = 1,
+    folded: int = 0,
 ) -> Path:
     """Write the classifier as an ONNX file: convolution, average, linear layer; NCHW.
 
@@ -108,7 +116,7 @@ def write_colors_onnx(
             helper.make_node("Flatten", [pooled], [result]),
         ]
 
-    tensors = {"kernel": identity(3), "weights": WEIGHTS, "bias": np.asarray(bias, dtype=np.float32)}
+    tensors = {"kernel": identity(3), "weights": weights, "bias": np.asarray(bias, dtype=np.float32)}
     nodes = chain(["image", *(f"image_{number}" for number in range(1, layers)), "convolved"], "kernel")
     if folded:
         plane = np.broadcast_to(tensors.pop("bias")[None, :, None, None], (1, 5, side, side))
@@ -146,6 +154,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("warehouse")
     write_colors_onnx(folder / "colors.onnx")
     write_colors_onnx(folder / "gray.onnx", bias=[0, 0, 0, 0, 9])
+    write_colors_onnx(folder / "swapped.onnx", weights=WEIGHTS[[1, 0, 2, 3, 4]])
+    write_colors_onnx(folder / "faint.onnx", weights=WEIGHTS / 2)
     write_colors_onnx(folder / "nan.onnx", bias=np.full(5, np.nan))
     write_colors_onnx(folder / "single.onnx", batch=1)
     write_colors_onnx(folder / "grown.onnx", layers=200)
@@ -165,7 +175,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One store for all projects, where a test is not about the store."""
-    return tmp_path_factory.mktemp("store")
+    return shared_folder(tmp_path_factory, "store")
 
 
 class Project:
@@ -216,6 +226,15 @@ class Project:
         sources = f"{{'onnx': 'colors.onnx', 'torch': 'nets:{factory}'}}"
         self.declare(f"er.Model('pair', sources={sources}, inputs='inputs.npy')", more=more)
 
+    def declare_swapped(self, more: str = "") -> None:
+        """One model, ``pair``, with two ONNX sources: the reference's, and another's, which says green for red.
+
+        As ``declare_pair("swapped")`` has it, without the seconds that torch takes to be imported.
+        """
+        self.bring("colors.onnx", "swapped.onnx", "inputs.npy")
+        sources = "{'onnx': 'colors.onnx', 'onnx:swapped': 'swapped.onnx'}"
+        self.declare(f"er.Model('pair', sources={sources}, inputs='inputs.npy')", more=more)
+
     def pytest(self, *arguments: str, plugins: Collection[str] = ()) -> pytest.RunResult:
         """Run the project's tests as they are, without --envrobust; of other plugins, only those that are named."""
         return self.pytester.runpytest_subprocess(*_without_others(plugins), *arguments, timeout=300)
@@ -247,7 +266,7 @@ class Project:
         return {nodeid: cell["status"] for nodeid, cell in self.cells().items()}
 
 
-OTHERS = ("cacheprovider", "timeout", "hypothesispytest", "benchmark", "xdist", "xdist.looponfail")
+OTHERS = ("cacheprovider", "timeout", "anyio", "hypothesispytest", "benchmark", "xdist", "xdist.looponfail")
 
 
 def _without_others(wanted: Collection[str]) -> list[str]:

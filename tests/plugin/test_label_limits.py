@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 ORT_ALL = "--envrobust-env=onnx/ort-all/cpu"
-TORCH = "--envrobust-env=torch/eager/cpu"
+SWAPPED = "--envrobust-env=onnx:swapped/ort-off/cpu"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def plain(project, labels_test: str):
 @pytest.fixture
 def swapped(project, labels_test: str):
     """One test of labels on a pair of sources of which the second confuses two of five classes."""
-    project.declare_pair("swapped")
+    project.declare_swapped()
     return project
 
 
@@ -46,7 +46,7 @@ def test_a_bound_of_all_is_refused(plain) -> None:
 
 
 def test_the_line_that_runs_a_cell_alone_keeps_a_limit_behind_a_switch(swapped) -> None:
-    result = swapped.run(TORCH, "--envrobust-bound", "--envrobust-min-label-agreement", "0.99")
+    result = swapped.run(SWAPPED, "--envrobust-bound", "--envrobust-min-label-agreement", "0.99")
     result.assert_outcomes(failed=1)
     (line,) = {line.partition("alone: ")[2] for line in result.outlines if "to run this cell alone: " in line}
     assert "--envrobust-bound --envrobust-min-label-agreement 0.99" in line
@@ -84,14 +84,14 @@ def test_labels_that_have_failed_stop_the_run_of_the_rest(swapped) -> None:
     shown = np.load(swapped.path / "inputs.npy")
     (swapped.path / "inputs.npy").unlink()
     np.save(swapped.path / "inputs.npy", np.tile(shown, (20, 1, 1, 1)))
-    result = swapped.run(TORCH, "--envrobust-stop=early")
+    result = swapped.run(SWAPPED, "--envrobust-stop=early")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*stopped after 32 of 160 inputs: the others could not have changed the verdict*"])
     (cell,) = swapped.record()["cells"]
     assert (cell["labels"]["n"], cell["labels"]["of"]) == (32, 160)
     assert "output_digest" not in cell
 
-    whole = swapped.run(TORCH)
+    whole = swapped.run(SWAPPED)
     whole.assert_outcomes(failed=1)
     (cell,) = swapped.record()["cells"]
     assert cell["labels"]["n"] == 160
@@ -113,7 +113,7 @@ def test_a_second_test_of_a_cell_looks_at_its_first_inputs_anew(swapped) -> None
             envrobust.assert_labels_agree()
         """,
     )
-    swapped.run(TORCH, "--envrobust-stop=early").assert_outcomes(failed=2)
+    swapped.run(SWAPPED, "--envrobust-stop=early").assert_outcomes(failed=2)
     assert [cell["labels"]["n"] for cell in swapped.record()["cells"]] == [128, 32]
 
 
@@ -121,12 +121,12 @@ def test_labels_that_may_pass_are_all_compared(swapped) -> None:
     shown = np.load(swapped.path / "inputs.npy")
     (swapped.path / "inputs.npy").unlink()
     np.save(swapped.path / "inputs.npy", np.tile(shown, (9, 1, 1, 1)))
-    result = swapped.run(TORCH, "--envrobust-stop=early", "--envrobust-min-label-agreement=0.4")
+    result = swapped.run(SWAPPED, "--envrobust-stop=early", "--envrobust-min-label-agreement=0.4")
     result.assert_outcomes(passed=1)
     (cell,) = swapped.record()["cells"]
     assert cell["labels"]["n"] == 72
     early = cell["output_digest"]
-    swapped.run(TORCH, "--envrobust-min-label-agreement=0.4")
+    swapped.run(SWAPPED, "--envrobust-min-label-agreement=0.4")
     assert swapped.record()["cells"][0]["output_digest"] == early
 
 
@@ -152,15 +152,15 @@ def test_limits_on_scores(project) -> None:
     (project.path / "conftest.py").write_text(
         (project.path / "conftest.py")
         .read_text()
-        .replace("{'onnx': 'colors.onnx'}", "{'onnx': 'colors.onnx', 'torch': 'nets:swapped'}")
+        .replace("{'onnx': 'colors.onnx'}", "{'onnx': 'colors.onnx', 'onnx:swapped': 'swapped.onnx'}")
     )
-    project.bring("nets.py")
-    result = project.run(ORT_ALL, TORCH)
+    project.bring("swapped.onnx")
+    result = project.run(ORT_ALL, SWAPPED)
     statuses = project.statuses()
     assert statuses["test_it.py::test_kept[colors-onnx/ort-all/cpu]"] == "passed"
-    assert statuses["test_it.py::test_missed[colors-torch/eager/cpu]"] == "failed"
+    assert statuses["test_it.py::test_missed[colors-onnx:swapped/ort-off/cpu]"] == "failed"
     result.stdout.fnmatch_lines(["*scores differ from those of onnx/ort-off/cpu by up to * (limit 0.5 from marker)*"])
-    cell = project.cells()["test_it.py::test_recorded_only[colors-torch/eager/cpu]"]
+    cell = project.cells()["test_it.py::test_recorded_only[colors-onnx:swapped/ort-off/cpu]"]
     assert cell["status"] == "passed"
     assert cell["scores"]["abs_error"] > 0.5
     assert "limit" not in cell["scores"]
@@ -232,4 +232,4 @@ def test_what_single_numbers_are_is_told_from_all_inputs_where_a_run_may_stop_ea
     sources = "{'keras': er.RecordedPredictions('table.npz', classes=2), 'torch': 'late:late'}"
     project.declare(f"er.Model('late', sources={sources}, inputs='inputs.npy')")
     for stop in ("end", "early"):
-        project.run(TORCH, f"--envrobust-stop={stop}").assert_outcomes(passed=1)
+        project.run("--envrobust-env=torch/eager/cpu", f"--envrobust-stop={stop}").assert_outcomes(passed=1)

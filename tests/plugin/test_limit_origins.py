@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-PAIR = "--envrobust-env=torch/eager/cpu,onnx/ort-all/cpu"
+PAIR = "--envrobust-env=onnx:swapped/ort-off/cpu,onnx/ort-all/cpu"
 THRESHOLDS = """
 import pytest
 import pytest_envrobust as er
@@ -12,14 +12,14 @@ import pytest_envrobust as er
 
 @pytest.fixture(scope="session")
 def envrobust_thresholds():
-    return er.Thresholds(min_label_agreement=0.7).where("torch/*", min_label_agreement=0.8)
+    return er.Thresholds(min_label_agreement=0.7).where("onnx:swapped/*", min_label_agreement=0.8)
 """
 
 
 def test_each_origin_is_named_and_the_nearer_wins(project) -> None:
-    """The torch source takes red for green: 4 of 8 labels differ, and each limit below is broken."""
+    """The other source takes red for green: 4 of 8 labels differ, and each limit below is broken."""
     project.ini("envrobust_min_label_agreement = 0.6")
-    project.declare_pair("swapped")
+    project.declare_swapped()
     project.write("near/conftest.py", THRESHOLDS)
     project.write("near/nearer/conftest.py", THRESHOLDS.replace("0.8", "0.85"))
     test = "def test_{0}(envrobust):\n    envrobust.assert_labels_agree()\n"
@@ -52,15 +52,15 @@ def test_each_origin_is_named_and_the_nearer_wins(project) -> None:
         nodeid.partition("::")[2]: (cell["labels"]["limit"], cell["labels"]["limit_from"])
         for nodeid, cell in project.cells().items()
     }
-    torch, ort = "[pair-torch/eager/cpu]", "[pair-onnx/ort-all/cpu]"
-    assert found[f"test_call{torch}"] == (0.95, "call argument, near/test_near.py:13")
-    assert found[f"test_marker{torch}"] == (0.9, "marker")
-    assert found[f"test_nearer{torch}"] == (0.85, "near/nearer/conftest.py:8")
-    assert found[f"test_conftest{torch}"] == (0.8, "near/conftest.py:8")
+    swapped, ort = "[pair-onnx:swapped/ort-off/cpu]", "[pair-onnx/ort-all/cpu]"
+    assert found[f"test_call{swapped}"] == (0.95, "call argument, near/test_near.py:13")
+    assert found[f"test_marker{swapped}"] == (0.9, "marker")
+    assert found[f"test_nearer{swapped}"] == (0.85, "near/nearer/conftest.py:8")
+    assert found[f"test_conftest{swapped}"] == (0.8, "near/conftest.py:8")
     assert found[f"test_conftest{ort}"] == (0.7, "near/conftest.py:8")
-    assert found[f"test_outer{torch}"] == (0.65, "command line")
-    assert found[f"test_kept{torch}"] == (0.5, "call argument, near/test_near.py:17")
-    message = "*pair in torch/eager/cpu: 4 of 8 top-1 labels differ from onnx/ort-off/cpu (agreement 0.500, limit {});*"
+    assert found[f"test_outer{swapped}"] == (0.65, "command line")
+    assert found[f"test_kept{swapped}"] == (0.5, "call argument, near/test_near.py:17")
+    message = "*pair in onnx:swapped/ort-off/cpu: 4 of 8 top-1 labels differ from * (agreement 0.500, limit {});*"
     for limit in (
         "0.95 from call argument, near/test_near.py:13",
         "0.9 from marker",
@@ -69,7 +69,7 @@ def test_each_origin_is_named_and_the_nearer_wins(project) -> None:
         "0.65 from command line",
     ):
         result.stdout.fnmatch_lines_random([message.format(limit)])
-    result.stdout.fnmatch_lines_random(["  limits in torch/eager/cpu: *0.8 (near/conftest.py:8)*"])
+    result.stdout.fnmatch_lines_random(["  limits in onnx:swapped/ort-off/cpu: *0.8 (near/conftest.py:8)*"])
 
 
 def test_ini_and_default(project) -> None:
