@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-ORT, TORCH = "onnx/ort-all/cpu", "torch/eager/cpu"
+ORT, TORCH, SWAPPED = "onnx/ort-all/cpu", "torch/eager/cpu", "onnx:swapped/ort-off/cpu"
 HIDDEN = """
     import sys
 
@@ -42,13 +42,13 @@ def test_flips_are_named_and_the_other_cells_pass(project, labels_test) -> None:
 
 
 def test_class_names_stand_beside_the_labels(project, labels_test) -> None:
-    project.bring("colors.onnx", "inputs.npy", "nets.py")
+    project.bring("colors.onnx", "inputs.npy", "swapped.onnx")
     project.write("names.txt", "red\ngreen\nblue\nyellow\ngray\n")
     project.declare(
-        "er.Model('pair', sources={'onnx': 'colors.onnx', 'torch': 'nets:swapped'}, "
+        "er.Model('pair', sources={'onnx': 'colors.onnx', 'onnx:swapped': 'swapped.onnx'}, "
         "inputs='inputs.npy', labels='names.txt')"
     )
-    result = project.run(f"--envrobust-env={TORCH}")
+    result = project.run(f"--envrobust-env={SWAPPED}")
     result.stdout.fnmatch_lines(["E *0: expected 0 (red), got 1 (green); margin *, real"])
 
 
@@ -89,26 +89,26 @@ def test_no_route_skips_and_fails_where_a_marker_named_it(project) -> None:
 
 
 def test_a_known_limitation_is_a_strict_expected_failure_where_it_applies(project) -> None:
-    project.declare_pair("swapped")
+    project.declare_swapped()
     project.write(
         "test_it.py",
         """
         import pytest
         import pytest_envrobust as er
 
-        @pytest.mark.envrobust_limitation("torch/*", reason="red is green there")
+        @pytest.mark.envrobust_limitation("onnx:swapped/*", reason="red is green there")
         def test_known(envrobust):
             envrobust.assert_labels_agree()
 
-        @pytest.mark.envrobust_limitation("torch/*", reason="no more", raises=er.EnvironmentMismatch)
+        @pytest.mark.envrobust_limitation("onnx:swapped/*", reason="no more", raises=er.EnvironmentMismatch)
         def test_gone(envrobust):
             envrobust.assert_labels_agree(min_agreement=0.5)
 
-        @pytest.mark.envrobust_limitation("torch/*", reason="another", raises=er.StageFailure)
+        @pytest.mark.envrobust_limitation("onnx:swapped/*", reason="another", raises=er.StageFailure)
         def test_another_error(envrobust):
             envrobust.assert_labels_agree()
 
-        @pytest.mark.envrobust_limitation("torch/*")
+        @pytest.mark.envrobust_limitation("onnx:swapped/*")
         def test_without_reason(envrobust):
             pass
 
@@ -117,12 +117,12 @@ def test_a_known_limitation_is_a_strict_expected_failure_where_it_applies(projec
             pass
         """,
     )
-    result = project.run(f"--envrobust-env={ORT},{TORCH}")
+    result = project.run(f"--envrobust-env={ORT},{SWAPPED}")
     statuses = {nodeid.partition("::")[2]: status for nodeid, status in project.statuses().items()}
-    assert statuses[f"test_known[pair-{TORCH}]"] == "limited"
+    assert statuses[f"test_known[pair-{SWAPPED}]"] == "limited"
     assert statuses[f"test_known[pair-{ORT}]"] == "passed"
-    assert statuses[f"test_gone[pair-{TORCH}]"] == "failed"
-    assert statuses[f"test_another_error[pair-{TORCH}]"] == "failed"
+    assert statuses[f"test_gone[pair-{SWAPPED}]"] == "failed"
+    assert statuses[f"test_another_error[pair-{SWAPPED}]"] == "failed"
     assert {status for name, status in statuses.items() if name.startswith("test_without")} == {"failed"}
     assert {status for name, status in statuses.items() if name.startswith("test_misspelled")} == {"failed"}
     result.assert_outcomes(xfailed=1, passed=3, failed=6)

@@ -41,19 +41,7 @@ IN_THE_PACKAGE = """
     pytest_envrobust.checks.__path__.append(str(pathlib.Path(__file__).parent / "checks"))
 """
 """As if the file lay in the package's folder."""
-FAINT = """
-    import nets
-    import torch
-
-
-    def faint():
-        model = nets.colors()
-        with torch.no_grad():
-            model.linear.weight.mul_(0.5)
-        return model
-"""
-"""The classifier of colors, less sure."""
-CELL = "torch/eager/cpu"
+CELL = "onnx:faint/ort-off/cpu"
 TEST = """
     def test_margins(envrobust):
         envrobust.check("confidence")
@@ -86,17 +74,16 @@ def added(request: pytest.FixtureRequest, project: Any, monkeypatch: pytest.Monk
     project.write("checks/confidence.py", shown)
     project.write("adds_check.py", request.param)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(project.path), os.environ.get("PYTHONPATH", "")]))
-    project.write("faint.py", FAINT)
     declare(project)
     project.write("test_it.py", TEST)
     return Added(project)
 
 
 def declare(project: Any, more: str = "") -> None:
-    """A model whose torch source is less sure than its ONNX source, the reference's."""
-    if not (project.path / "nets.py").exists():
-        project.bring("colors.onnx", "inputs.npy", "nets.py")
-    sources = "{'onnx': 'colors.onnx', 'torch': 'faint:faint'}"
+    """A model of two ONNX sources, the other one less sure than the reference's."""
+    if not (project.path / "faint.onnx").exists():
+        project.bring("colors.onnx", "inputs.npy", "faint.onnx")
+    sources = "{'onnx': 'colors.onnx', 'onnx:faint': 'faint.onnx'}"
     project.declare(f"er.Model('faint', sources={sources}, inputs='inputs.npy')", more=more)
 
 
@@ -104,7 +91,7 @@ def test_its_limit_is_an_option_that_it_is_judged_by(added: Added) -> None:
     found = added.run(f"--envrobust-env={CELL}", "--envrobust-max-margin-loss=1e-9")
     found.assert_outcomes(failed=1)
     found.stdout.re_match_lines(
-        [r".*faint in torch/eager/cpu: an input's margin is up to .* smaller than in onnx/ort-off/cpu "
+        [rf".*faint in {CELL}: an input's margin is up to .* smaller than in onnx/ort-off/cpu "
          r"\(limit 1e-09 from command line\)"]
     )  # fmt: skip
     (cell,) = added.project.record()["cells"]
