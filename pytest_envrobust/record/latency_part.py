@@ -56,6 +56,7 @@ def latency_part(evidence: LatencyEvidence, points: Sequence[TimedPoint] = ()) -
         smallest_visible=None if deciding is None else finite(smallest_visible(deciding)),
         notices=list(evidence.notices) or None,
         slow_calls=_slow_calls(evidence.timing),
+        by_input=[schema.InputTime(**asdict(each)) for each in evidence.by_input] or None,
         quiet=evidence.quiet,
         drift=schema.Drift(time=evidence.drift.time, ratio=evidence.drift.ratio)
         if evidence.drift != NO_DRIFT

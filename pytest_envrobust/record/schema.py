@@ -411,6 +411,16 @@ class Times(Part, frozen=True, kw_only=True):
     p99_interval: Interval | None = None
 
 
+class InputTime(Part, frozen=True, kw_only=True):
+    """An input, by its ``place``, whose ``calls`` take ``times`` as long as those of most others; of several inputs a
+    call, the first.
+    """
+
+    place: int
+    times: float
+    calls: int
+
+
 class SlowCalls(Part, frozen=True, kw_only=True):
     """Of the ``calls`` that take as long as a tail or longer those that other processes ``held_up`` and those that
     ``waited``; the rest computed longer. Without ``held_up`` nothing tells these two apart.
@@ -458,6 +468,7 @@ class Latency(Judged, frozen=True, kw_only=True):
     smallest_visible: float | None = None
     notices: list[str] | None = None
     slow_calls: dict[str, SlowCalls] | None = None
+    by_input: list[InputTime] | None = None
     quiet: bool | None = None
     drift: Drift | None = None
     reason: str | None = None

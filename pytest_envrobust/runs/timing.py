@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -23,6 +23,7 @@ from pytest_envrobust.workers.sessions import LiveSession
 
 _WALL_CLOCKS: tuple[Clock, Clock] = ("wall", "own")
 _LONGER = 1.1
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class CellTimer:
             session = stack.enter_context(_at(task.cell, point))
             environment = replace(task.cell.environment, device=session.plan.device)
             steps = session.clock_steps_ns
-            timed = Timed(environment, point, cpu_step_ns=steps["cpu"], wall_step_ns=steps["wall"])
+            timed = Timed(environment, point, steps["cpu"], steps["wall"], inputs=task.cell.count)
             sampler = _sampler(task.cell, session, point)
             if task.reference is None:
                 with self._alone(session), _Watch([session]) as watch:
@@ -76,7 +77,7 @@ class CellTimer:
         return replace(
             found,
             first_call_ms=None if first is None else first / 1e6,
-            notices=(*watch.notices, *_unsettled(found), *_drifting(found), *_held_up(found), *_emulated(session)),
+            notices=(*watch.notices, *_doubts(found, task.cell.model_run.inputs.names), *_emulated(session)),
             quiet=watch.quiet,
         )
 
@@ -123,6 +124,14 @@ def _sampler(run: CellRun, session: LiveSession, point: Point) -> Sampler:
     return sample
 
 
+def _doubts(found: LatencyEvidence, names: Sequence[str]) -> Iterator[str]:
+    """What the times themselves make doubtful."""
+    yield from _unsettled(found)
+    yield from _drifting(found)
+    yield from _held_up(found)
+    yield from _by_input(found, names)
+
+
 def _unsettled(found: LatencyEvidence) -> list[str]:
     if found.settled:
         return []
@@ -144,6 +153,17 @@ def _held_up(found: LatencyEvidence) -> Iterator[str]:
     wall, own = (tail_of(found.timing.on(clock), share).mid for clock in _WALL_CLOCKS)
     if wall > _LONGER * own:
         yield f"other processes held calls up: {name} is {wall:.3g} ms, without what they took {own:.3g} ms"
+
+
+def _by_input(found: LatencyEvidence, names: Sequence[str]) -> Iterator[str]:
+    """The inputs that differ in time, of several a call the first ones."""
+    if not found.by_input:
+        return
+    told = [f"{names[each.place]} takes {each.times:.2g} times as long" for each in found.by_input[:_NAMED]]
+    more = len(found.by_input) - len(told)
+    whose = "inputs" if found.point.batch == 1 else f"calls of {found.point.batch} inputs, by their first,"
+    rest = f"; {more} more differ" if more else ""
+    yield f"{whose} differ in time: {', '.join(told)} as most others{rest}"
 
 
 def _emulated(session: LiveSession) -> list[str]:

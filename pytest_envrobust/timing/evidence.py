@@ -10,6 +10,7 @@ from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.devices import is_processor
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Clock, Timing
+from pytest_envrobust.timing.by_input import InputTime
 from pytest_envrobust.timing.drift import NO_DRIFT, Drift
 from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, median_interval, quantile_interval
 from pytest_envrobust.timing.sampling import COARSE
@@ -32,7 +33,7 @@ class LatencyEvidence:
     ``warm_up_calls``; ``settled`` is whether the times had stopped to fall by then. ``first_call_ms`` is the wall time
     of the session's very first call, and ``notices`` say what makes all of this doubtful. ``quiet`` is whether nobody
     else had the processor meanwhile, ``None`` where nothing tells. ``drift`` is how times changed from the first round
-    to the last.
+    to the last, ``by_input`` which inputs differ in time.
     """
 
     timing: Timing
@@ -49,6 +50,7 @@ class LatencyEvidence:
     notices: tuple[str, ...] = ()
     quiet: bool | None = None
     drift: Drift = NO_DRIFT
+    by_input: tuple[InputTime, ...] = ()
 
     @property
     def wall_ratio(self) -> Estimate | None:

@@ -9,6 +9,7 @@ from statistics import median
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Clock
+from pytest_envrobust.timing.by_input import InputTime, inputs_that_differ
 from pytest_envrobust.timing.drift import Drift, drift
 from pytest_envrobust.timing.evidence import CLOCKS, LatencyEvidence, deciding_clock, median_of
 from pytest_envrobust.timing.intervals import Estimate
@@ -22,12 +23,15 @@ PRECISION = 0.02
 
 @dataclass(frozen=True)
 class Timed:
-    """What is timed: where, at which point of the axes, and the steps (ns) of its worker's clocks."""
+    """What is timed: where, at which point of the axes, the steps (ns) of its worker's clocks, and how many inputs the
+    calls go through (0: nobody says).
+    """
 
     environment: Environment
     point: Point = field(default_factory=Point)
     cpu_step_ns: float = 0.0
     wall_step_ns: float = 0.0
+    inputs: int = 0
 
     @property
     def steps_ns(self) -> Mapping[Clock, float]:
@@ -90,7 +94,16 @@ def _evidence(timed: Timed, turns: Turns) -> LatencyEvidence:
         warm_up_calls=turns.warm_up_calls,
         settled=turns.settled,
         drift=Drift(drift(turns.typical("own") or turns.typical("wall"))),
+        by_input=_by_input(timed, turns),
     )
+
+
+def _by_input(timed: Timed, turns: Turns) -> tuple[InputTime, ...]:
+    """Which inputs differ in time; of several a call, those that a call begins with."""
+    if not timed.inputs:
+        return ()
+    places = [number * timed.point.batch % timed.inputs for number in turns.numbers]
+    return inputs_that_differ(places, turns.timing.on("own") or turns.timing.on("wall"))
 
 
 def _ratio_drift(clock: Clock, mine: Turns, theirs: Turns) -> float | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle, repeat
+from itertools import accumulate, cycle, repeat
 from random import Random
 from statistics import fmean, median
 from time import monotonic
@@ -91,6 +91,16 @@ class Turns:
         A turn of one call, a long one, is taken as it is.
         """
         return Timing.joined(turn[1:] if turn.calls > 1 else turn for turn in self.turns)
+
+    @property
+    def numbers(self) -> list[int]:
+        """The number of each call in `timing`, counted from the first call of the first turn."""
+        starts = accumulate((turn.calls for turn in self.turns), initial=0)
+        return [
+            number
+            for start, turn in zip(starts, self.turns)
+            for number in range(start + (turn.calls > 1), start + turn.calls)
+        ]
 
 
 NarrowEnough = Callable[[Sequence[Turns]], bool]

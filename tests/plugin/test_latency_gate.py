@@ -147,8 +147,9 @@ from nets import Colors
 
 class Waiting(Colors):
     def forward(self, x):
-        time.sleep(0.02)
-        return super().forward(x)
+        scores = super().forward(x)
+        time.sleep(0.08 if scores.argmax() == 4 else 0.02)
+        return scores
 
 
 def waiting():
@@ -157,7 +158,7 @@ def waiting():
 
 
 def test_a_cell_that_waits_does_not_pass_though_its_cpu_time_does(project) -> None:
-    """Whether it is too slow or inconclusive depends on what else is at work."""
+    """Whether it is too slow or inconclusive depends on what else is at work. It waits longest for the gray input."""
     project.bring("nets.py", "inputs.npy")
     project.write("odd.py", WAITS)
     project.declare(
@@ -165,10 +166,14 @@ def test_a_cell_that_waits_does_not_pass_though_its_cpu_time_does(project) -> No
     )
     project.write("test_it.py", "def test_it(envrobust):\n    envrobust.assert_latency(max_ratio=20)\n")
     cell = "torch:waits/eager/cpu"
-    project.run(f"--envrobust-env={cell}", *project.conclusive)
+    result = project.run(f"--envrobust-env={cell}", *project.conclusive)
     found = project.cells()[f"test_it.py::test_it[odd-{cell}]"]
     assert found["status"] in ("failed", "inconclusive")
     assert found["latency"]["wall_ms"]["median"] > 20
+    [slowest] = found["latency"]["by_input"]
+    assert slowest["place"] == 4
+    name = project.record()["models"][0]["inputs"][slowest["place"]]
+    result.stdout.fnmatch_lines([f"*inputs differ in time: {name} takes * times as long as most others*"])
     if found["latency"]["ratio"]["cpu"][2] < 20 and found["latency"]["ratio"]["wall"][0] > 20:
         assert "wall time" in found["reason"]
     project.pytester.run(

@@ -149,6 +149,25 @@ def test_waiting_that_grows_is_a_drift_that_cpu_time_does_not_see() -> None:
     assert 1.3 < found.drift.ratio < 1.7
 
 
+@pytest.mark.parametrize(("ms", "calls"), [(30, 60), (2, 60)], ids=["a call a turn", "turns of about 12"])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_an_input_that_takes_longer_is_found(ms: int, calls: int, batch: int) -> None:
+    random = np.random.default_rng(0)
+
+    def cell(first: int, count: int) -> Timing:
+        places = (np.arange(first, first + count) * batch) % 12
+        times = ms * MS * np.exp(0.05 * random.normal(size=count)) * np.where(places == 8, 2.0, 1.0)
+        return Timing.of(times.astype(int).tolist(), times.astype(int).tolist())
+
+    timed = Timed(CPU.environment, Point(batch), inputs=12)
+    found = measure_beside(timed, cell, session(ms, ms, 0.05), None, Effort(ENDLESS, most=calls), precision=0)
+    assert [each.place for each in found.by_input] == [8]
+    assert found.by_input[0].times == pytest.approx(2, rel=0.1)
+    assert found.by_input[0].calls >= 3
+    untold = measure_alone(Timed(CPU.environment), cell, Effort(ENDLESS, most=calls), precision=0)
+    assert untold.by_input == ()
+
+
 def test_sampling_goes_on_while_waiting_may_show_in_wall_time() -> None:
     """CPU time is soon told; wall time seems to be longer, but it is too noisy to say so."""
     noise = np.random.default_rng(0)

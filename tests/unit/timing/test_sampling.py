@@ -304,6 +304,12 @@ def test_a_slow_call_every_so_many_is_seen_as_often_as_it_comes_wherever_it_begi
             assert abs(slow - calls / period) <= max(1, 3 * spread), (period, phase)
 
 
+def test_calls_that_are_kept_have_the_numbers_that_they_were_made_under() -> None:
+    turns = Turns((Timing.of([9, 1, 2], []), Timing.of([5], []), Timing.of([5, 6], [])))
+    assert turns.timing.wall_ns == (1, 2, 5, 6)
+    assert turns.numbers == [1, 2, 3, 5]
+
+
 def test_a_turn_of_one_call_is_taken_as_it_is() -> None:
     turns = Turns((Timing.of([9], [8]), Timing.of([5], [4])))
     assert turns.timing == Timing((9, 5), (8, 4))
