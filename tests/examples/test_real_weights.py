@@ -20,13 +20,14 @@ pytestmark = [
 ]
 
 
-def run(folder: Path, *more: str) -> dict[str, Any]:
+def run(folder: Path, store: Path, *more: str) -> dict[str, Any]:
     """The model's entry in the record of a run on all photographs."""
     weights = {"keras": "keras_mobilenet_v2.weights.h5", "torch": "torch_mobilenet_v2.safetensors"}
     chosen = [f"--envrobust-weights={name}={DATA / 'models' / file}" for name, file in weights.items()]
     model = ["--envrobust-model=zoo:mobilenet_v2", f"--envrobust-inputs={DATA / 'images'}"]
     limits = ["--envrobust-min-label-agreement=0", "--envrobust-time-budget=0.5", "--envrobust-truth=^([0-9]+)_"]
-    pass_pytest(folder, "--envrobust-reference=keras/graph/cpu", *model, *chosen, *limits, *more, timeout=1200)
+    own = ["--envrobust-reference=keras/graph/cpu", *model, *chosen, *limits]
+    pass_pytest(folder, *own, *more, store=store, timeout=1200)
     (found,) = json.loads((folder / "run.json").read_text(encoding="utf-8"))["models"]
     entry: dict[str, Any] = found
     return entry
@@ -37,8 +38,8 @@ def sensitivity(model: dict[str, Any]) -> dict[str, Any]:
     return {each["factor"]: each for each in model["analysis"]["sensitivity"] if "part" not in each}
 
 
-def test_labels_depend_on_the_framework_and_not_on_the_compiler(tmp_path: Path) -> None:
-    model = run(tmp_path, f"--envrobust-env={','.join(ENVIRONMENTS)}")
+def test_labels_depend_on_the_framework_and_not_on_the_compiler(tmp_path: Path, store: Path) -> None:
+    model = run(tmp_path, store, f"--envrobust-env={','.join(ENVIRONMENTS)}")
     found = sensitivity(model)
     assert 0.08 < found["framework"]["labels"]["mean"] < 0.25
     assert found["compiler"]["labels"]["largest"] < 0.02
@@ -50,8 +51,10 @@ def test_labels_depend_on_the_framework_and_not_on_the_compiler(tmp_path: Path) 
         assert each["top5"] > each["top1"]
 
 
-def test_networks_that_were_trained_apart_want_their_own_preprocessing(tmp_path: Path) -> None:
-    one = run(tmp_path, f"--envrobust-env={','.join(SHARED)}", "-k", "labels", "--envrobust-preprocess-from=reference")
+def test_networks_that_were_trained_apart_want_their_own_preprocessing(tmp_path: Path, store: Path) -> None:
+    one = run(
+        tmp_path, store, f"--envrobust-env={','.join(SHARED)}", "-k", "labels", "--envrobust-preprocess-from=reference"
+    )
     assert one["sources"]["torch"]["preprocess"] == one["sources"]["keras"]["preprocess"]
     assert sensitivity(one)["framework"]["labels"]["mean"] > 0.25
     right = {each["environment"]: each["top1"] for each in one["analysis"]["accuracy"]}

@@ -33,8 +33,8 @@ def run_pytest(folder: Path, *arguments: str, timeout: float = 900) -> subproces
     )
 
 
-def pass_pytest(folder: Path, *arguments: str, timeout: float = 900) -> None:
-    """As `run_pytest`, with ``--envrobust``, a record in ``run.json`` and a store there; all tests must pass."""
-    own = ("--envrobust", "--envrobust-json=run.json", "--envrobust-cache-dir=cache")
+def pass_pytest(folder: Path, *arguments: str, store: Path | str = "cache", timeout: float = 900) -> None:
+    """As `run_pytest`, with ``--envrobust``, a record in ``run.json`` and a store, by default there; all must pass."""
+    own = ("--envrobust", "--envrobust-json=run.json", f"--envrobust-cache-dir={store}")
     finished = run_pytest(folder, *own, *arguments, timeout=timeout)
     assert finished.returncode == 0, finished.stdout + finished.stderr
