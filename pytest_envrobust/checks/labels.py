@@ -29,7 +29,10 @@ from pytest_envrobust.verdicts.limits import (
 from pytest_envrobust.verdicts.verdict import Subject, Verdict
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pytest_envrobust.checks.cells import MeasuredCell, RecordedCell
+    from pytest_envrobust.comparison.labels import LabelComparison
     from pytest_envrobust.record.schema import Cell, Labels
     from pytest_envrobust.verdicts.labels import LabelEvidence
 
@@ -72,7 +75,7 @@ class LabelCheck(Check["LabelEvidence"]):
             found.noise,
             own_noise=found.own_noise,
             unrepeated=found.unrepeated,
-            remarks=found.remarks,
+            remarks=(*found.remarks, *_remarks_on_classes(cell, found.comparison)),
             known=cell.known_flips,
             adequacy=cell.adequacy,
             class_names=cell.class_names,
@@ -201,7 +204,7 @@ def _compared_again(cell: RecordedCell, limit: LabelLimit) -> JudgedAgain:
         return JudgedAgain([Verdict(Status.FAILED, f"{cell.subject}: {error.headline}", limit)])
     known = {} if recorded is None else recorded_known(recorded, comparison)
     part = _with_own_changes(labels_part(comparison, cell.noise, known), recorded)
-    verdict = _judged(cell, part, comparison, limit)
+    verdict = _judged(cell, part, comparison, limit, _off(actual, expected, cell.model.class_names or ()))
     return JudgedAgain([verdict], {"labels": with_label_verdict(part, verdict)})
 
 
@@ -213,7 +216,9 @@ def _undecided(cell: RecordedCell, why: str, limit: LabelLimit) -> JudgedAgain:
     return JudgedAgain([verdict], {} if recorded is None else {"labels": with_label_verdict(recorded, verdict)})
 
 
-def _judged(cell: RecordedCell, part: Labels, comparison: Any, limit: LabelLimit) -> Verdict:
+def _judged(
+    cell: RecordedCell, part: Labels, comparison: Any, limit: LabelLimit, remarks: Sequence[str] = ()
+) -> Verdict:
     from pytest_envrobust.record.label_part import recorded_known
     from pytest_envrobust.verdicts.labels import LabelEvidence, judge_labels
 
@@ -224,9 +229,25 @@ def _judged(cell: RecordedCell, part: Labels, comparison: Any, limit: LabelLimit
         total=part.of,
         earlier=part.reference,
         unrepeated=part.unrepeated or 0,
-        remarks=_remarks(cell),
+        remarks=(*_remarks(cell), *remarks),
     )
     return judge_labels(evidence, limit, cell.subject)
+
+
+def _remarks_on_classes(cell: MeasuredCell, comparison: LabelComparison) -> list[str]:
+    """Which classes' scores are off while all others agree; not asked of the reference, nor of a part of the inputs."""
+    if cell.is_reference or cell.label_reference is not None or comparison.n < cell.count:
+        return []
+    return _off(cell.scores, cell.reference_scores, cell.class_names)
+
+
+def _off(actual: NDArray[Any], expected: NDArray[Any], class_names: Sequence[str]) -> list[str]:
+    from pytest_envrobust.comparison.calibration import calibration, calibration_notice
+
+    if actual.shape != expected.shape:
+        return []
+    notice = calibration_notice(calibration(actual, expected, class_names))
+    return [] if notice is None else [notice]
 
 
 def _remarks(cell: RecordedCell) -> list[str]:

@@ -45,7 +45,8 @@ class Thresholds:
     ``max_latency_ms`` (milliseconds of wall time, median), ``max_latency_p90_ms`` and ``max_latency_p99_ms`` (what 90
     and 99 % of the calls do not exceed), ``max_latency_ratio`` (times the reference's time),
     ``max_latency_regression`` (times its own time in an earlier run), ``max_abs_error``, ``max_relative_error`` and
-    ``max_fidelity_ratio`` (of scores), ``min_accuracy`` and ``max_accuracy_drop`` (of inputs labeled right, shares).
+    ``max_fidelity_ratio`` (of scores), ``max_classes_off`` (classes whose scores are off while others agree),
+    ``min_accuracy`` and ``max_accuracy_drop`` (of inputs labeled right, shares).
     How the labels' limit is meant: ``ties`` (``"count"`` or ``"ignore"``) and ``bound`` (``True``: the bound must reach
     it, not the share); ``accuracy_bound`` is that of accuracy. Raises `DeclarationError` for an unknown name or a
     value that cannot be a limit.

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from pytest_envrobust.comparison.blocks import largest_difference_of, row_blocks, spread_of
 from pytest_envrobust.comparison.kinds import SUM_TOLERANCE, kind_of
 from pytest_envrobust.comparison.labels import compare_labels
-from pytest_envrobust.comparison.steadiness import RANDOM_SHARE, same_bits
+from pytest_envrobust.comparison.steadiness import same_bits
 
 ROUNDING_SHARE = 1e-4
 """What rounding alone makes of scores that are computed alike is less than this share of their spread. Single precision
 gives a hundredth of it; a state of which a hundredth leaks into the next answer gives a hundred times as much."""
+KERNEL_SHARE = 0.05
+"""Another kernel changes scores by less than this share of their spread, in half precision too."""
 ROUNDING_STEPS = 8
 """... or less than so many steps of the scores' own dtype at the largest of them."""
 
@@ -94,7 +96,7 @@ def all_of(found: Iterable[Invariant]) -> Invariant:
 
 def kernel_room(scores: NDArray[Any]) -> float:
     """By how much scores may differ where another kernel computes them: one for several inputs a call, say."""
-    return max(RANDOM_SHARE * spread_of(scores), rounding_of(scores))
+    return max(KERNEL_SHARE * spread_of(scores), rounding_of(scores))
 
 
 def finite(name: str, scores: NDArray[Any]) -> Invariant:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.accuracy import accuracy, doubt_of, mcnemar
 from pytest_envrobust.comparison.blocks import spread_of
+from pytest_envrobust.comparison.calibration import calibration, calibration_notice
 from pytest_envrobust.comparison.kinds import kind_of, label_shift, shift_notice, softmax_notice
 from pytest_envrobust.comparison.labels import top1
 from pytest_envrobust.comparison.outliers import Outputs, outlier_notice
@@ -74,6 +75,8 @@ def analyse(model: Model, cells: Sequence[Cell], scores_of: ScoresOf) -> Analysi
     spreads = [spread_of(array) for array in arrays]
     own = output_of[names.index(reference)] if reference in names else output_of[0]  # else the first stands for it
     notices += _outlier_notices(names, output_of, matrices.largest_difference, spreads, own)
+    if reference in names:
+        notices += _calibration_notices(names, output_of, arrays, own, model.class_names or ())
     truth = model.truth if model.truth is not None and any(index >= 0 for index in model.truth) else None
     if truth is not None and len(truth) != shape[0]:
         notices.append(f"the true classes of {len(truth)} inputs say nothing of {shape[0]}: no accuracy is told")
@@ -267,6 +270,21 @@ def _outlier_notices(
     environments = [[name for name, number in zip(names, output_of) if number == place] for place in places]
     notice = outlier_notice(Outputs(environments, apart[np.ix_(places, places)], spreads[own]))
     return [] if notice is None else [notice]
+
+
+def _calibration_notices(
+    names: Sequence[str], output_of: Sequence[int], arrays: Sequence[NDArray[Any]], own: int, classes: Sequence[str]
+) -> list[str]:
+    """The classes whose scores are off from those of output ``own``: one notice for all in which they are the same."""
+    told: dict[tuple[int, ...], str] = {}
+    where: dict[tuple[int, ...], list[str]] = {}
+    for number, array in enumerate(arrays):
+        found = None if number == own else calibration(array, arrays[own], classes)
+        if found is not None and (notice := calibration_notice(found)):
+            key = tuple(sorted(each.index for each in found.off))
+            told.setdefault(key, notice)
+            where.setdefault(key, []).extend(name for name, output in zip(names, output_of) if output == number)
+    return [f"{listed(where[key])}: {notice}" for key, notice in told.items()]
 
 
 def _matrix(values: NDArray[np.float64]) -> schema.Matrix:

@@ -492,7 +492,7 @@ class Latency(Judged, frozen=True, kw_only=True):
 
 
 class OtherPart(Judged, frozen=True, kw_only=True):
-    """What a check beyond those of this package found: its ``figures`` as plain data, and its verdicts."""
+    """What a check without a part of its own found: its ``figures`` as plain data, and its verdicts."""
 
     figures: dict[str, Any]
 

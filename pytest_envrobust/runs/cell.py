@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.checks import (
     accuracy,
+    calibration,
     finite,
     labels,
     latency,
@@ -27,6 +28,7 @@ from pytest_envrobust.checks.assertions import raise_unless_passed
 from pytest_envrobust.checks.base import Asked, Check, Result, all_verdicts
 from pytest_envrobust.checks.registry import check_named
 from pytest_envrobust.checks.thresholds import CALL_ARGUMENT, Layer, Thresholds, limits_of
+from pytest_envrobust.comparison.calibration import Calibration
 from pytest_envrobust.comparison.invariants import Invariant
 from pytest_envrobust.comparison.labels import LabelComparison
 from pytest_envrobust.comparison.tally import Ties
@@ -49,6 +51,7 @@ from pytest_envrobust.verdicts.limits import (
     BOUND,
     MAX_ABS_ERROR,
     MAX_ACCURACY_DROP,
+    MAX_CLASSES_OFF,
     MAX_FIDELITY_RATIO,
     MAX_LATENCY_MS,
     MAX_LATENCY_P90_MS,
@@ -202,6 +205,16 @@ class Cell(Runner):
             MAX_FIDELITY_RATIO: max_fidelity_ratio,
         }
         return self._checked(scores.CHECK, limits)
+
+    @hide_traceback
+    def assert_calibrated(self, *, max_classes_off: int | None = None) -> Calibration | None:
+        """Assert that no class's scores are off from the reference's systematically, beyond what all classes are.
+
+        As a bias of one class makes them, or two classes that are swapped, where no input is near these. The limit is
+        ``max_classes_off`` or, where it is ``None``, that of marker, conftest, command line or ini, or 0. Inconclusive,
+        and ``None``, where nothing can be told. Raises `EnvironmentMismatch` or `StageFailure`.
+        """
+        return self._checked(calibration.CHECK, {MAX_CLASSES_OFF: max_classes_off})
 
     @hide_traceback
     def assert_latency(

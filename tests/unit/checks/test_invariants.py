@@ -150,7 +150,7 @@ def test_scores_that_differ_are_bounded_where_it_is_asked_for(name: str) -> None
     cell = PlainCell(predict=scaled)
     holds, said = told(name, cell)
     assert not holds
-    assert "but other scores: they differ by up to 0.25, where arithmetic explains 0.00" in said
+    assert "but other scores: they differ by up to 0.25, where arithmetic explains 0." in said
     assert told(name, cell, max_abs_error=0.25)[0]
     holds, said = told(name, cell, max_abs_error=0.2)
     assert not holds

@@ -13,8 +13,8 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.verdicts.limits import LimitKind
 
 OWN = (
-    "labels", "latency", "accuracy", "scores", "repetition", "order", "batch", "position", "finite", "probabilities",
-    "untouched",
+    "labels", "latency", "accuracy", "scores", "calibration", "repetition", "order", "batch", "position", "finite",
+    "probabilities", "untouched",
 )  # fmt: skip
 
 
