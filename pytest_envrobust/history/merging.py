@@ -69,6 +69,7 @@ def joined_models(models: Iterable[Model]) -> list[Model]:
             notices=list(dict.fromkeys([*(known.notices or ()), *(model.notices or ())])) or None,
             adequacy=_together(known.adequacy, model.adequacy),
             unsteady=_together(known.unsteady, model.unsteady),
+            decompositions=_together(known.decompositions, model.decompositions),
         )
     return list(found.values())
 

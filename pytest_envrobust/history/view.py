@@ -19,6 +19,7 @@ from pytest_envrobust.record.schema import (
     Attempt,
     Cell,
     CellAccuracy,
+    Decomposition,
     Invariant,
     Labels,
     Latency,
@@ -118,6 +119,7 @@ class ModelView:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
+    decompositions: tuple[Decomposition, ...] = ()
     accuracy: tuple[Accuracy, ...] = ()
     off: Mapping[str, float] = field(default_factory=dict)
 
@@ -171,6 +173,7 @@ def model_views(record: Record) -> list[ModelView]:
                 rows=rows,
                 notes=notes,
                 sensitivity=tuple(analysis.sensitivity) if analysis is not None else (),
+                decompositions=tuple((model.decompositions or {}).values()),
                 accuracy=tuple(analysis.accuracy or ()) if analysis is not None else (),
                 off=_off(analysis, _reference(every)) if analysis is not None else {},
             )

@@ -104,8 +104,10 @@ def all(
 def preprocess(name: str, framework: str) -> Preprocess:
     """What that framework's own documentation says to do with an image for that model.
 
-    keras: `load_img(target_size=...)`, which takes the nearest pixels and crops nothing, then the model's own
-    `preprocess_input`. torchvision: the transforms of its weights; timm: the default configuration of its weights.
+    keras: `keras.utils.load_img(path, target_size=...)` and the model's own `preprocess_input`, as in the usage
+    examples of `keras.applications`. They leave `load_img` at its defaults, which take the nearest pixels and crop
+    nothing: that is what who follows them feeds the network, not what its weights were trained with. torchvision: the
+    transforms of its weights; timm: the default configuration of its weights.
     """
     size = 299 if name == "inception_v3" else 224
     if framework == "keras":

@@ -25,6 +25,8 @@ Ends = tuple[float, float, float]
 Interval = tuple[float, float]
 Matrix = list[list[float | None]]
 """A row and a column for each distinct output; ``None`` for a pair that has no such figure."""
+Shared = Literal["network", "weights"]
+"""What two sources may be known to have in common."""
 MeasuredFrom = Literal["pairs", "alone", "predictions"]
 """``pairs``: in turns with the reference; ``alone``: the reference itself; ``predictions``: nobody asked for a time."""
 
@@ -179,6 +181,37 @@ class Adequacy(Part, frozen=True, kw_only=True):
     faults: list[Fault]
 
 
+class Swap(Part, frozen=True, kw_only=True):
+    """``parts`` of its preprocessing that a source took from the reference's, and how many labels differed then.
+
+    ``new`` of these ``flips`` are inputs whose labels did not differ before. ``by_reference``: it was the reference's
+    source that took them.
+    """
+
+    parts: list[str]
+    flips: int
+    new: int
+    by_reference: bool = False
+
+
+class Decomposition(Part, frozen=True, kw_only=True):
+    """Why a source's labels are not those of the reference's source, on ``n`` inputs, of which there are ``of`` where
+    that is not all.
+
+    ``environment`` ran the source, and ``flips`` of its labels differ from those of ``reference``. Without ``swaps``
+    both are prepared alike. ``shared`` is what both sources are known to have in common: one ``network``, or its
+    ``weights``.
+    """
+
+    environment: str
+    reference: str
+    n: int
+    flips: int
+    of: int | None = None
+    swaps: list[Swap] | None = None
+    shared: Shared | None = None
+
+
 class Output(Part, frozen=True, kw_only=True):
     """A distinct output, what kind of scores it has (``logits``, ``probabilities`` ...), and their ``spread``: how far
     an input's scores lie apart, their standard deviation over all inputs.
@@ -285,6 +318,7 @@ class Model(Part, frozen=True, kw_only=True):
     adequacy: dict[str, Adequacy] | None = None
     notices: list[str] | None = None
     unsteady: dict[str, list[str]] | None = None
+    decompositions: dict[str, Decomposition] | None = None
     analysis: Analysis | None = None
 
 

@@ -13,6 +13,7 @@ from pytest_envrobust.core.wording import counted
 from pytest_envrobust.history.view import NOT_RUN, ModelView, model_views
 from pytest_envrobust.record.schema import Record, Run
 from pytest_envrobust.reports.columns import SENSITIVITY, THROUGHPUT, Entry, entries_of, environment_columns
+from pytest_envrobust.reports.definitions import definitions_of
 from pytest_envrobust.reports.limits import limit_lines
 from pytest_envrobust.reports.lines import known_flip_lines, model_line, run_notices
 from pytest_envrobust.reports.tables import Column, Report, Subject, tabulated
@@ -119,13 +120,14 @@ def _ended_alike(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 
 def _sensitivity_lines(views: Sequence[ModelView]) -> list[str]:
+    said = "<br>".join(map(escaped, definitions_of(views)))
     factors = [(view.name, factor) for view in views for factor in view.sensitivity]
     if not factors:
-        return []
+        return [said, ""] if said else []
     columns, rows = tabulated(SENSITIVITY, [factor for _, factor in factors], Report.MARKDOWN)
     texts = [[escaped(text) for text in (name, *row)] for (name, _), row in zip(factors, rows)]
     headings = ["model", *(column.heading for column in columns)]
-    return ["#### What makes labels and time differ", "", *_lines(headings, texts), ""]
+    return ["#### What makes labels and time differ", "", *_lines(headings, texts), "", *([said, ""] if said else [])]
 
 
 def _table(columns: Iterable[Column[Subject]], groups: Sequence[Sequence[Subject]]) -> list[str]:

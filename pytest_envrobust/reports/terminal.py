@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pytest_envrobust.history.view import ModelView, model_views
 from pytest_envrobust.record.schema import Record
 from pytest_envrobust.reports.columns import SENSITIVITY, THROUGHPUT, entries_of, environment_columns
+from pytest_envrobust.reports.definitions import definition_lines
 from pytest_envrobust.reports.limits import limit_lines
 from pytest_envrobust.reports.lines import known_flip_lines, model_line, run_notices
 from pytest_envrobust.reports.tables import Column, Report, Subject, tabulated
@@ -43,6 +44,7 @@ def _model_lines(view: ModelView) -> list[str]:
     lines += _time_lines(view)
     if view.sensitivity:
         lines += ["", *_table(SENSITIVITY, view.sensitivity)]
+    lines += [f"  {line}" for line in definition_lines(view)]
     lines += [f"  skipped {count}: {reason}" for reason, count in view.absent.most_common()]
     return lines
 

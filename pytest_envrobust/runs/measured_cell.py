@@ -161,6 +161,8 @@ class MeasuredCell(MeasuredEnvironment):
         """
         earlier = self.run.model_run.earlier
         found = self._compared(limit) if earlier is None else self._classed(self.scores, earlier.scores, earlier.noise)
+        if earlier is None and not self.is_reference:
+            self._registry.decompose(self._case)
         self._keep_thumbnails(found.comparison)
         return found
 

@@ -127,6 +127,15 @@ class ModelRun:
             return self._batches.get(key, lambda: self._batch(key, self.inputs))
         return self._batch(key, inputs)
 
+    def batch_by(self, key: str, preprocess: Preprocessing, inputs: LoadedInputs) -> NDArray[Any]:
+        """Pictures as that source takes them, shape (N, ...), prepared by another preprocessing than its own."""
+        layout = cast("Layout", _framework(key).layout)
+        suiting = suited(preprocess, self._input(key))
+        batch = inputs.batch(suiting, layout)
+        if isinstance(suiting, FunctionPreprocess):
+            batch = turned(batch, self._input(key), layout)
+        return self.fed(key, batch, tells=False)
+
     def preprocess(self, key: str) -> Preprocessing | None:
         """How the model's own inputs are prepared for that source; ``None`` where they are fed as they are."""
         return self._preprocess(key, self.inputs)

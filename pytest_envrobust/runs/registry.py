@@ -13,6 +13,7 @@ from pytest_envrobust.runs.baseline import Baseline
 from pytest_envrobust.runs.cases import Case
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
+from pytest_envrobust.runs.decomposition import can_be_decomposed, decomposition_part_of
 from pytest_envrobust.runs.model_run import ModelRun
 from pytest_envrobust.runs.reference import Reference
 from pytest_envrobust.runs.steadiness import Steadiness
@@ -34,6 +35,7 @@ class Registry:
         self._cells: dict[tuple[Model, str], CellRun] = {}
         self._references: dict[CellRun, Reference] = {}
         self._steadiness: dict[CellRun, Steadiness] = {}
+        self._decompositions: dict[tuple[Model, str], schema.Decomposition | None] = {}
 
     def model_run(self, model: Model) -> ModelRun:
         """What the run has of a model: its inputs and batches."""
@@ -61,10 +63,32 @@ class Registry:
             self._steadiness[run] = Steadiness(run, self.context)
         return self._steadiness[run]
 
+    def decompose(self, case: Case) -> None:
+        """Find out, once for each source in a run, why its labels are not the reference's source's.
+
+        The source's own plainest environment tells, where the run has its predictions, else that of the case.
+        """
+        key, reference = case.environment.source, self.reference(case).run
+        if key == case.reference.source or (case.model, key) in self._decompositions:
+            return
+        plainest = self.context.catalogue.reference((key,))
+        cells = [self._cells.get((case.model, each.id)) for each in (plainest, case.environment)]
+        run = next((cell for cell in cells if cell is not None and can_be_decomposed(cell)), None)
+        if run is None or not can_be_decomposed(reference):
+            return
+        self._decompositions[case.model, key] = None
+        if self.context.is_first_with(f"decomposition {run.model_run.name} {key}"):
+            self._decompositions[case.model, key] = decomposition_part_of(run, reference, self.context)
+
     def model_parts(self) -> list[schema.Model]:
         """What the record says of the models that were used."""
         return [
-            replace(run.part(), adequacy=self._adequacy(run), unsteady=self._unsteady(run))
+            replace(
+                run.part(),
+                adequacy=self._adequacy(run),
+                unsteady=self._unsteady(run),
+                decompositions=self._decomposed(run),
+            )
             for run in self._models.values()
         ]
 
@@ -78,6 +102,11 @@ class Registry:
         """What changes by itself, by environment."""
         mine = [each for run, each in self._steadiness.items() if run.model_run is model_run]
         return {each.name: said for each in mine if (said := remarks_on(each.known))} or None
+
+    def _decomposed(self, model_run: ModelRun) -> dict[str, schema.Decomposition] | None:
+        """Why its sources' labels are not the reference's, by source."""
+        mine = {key: part for (model, key), part in self._decompositions.items() if model is model_run.model}
+        return {key: part for key, part in mine.items() if part is not None} or None
 
     def _adequacy(self, model_run: ModelRun) -> dict[str, schema.Adequacy] | None:
         """What the model's inputs can tell, by reference."""

@@ -11,6 +11,7 @@ from pytest_envrobust.core.wording import counted
 from pytest_envrobust.history.view import GROUPS, ModelView, model_views
 from pytest_envrobust.record.predictions import HasPredictions
 from pytest_envrobust.record.schema import Machine, Model, Record, Run, Source
+from pytest_envrobust.reports.definitions import definitions_of
 from pytest_envrobust.reports.html.drawings import ParetoDrawing, TimeDrawing, pareto_drawing, time_drawing
 from pytest_envrobust.reports.html.flips import Flips, flips_of
 from pytest_envrobust.reports.html.heat import STEPS, HeatMap, heat_maps
@@ -63,6 +64,7 @@ def html_report(record: Record, predictions: HasPredictions) -> str:
         sentences=sentences(record.models),
         notices=notices(record.run, views),
         factors=factor_rows(record.models),
+        definitions=list(definitions_of(views)),
         sections=sections,
         steps=STEPS,
         plot_width=PLOT_WIDTH,

@@ -26,7 +26,7 @@ from pytest_envrobust.core.status import Status
 from pytest_envrobust.history.merging import joined_models
 from pytest_envrobust.history.recorded_run import RecordedRun
 from pytest_envrobust.record import schema
-from pytest_envrobust.record.document import read_record, write_record
+from pytest_envrobust.record.document import new_record, read_record, write_record
 from pytest_envrobust.record.predictions import Joined, Predictions
 from pytest_envrobust.record.schema import (
     Cell,
@@ -35,6 +35,7 @@ from pytest_envrobust.record.schema import (
     Model,
     Record,
     ReferenceRun,
+    Run,
     ShardNumbers,
     Source,
 )
@@ -295,6 +296,20 @@ def written(folder: Path, whole: Synthetic, names: Sequence[str]) -> list[Path]:
         thumbnails = {digest: whole.thumbnails[digest] for digest in pictures[number :: len(names)]}
         paths.append(Synthetic(whole.record, arrays, thumbnails).write(folder, name))
     return paths
+
+
+def test_why_sources_differ_is_kept_and_of_two_answers_the_first_counts(tmp_path: Path) -> None:
+    swaps = [schema.Swap(parts=["filter", "geometry"], flips=23, new=4, by_reference=True)]
+    few, many = (
+        schema.Decomposition(
+            environment="torch/eager/cpu", reference="keras/eager/cpu", n=n, of=200, flips=36, swaps=swaps
+        )
+        for n in (64, 128)
+    )
+    first, second = Model(name="a", decompositions={"torch": few}), Model(name="a", decompositions={"torch": many})
+    assert joined_models([Model(name="a"), first, second]) == [first]
+    write_record(new_record(Run(), [first], []), tmp_path / "run.json")
+    assert read_record(tmp_path / "run.json").models == [first]
 
 
 def test_predictions_are_joined_by_their_digests(whole: Synthetic, tmp_path: Path) -> None:
