@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from msgspec.structs import replace
 
 from pytest_envrobust.comparison.steadiness import remarks_on
 from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.record import codec, schema
 from pytest_envrobust.record.adequacy_part import adequacy_part
@@ -78,7 +81,8 @@ class Registry:
             return
         self._decompositions[case.model, key] = None
         if self.context.is_first_with(f"decomposition {run.model_run.name} {key}"):
-            self._decompositions[case.model, key] = decomposition_part_of(run, reference, self.context)
+            with suppress(EnvrobustError):  # it explains, and decides nothing
+                self._decompositions[case.model, key] = decomposition_part_of(run, reference, self.context)
 
     def model_parts(self) -> list[schema.Model]:
         """What the record says of the models that were used."""

@@ -46,6 +46,9 @@ def test_labels_depend_on_the_framework_and_not_on_the_compiler(tmp_path: Path, 
     for factor in ("framework", "compiler"):
         low, high = found[factor]["time"]["interval"]
         assert low <= found[factor]["time"]["largest"] <= high
+    why = model["decompositions"]["torch"]
+    left = {tuple(each["parts"]): each["flips"] for each in why["swaps"] if "by_reference" not in each}
+    assert left["values",] > why["flips"]  # torch's network was trained for its own
     for each in model["analysis"]["accuracy"]:
         assert each["top1"] > 0.75
         assert each["top5"] > each["top1"]
