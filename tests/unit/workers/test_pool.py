@@ -46,3 +46,23 @@ def test_what_an_engine_keeps_goes_into_the_store(monkeypatch: pytest.MonkeyPatc
 
 def test_without_a_store_it_stays_where_the_engine_puts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "TORCHINDUCTOR_CACHE_DIR" not in variables_of(Pool(Scratch()), "torch", monkeypatch, Place("there"))
+
+
+@pytest.mark.parametrize(("keep", "ended"), [(1, ["onnxruntime", "openvino"]), (2, ["onnxruntime"]), (3, [])])
+def test_as_many_workers_stay_open_as_it_keeps(keep: int, ended: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+
+    class Ending(_Answering):
+        def ask(self, operation: str, message: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+            self.engine = message["engine"]
+            return super().ask(operation, message, **more)
+
+        def end(self) -> None:
+            found.append(self.engine)
+
+    pool = Pool(Scratch(), keep=keep)
+    monkeypatch.setattr(pool, "_start", lambda *more: Ending())
+    monkeypatch.setattr("pytest_envrobust.workers.pool._memory_is_scarce", lambda: False)
+    for engine in ("onnxruntime", "openvino", "torch"):
+        pool.worker(engines()[engine], "cpu", 1, 1.0)
+    assert found == ended
