@@ -11,6 +11,7 @@ import pytest
 from support.examples import copied, pass_pytest
 
 ENVIRONMENTS = ("keras/eager/cpu", "keras/ort-all/cpu", "torch/eager/cpu", "torch/ort-all/cpu")
+PATTERN = 'pattern="imagenet_*.jpg"'
 CARRIERS = ("foolbox", "torchvision", "timm", "keras", "tensorflow", "torch", "onnxruntime")
 
 pytestmark = pytest.mark.skipif(
@@ -21,10 +22,13 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the study that has run MobileNetV2 in some environments."""
+    """A copy of the study that has run MobileNetV2 on eight photographs, in some environments."""
     folder = tmp_path_factory.mktemp("examples")
     copied("demo", folder)  # the study takes its photographs from there
     target = copied("study", folder)
+    conftest = (target / "conftest.py").read_text(encoding="utf-8")
+    assert PATTERN in conftest
+    (target / "conftest.py").write_text(conftest.replace(PATTERN, f"{PATTERN}, limit=8"), encoding="utf-8")
     reports = [
         "--envrobust-html=run.html",
         "--envrobust-markdown=run.md",
