@@ -15,9 +15,10 @@ from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.timing.conditions import notices, own_cpu_seconds, read_conditions, was_quiet
 from pytest_envrobust.timing.drift import moved
-from pytest_envrobust.timing.evidence import TAILS, LatencyEvidence, has_tail, tail_of
+from pytest_envrobust.timing.evidence import TAILS, LatencyEvidence, LatencyFigures, has_tail, tail_of
 from pytest_envrobust.timing.measuring import Timed, measure_alone, measure_beside
 from pytest_envrobust.timing.sampling import Effort, Sampler
+from pytest_envrobust.timing.waiting import HARDLY_WAITS, disagreement, reference_on_processor, share_on_processor
 from pytest_envrobust.workers.locks import machine_lock
 from pytest_envrobust.workers.sessions import LiveSession
 
@@ -74,11 +75,11 @@ class CellTimer:
             # a session that served another point before is not timed from its first call here
             is_first = session is not task.cell.session or point == task.cell.base_point
             first = session.first_call_ns if is_first else None
+        found = replace(found, quiet=watch.quiet)
         return replace(
             found,
             first_call_ms=None if first is None else first / 1e6,
             notices=(*watch.notices, *_doubts(found, task.cell.model_run.inputs.names), *_emulated(session)),
-            quiet=watch.quiet,
         )
 
     @contextmanager
@@ -127,6 +128,7 @@ def _sampler(run: CellRun, session: LiveSession, point: Point) -> Sampler:
 def _doubts(found: LatencyEvidence, names: Sequence[str]) -> Iterator[str]:
     """What the times themselves make doubtful."""
     yield from _unsettled(found)
+    yield from _waiting(found)
     yield from _drifting(found)
     yield from _held_up(found)
     yield from _by_input(found, names)
@@ -136,6 +138,18 @@ def _unsettled(found: LatencyEvidence) -> list[str]:
     if found.settled:
         return []
     return [f"times were still falling when the warm-up of {found.warm_up_calls} calls had to end"]
+
+
+def _waiting(found: LatencyEvidence) -> Iterator[str]:
+    """Who of cell and reference waits more than the other, where nobody else's doing can be taken for that."""
+    if found.clock != "cpu" or not ("own" in found.ratios or found.quiet):
+        return
+    figures, both = LatencyFigures.of(found), disagreement(found.ratios)
+    mine, theirs = share_on_processor(figures, both.clock) if both else None, reference_on_processor(figures)
+    if mine is not None and mine < HARDLY_WAITS:
+        yield f"a call waits: it has a processor for {100 * mine:.0f} % of its time, the reference for more"
+    if theirs is not None:
+        yield f"the reference waits: it has a processor for {100 * theirs:.0f} % of its time, which makes it look slow"
 
 
 def _drifting(found: LatencyEvidence) -> Iterator[str]:

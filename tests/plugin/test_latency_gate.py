@@ -176,6 +176,8 @@ def test_a_cell_that_waits_does_not_pass_though_its_cpu_time_does(project) -> No
     result.stdout.fnmatch_lines([f"*inputs differ in time: {name} takes * times as long as most others*"])
     if found["latency"]["ratio"]["cpu"][2] < 20 and found["latency"]["ratio"]["wall"][0] > 20:
         assert "wall time" in found["reason"]
+        if "own" in found["latency"]["ratio"]:
+            assert any(said.startswith("a call waits: it has a processor for") for said in found["latency"]["notices"])
     project.pytester.run(
         sys.executable,
         "-m",
