@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,9 +28,14 @@ from _sessions import SIDE, check_packages
 from numpy.typing import NDArray
 
 from pytest_envrobust import ImageFolder, Preprocess
-from pytest_envrobust.comparison.adequacy import Adequacy, adequacy, effect_of
+from pytest_envrobust.comparison.adequacy import Adequacy, FaultEffect, adequacy, effect_of
 from pytest_envrobust.comparison.labels import compare_labels, top1
+from pytest_envrobust.core.errors import Unavailable
+from pytest_envrobust.core.faults import SOURCE
+from pytest_envrobust.core.faults import faults as seeded_faults
+from pytest_envrobust.core.sources import SourceRef
 from pytest_envrobust.core.status import Status
+from pytest_envrobust.frameworks import frameworks
 from pytest_envrobust.models.faults import faulty_batches
 from pytest_envrobust.models.inputs import LoadedInputs
 from pytest_envrobust.verdicts.labels import LabelEvidence, judge_labels
@@ -156,8 +162,17 @@ def measured(reference: torch.nn.Module, loaded: LoadedInputs, preprocess: Prepr
         effect_of(fault, labels, top1(scores_of(reference, torch.from_numpy(faulty))))
         for fault, faulty in faulty_batches(loaded, preprocess, "NCHW")
     ]
-    effects.append(effect_of("int8-weights", labels, top1(scores_of(rounded(reference, to_int8), batch))))
+    effects += in_the_source(reference, batch, labels)
     return Inputs(loaded, batch, expected, adequacy(expected, effects))
+
+
+def in_the_source(reference: torch.nn.Module, batch: torch.Tensor, labels: NDArray[np.int64]) -> Iterator[FaultEffect]:
+    """What the plugin's own faults in the network change, those that can be made of it."""
+    framework = frameworks()["torch"]
+    for fault in seeded_faults(SOURCE):
+        with suppress(Unavailable), framework.broken(reference, SourceRef("torch", "factory"), fault) as run:
+            scores = [run(batch[place : place + 1].numpy()) for place in range(len(batch))]
+            yield effect_of(fault, labels, top1(np.concatenate(scores)))
 
 
 def networks(reference: torch.nn.Module, expected: NDArray[np.float32]) -> Iterator[tuple[str, torch.nn.Module]]:

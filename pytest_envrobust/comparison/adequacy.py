@@ -1,9 +1,4 @@
-"""Can these inputs tell? Which seeded faults would change labels that a broken model must not keep.
-
-The share of seeded faults that a test sees is mutation testing's score: R. DeMillo, R. Lipton and F. Sayward, 'Hints on
-Test Data Selection: Help for the Practicing Programmer', 1978. Here inputs are what is tested, and faults are of what
-goes into a network and comes out of it.
-"""
+"""Can these inputs tell? Which seeded faults would change labels that a broken model must not keep."""
 
 from __future__ import annotations
 
@@ -14,82 +9,156 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.blocks import row_blocks
-from pytest_envrobust.comparison.kinds import kind_of
+from pytest_envrobust.comparison.detection import Predicted, detection, is_seen, predicted
 from pytest_envrobust.comparison.labels import UNDEFINED, top1
+from pytest_envrobust.comparison.output_faults import faulty_labels
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.faults import BY_NAME, OUTPUTS, Fault, told
+from pytest_envrobust.core.wording import counted, shortened
 
-SHIFTED_LABELS, BIASED_CLASS, CONSTANT, REVERSED = "shifted-labels", "biased-class", "constant", "reversed"
-OUTPUT_FAULTS = (SHIFTED_LABELS, BIASED_CLASS, CONSTANT, REVERSED)
+MIN_PREDICTED = 0.5
+"""The share of faults that adequate inputs are predicted to see at least."""
 
-MIN_KILL_SCORE = 0.8
-"""The share of faults that adequate inputs see at least: one or two of ten may pass by, a class of faults may not."""
-
-BIAS = 3.0
-"""How far one class is raised, in standard deviations of the scores."""
+SHOWN = 5
+"""So many kinds of faults are named in a line."""
 
 ONE_LABEL = "the inputs are inadequate: the reference gives them all one label, so a broken model can agree too"
 
 
 @dataclass(frozen=True)
 class FaultEffect:
-    """A seeded fault, and on how many of ``n`` inputs it changed the label. Inputs without a label do not count."""
+    """A seeded fault, and on how many of ``n`` inputs it changed the label. Inputs without a label do not count.
+
+    ``fault`` is its kind and ``strength`` how strong it is: ``None`` where a record of older versions does not say. Of
+    a fault that is drawn several times, each draw has an effect of its own.
+    """
 
     fault: str
     changed: int
     n: int
+    strength: float | None = None
 
     def is_seen(self, min_agreement: float) -> bool:
         """Whether the labels that it left alone are too few for that limit on the share of agreeing ones."""
-        return self.n > 0 and (self.n - self.changed) / self.n < min_agreement
+        return is_seen(self.changed, self.n, min_agreement)
+
+
+@dataclass(frozen=True)
+class Level:
+    """A kind of fault at one strength: its effects, one a draw. It is visible where more than half of them are seen."""
+
+    fault: str
+    strength: float | None
+    effects: tuple[FaultEffect, ...]
+
+    def is_visible(self, min_agreement: float) -> bool:
+        """Whether a fault of that strength fails the limit."""
+        return 2 * sum(effect.is_seen(min_agreement) for effect in self.effects) > len(self.effects)
 
     def __str__(self) -> str:
-        return f"{self.fault} ({self.changed} of {self.n} labels changed)"
+        return told(self.fault, self.strength)
 
 
 @dataclass(frozen=True)
 class Adequacy:
     """What ``n`` inputs can tell: how many different labels the reference gives them, and what faults would change.
 
-    ``effects`` has the faults that apply to these inputs, one each.
+    ``effects`` has the faults that apply to these inputs, of each kind the weaker ones first.
     """
 
     n: int
     distinct_labels: int
     effects: tuple[FaultEffect, ...]
 
-    def seen(self, min_agreement: float) -> tuple[str, ...]:
-        """The faults that would fail that limit on the share of agreeing labels."""
-        return tuple(effect.fault for effect in self.effects if effect.is_seen(min_agreement))
+    @property
+    def kinds(self) -> dict[str, list[Level]]:
+        """The strengths of each kind of fault, weakest first."""
+        grouped: dict[tuple[str, float | None], list[FaultEffect]] = {}
+        for effect in self.effects:
+            grouped.setdefault((effect.fault, effect.strength), []).append(effect)
+        found: dict[str, list[Level]] = {}
+        for (kind, strength), effects in grouped.items():
+            found.setdefault(kind, []).append(Level(kind, strength, tuple(effects)))
+        return {kind: sorted(levels, key=_strength) for kind, levels in found.items()}
 
-    def unseen(self, min_agreement: float) -> tuple[str, ...]:
-        """The faults with which that limit would still hold."""
-        return tuple(effect.fault for effect in self.effects if not effect.is_seen(min_agreement))
+    def smallest_visible(self, min_agreement: float) -> dict[str, Level | None]:
+        """Of each kind the weakest strength from which on all are visible under that limit; ``None`` where none is."""
+        found: dict[str, Level | None] = {}
+        for kind, levels in self.kinds.items():
+            found[kind] = None
+            for level in reversed(levels):
+                if not level.is_visible(min_agreement):
+                    break
+                found[kind] = level
+        return found
 
-    def kill_score(self, min_agreement: float) -> float:
-        """The share of the faults that would be seen, 0 where none applies."""
-        return len(self.seen(min_agreement)) / len(self.effects) if self.effects else 0.0
+    def predicted(self, min_agreement: float) -> Predicted | None:
+        """The share of faults that these inputs would see under that limit; ``None`` where nothing was seeded."""
+        if not self.effects:
+            return None
+        chances = [
+            [float(np.mean([self._chance(effect, min_agreement) for effect in level.effects])) for level in levels]
+            for levels in self.kinds.values()
+        ]
+        return predicted(chances)
 
     def is_adequate(self, min_agreement: float) -> bool:
-        """Whether there is more than one label, and the kill score is at least `MIN_KILL_SCORE`."""
-        return self.distinct_labels > 1 and self.kill_score(min_agreement) >= MIN_KILL_SCORE
+        """Whether there is more than one label, and the predicted share is at least `MIN_PREDICTED`."""
+        share = self.predicted(min_agreement)
+        return self.distinct_labels > 1 and share is not None and share.share >= MIN_PREDICTED
 
     def lines(self, min_agreement: float) -> list[str]:
-        """What the inputs can tell, in words for a report: whether they are adequate, and the faults not seen."""
-        return [*self._why_inadequate(min_agreement), self._tally(min_agreement)]
+        """What the inputs can tell, in words for a report: whether they are adequate, and which faults they miss."""
+        return [*self._why_inadequate(min_agreement), *self._prediction(min_agreement), *self._unseen(min_agreement)]
+
+    def _chance(self, effect: FaultEffect, min_agreement: float) -> float:
+        labeled = max(each.n for each in self.effects)  # faults of outputs are tried on all
+        return detection(effect.changed, effect.n, labeled, min_agreement)
 
     def _why_inadequate(self, min_agreement: float) -> Iterator[str]:
         if self.distinct_labels == 0:
             yield "the inputs are inadequate: the reference gives none of them a label"
         elif self.distinct_labels == 1:
             yield ONE_LABEL
+        elif not min_agreement:
+            yield "a limit of 0 on labels lets every fault pass, whatever the inputs are"
         elif not self.is_adequate(min_agreement):
-            yield f"the inputs are inadequate: they would miss more than {1 - MIN_KILL_SCORE:.0%} of the faults"
+            yield f"the inputs are inadequate: they would see less than {MIN_PREDICTED:.0%} of faults"
 
-    def _tally(self, min_agreement: float) -> str:
-        said = f"the inputs would see {len(self.seen(min_agreement))} of {len(self.effects)} seeded faults"
-        unseen = [str(effect) for effect in self.effects if not effect.is_seen(min_agreement)]
-        return f"{said}, not {', '.join(unseen)}" if unseen else said
+    def _prediction(self, min_agreement: float) -> Iterator[str]:
+        share = self.predicted(min_agreement)
+        if share is None or not min_agreement:
+            return
+        only = all(kind in BY_NAME and BY_NAME[kind].place == OUTPUTS for kind in self.kinds)
+        where = " in outputs (no other can be seeded here)" if only else ""
+        strengths = sum(map(len, self.kinds.values()))
+        seeded = f"{strengths} seeded ones of {counted(len(self.kinds), 'kind')}"
+        yield f"the inputs would see {share} of faults{where}, as {seeded} predict"
+
+    def _unseen(self, min_agreement: float) -> Iterator[str]:
+        if not min_agreement:
+            return
+        visible = self.smallest_visible(min_agreement)
+        never = [_with_counts(self.kinds[kind][-1]) for kind, level in visible.items() if level is None]
+        if never:
+            yield f"they would miss {shortened(never, SHOWN)}"
+        partly = [str(level) for kind, level in visible.items() if level and level.strength != self._weakest(kind)]
+        if partly:
+            yield f"they would see no weaker fault than {shortened(partly, SHOWN)}"
+
+    def _weakest(self, kind: str) -> float | None:
+        return self.kinds[kind][0].strength
+
+
+def _strength(level: Level) -> float:
+    falls = level.fault in BY_NAME and BY_NAME[level.fault].falls
+    return (level.strength or 0.0) * (-1 if falls else 1)
+
+
+def _with_counts(level: Level) -> str:
+    """A fault in words, and how many labels it changed: of several draws the one in the middle."""
+    effect = sorted(level.effects, key=lambda each: each.changed)[len(level.effects) // 2]
+    return f"{level} ({effect.changed} of {effect.n} labels changed)"
 
 
 def adequacy(expected: NDArray[Any], effects: Sequence[FaultEffect] = ()) -> Adequacy:
@@ -101,81 +170,13 @@ def adequacy(expected: NDArray[Any], effects: Sequence[FaultEffect] = ()) -> Ade
     labels = top1(expected)
     if not len(labels):
         raise DeclarationError(f"scores of shape {expected.shape} hold no inputs", remedy="give at least one input")
-    found = [effect_of(name, labels, faulty) for name, faulty in _output_faults(expected, labels)]
+    found = [effect_of(fault, labels, faulty) for fault, faulty in faulty_labels(expected, labels)]
     distinct = int(np.count_nonzero(np.unique(labels) != UNDEFINED))
     return Adequacy(len(labels), distinct, (*effects, *found))
 
 
-def effect_of(fault: str, labels: NDArray[np.int64], faulty: NDArray[np.int64]) -> FaultEffect:
+def effect_of(fault: Fault, labels: NDArray[np.int64], faulty: NDArray[np.int64]) -> FaultEffect:
     """How many of the reference's labels a fault changed. One that the fault leaves without a label is changed."""
     known = labels != UNDEFINED
-    return FaultEffect(fault, int(np.count_nonzero((labels != faulty) & known)), int(np.count_nonzero(known)))
-
-
-def _output_faults(scores: NDArray[Any], labels: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """The labels that each fault of the output gives: scores are never copied whole.
-
-    The label that a constant output gives is the most frequent one: of all constants it is the hardest to see.
-    """
-    known, classes = labels != UNDEFINED, scores.shape[1]
-    if not known.any():
-        return
-    if classes > 1:
-        yield SHIFTED_LABELS, np.where(known, (labels + 1) % classes, UNDEFINED)
-        raised = _biased(scores, labels)
-        if raised is not None:
-            yield BIASED_CLASS, raised
-    yield CONSTANT, np.full_like(labels, np.bincount(labels[known]).argmax())
-    if len(labels) > 1:
-        yield REVERSED, labels[::-1]
-
-
-def _biased(scores: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """The labels where one class is raised: that of the highest mean that is not every input's label already.
-
-    Probabilities are raised by their logarithms, which differ from the logits by a constant in each row. ``None``
-    where the scores do not differ.
-    """
-    logarithmic = kind_of(scores) == "probabilities"
-    means, deviation = _moments(scores, logarithmic)
-    known = labels[labels != UNDEFINED]
-    if (known == known[0]).all():
-        means[known[0]] = -np.inf
-    favored = int(means.argmax())
-    if not deviation > 0:
-        return None
-    found = np.empty_like(labels)
-    for rows in row_blocks(scores):
-        block = _linear(scores[rows], logarithmic)
-        block[:, favored] += BIAS * deviation
-        found[rows] = top1(block)
-    return found
-
-
-def _moments(scores: NDArray[Any], logarithmic: bool) -> tuple[NDArray[np.float64], float]:
-    """The mean of each class and the standard deviation of all scores, float64, over the finite ones.
-
-    The mean of a class without a finite score is -infinite. One pass for the means and one for the squares, as the sum
-    of squares alone would lose everything where the mean is large.
-    """
-    counts, sums = np.zeros(scores.shape[1]), np.zeros(scores.shape[1])
-    for rows in row_blocks(scores):
-        block = _linear(scores[rows], logarithmic)
-        finite = np.isfinite(block)
-        counts += finite.sum(axis=0)
-        sums += np.where(finite, block, 0.0).sum(axis=0)
-    if not counts.any():
-        return np.full(scores.shape[1], -np.inf), 0.0
-    center, squares = sums.sum() / counts.sum(), 0.0
-    for rows in row_blocks(scores):
-        block = _linear(scores[rows], logarithmic)
-        away = block[np.isfinite(block)] - center
-        squares += float(away @ away)
-    means = np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf)
-    return means, float(np.sqrt(squares / counts.sum()))
-
-
-def _linear(block: NDArray[Any], logarithmic: bool) -> NDArray[np.float64]:
-    """A copy in float64; probabilities as their logarithms, those that rounded to 0 as the smallest float32."""
-    copied = block.astype(np.float64)
-    return np.log(np.maximum(copied, float(np.finfo(np.float32).tiny))) if logarithmic else copied
+    changed = int(np.count_nonzero((labels != faulty) & known))
+    return FaultEffect(fault.kind, changed, int(np.count_nonzero(known)), fault.strength)

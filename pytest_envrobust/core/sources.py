@@ -24,7 +24,7 @@ class SourceRef:
     ``package.module:attribute`` (``kind="factory"``), or a pickled factory or model (``kind="pickle"``).
     ``digest`` is the content's, where it is known already. ``state`` is a file with the weights that the factory gave
     when it was first called: a factory that draws them, or computes them on another instruction set, gives others.
-    ``variant`` tells the same factory with other weights on purpose (``int8``: rounded to that) from the plain one.
+    ``variant`` tells the same factory with other weights on purpose (``broken``: with a fault) from the plain one.
     ``output`` names the output that holds the class scores, or its place; ``signature`` the function of a file that has
     several; ``weights`` is a file with weights for what a factory gives. What is not said is empty.
     """

@@ -7,16 +7,20 @@ a worker process: a framework is imported inside these methods only.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Callable, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import Unavailable
+from pytest_envrobust.core.faults import Fault
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
+
+Run = Callable[[NDArray[Any]], NDArray[Any]]
+"""From a batch of the model's own layout to scores of shape (N, classes)."""
 
 
 @dataclass(frozen=True)
@@ -71,23 +75,9 @@ class BaseFramework(ABC):
         """Replace the model's weights, in place, by those that `save_state` wrote for one of the same structure."""
         raise AssertionError(f"{self.name} has no factories")
 
-    def load_weights(self, path: Path) -> Any:
-        """A file's model with its weights in memory, for `round_weights`."""
-        return self.load(SourceRef(self.name, "file", target=str(path)))
+    def broken(self, native: Any, source: SourceRef, fault: Fault) -> AbstractContextManager[Run]:
+        """Within it: how a batch runs with a fault in ``native``, which `load` gave for ``source``.
 
-    def round_weights(self, native: Any) -> None:
-        """Round a model's floating weights of two or more dimensions to int8 and back, in place; see `rounded`."""
-        raise Unavailable(f"{self.name} weights cannot be rounded", cause="a source of this kind is not taken apart")
-
-    def save(self, native: Any, path: Path) -> None:
-        """Write a model that came from a file as such a file."""
-        raise Unavailable(f"{self.name} models cannot be written back", cause="a source of this kind is not written")
-
-
-def rounded(weights: NDArray[Any]) -> NDArray[Any]:
-    """Weights rounded to int8 by one scale for the whole tensor, symmetric (largest magnitude 127), and back."""
-    largest = float(np.abs(weights).max()) if weights.size else 0.0
-    if not largest or not np.isfinite(largest):
-        return weights
-    scale = largest / 127
-    return (np.rint(weights.astype(np.float64) / scale) * scale).astype(weights.dtype)
+        The model is as it was afterwards. Raises `Unavailable` for a fault that cannot be made of it.
+        """
+        raise Unavailable(f"{fault} cannot be made", cause=f"a {self.name} source is not taken apart")

@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import DeclarationError, chain_of
+from pytest_envrobust.core.faults import Fault
 from pytest_envrobust.core.requirements import KERAS, TENSORFLOW, Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.telling import named_cause
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks._floors import check_loader
-from pytest_envrobust.frameworks.base import BaseFramework, rounded
+from pytest_envrobust.frameworks._keras_faults import broken_layers
+from pytest_envrobust.frameworks.base import BaseFramework, Run
 from pytest_envrobust.frameworks.factories import code_digest, produce
 from pytest_envrobust.frameworks.outputs import Output, choose, follow, path_to, single_output
 
@@ -85,15 +87,11 @@ class Framework(BaseFramework):
         with contextlib.suppress(ValueError):
             native.load_weights(path)
 
-    def round_weights(self, native: Any) -> None:
-        """Round the weights of two or more dimensions to int8 and back."""
-        for weight in native.weights:
-            if len(weight.shape) >= 2:
-                weight.assign(rounded(np.array(weight)))
-
-    def save(self, native: Any, path: Path) -> None:
-        """Write the whole model as a ``.keras`` file."""
-        native.save(path)
+    @contextlib.contextmanager
+    def broken(self, native: Any, source: SourceRef, fault: Fault) -> Iterator[Run]:
+        """Weights and layers are changed in place."""
+        with broken_layers(native, _all_layers(native), fault):
+            yield lambda batch: self.run(native, batch)
 
 
 def declared_input(model: Any) -> TensorSpec | None:

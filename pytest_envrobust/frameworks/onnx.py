@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,15 +15,17 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.faults import Fault
 from pytest_envrobust.core.named_inputs import declared_spec, feeds
 from pytest_envrobust.core.requirements import ONNX
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.telling import telling_sentence
 from pytest_envrobust.core.tensors import TensorSpec
 from pytest_envrobust.frameworks._floors import check_loader
-from pytest_envrobust.frameworks._onnx_external_data import check_external_data, external_data, tensors_of
+from pytest_envrobust.frameworks._onnx_external_data import check_external_data, external_data
+from pytest_envrobust.frameworks._onnx_faults import write_broken
 from pytest_envrobust.frameworks._onnx_quantization import input_quantization
-from pytest_envrobust.frameworks.base import BaseFramework, NativeFile, rounded
+from pytest_envrobust.frameworks.base import BaseFramework, NativeFile, Run
 from pytest_envrobust.frameworks.outputs import MAPS, Choice, Output, choose, single_output
 
 EXPORT_AGAIN = "export the model again"
@@ -73,45 +78,35 @@ class Framework(BaseFramework):
 
     def run(self, native: Any, batch: NDArray[Any]) -> NDArray[Any]:
         """Run the file once, with ONNX Runtime (graph optimizations off) or, without it, ONNX's own evaluator."""
-        model = read_model(native.path)
-        given = feeds(batch, input_spec(native.path, model).name)
-        wanted = [chosen_output(native.path, model, native.output).name]
-        try:
-            import onnxruntime
-        except ModuleNotFoundError:
-            from onnx.reference import ReferenceEvaluator
+        return _opened(native)(batch)
 
-            found = list(ReferenceEvaluator(str(native.path)).run(wanted, given))
-            return single_output(found, rows=len(batch))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        session = onnxruntime.InferenceSession(str(native.path), options, providers=["CPUExecutionProvider"])
-        return single_output(session.run(wanted, given), rows=len(batch))
+    @contextmanager
+    def broken(self, native: Any, source: SourceRef, fault: Fault) -> Iterator[Run]:
+        """The whole model is read and written again, with the fault in it, for the time of its runs."""
+        with tempfile.TemporaryDirectory(prefix="envrobust-") as folder:
+            path = Path(folder) / "broken.onnx"
+            write_broken(native.path, path, fault)
+            yield _opened(NativeFile(path, native.output), "ORT_ENABLE_ALL")
 
-    def load_weights(self, path: Path) -> Any:
-        """The whole ``ModelProto``, external data included."""
-        import onnx
 
-        return onnx.load(str(path))
+def _opened(native: NativeFile, level: str = "ORT_DISABLE_ALL") -> Run:
+    """How its scores are computed: by ONNX Runtime at that level or, where there is none, by ONNX's own evaluator."""
+    model = read_model(native.path)
+    name = input_spec(native.path, model).name
+    wanted = [chosen_output(native.path, model, native.output).name]
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        from onnx.reference import ReferenceEvaluator
 
-    def round_weights(self, native: Any) -> None:
-        """Round the tensors of two or more dimensions in a ``ModelProto`` to int8 and back."""
-        from onnx import numpy_helper
-
-        for tensor in tensors_of(native):
-            if len(tensor.dims) >= 2:
-                values = numpy_helper.to_array(tensor)
-                if values.dtype.kind == "f":
-                    tensor.CopyFrom(numpy_helper.from_array(rounded(values), tensor.name))
-
-    def save(self, native: Any, path: Path) -> None:
-        """Write a ``ModelProto``, its weights beside it where one file cannot hold them."""
-        import onnx
-
-        large = native.ByteSize() >= onnx.checker.MAXIMUM_PROTOBUF
-        onnx.save(native, str(path), save_as_external_data=large)
+        evaluator = ReferenceEvaluator(str(native.path))
+        return lambda batch: single_output(list(evaluator.run(wanted, feeds(batch, name))), rows=len(batch))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    session = onnxruntime.InferenceSession(str(native.path), options, providers=["CPUExecutionProvider"])
+    return lambda batch: single_output(session.run(wanted, feeds(batch, name)), rows=len(batch))
 
 
 def read_model(path: Path) -> Any:

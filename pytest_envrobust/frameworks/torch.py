@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.faults import Fault
 from pytest_envrobust.core.named_inputs import declared_spec, feeds
 from pytest_envrobust.core.requirements import TORCH
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.tensors import TensorSpec
+from pytest_envrobust.frameworks._torch_faults import broken_module
 from pytest_envrobust.frameworks._torch_files import load_weights, read_model
 from pytest_envrobust.frameworks._torchvision import with_torchvision
-from pytest_envrobust.frameworks.base import BaseFramework, rounded
+from pytest_envrobust.frameworks.base import BaseFramework, Run
 from pytest_envrobust.frameworks.factories import code_digest, produce
 from pytest_envrobust.frameworks.outputs import Step, follow, path_to, single_output
 
@@ -101,14 +103,11 @@ class Framework(BaseFramework):
         with contextlib.suppress(RuntimeError):
             native.load_state_dict(torch.load(path, weights_only=True))
 
-    def round_weights(self, native: Any) -> None:
-        """Round the parameters of two or more dimensions to int8 and back."""
-        import torch
-
-        with torch.no_grad():
-            for parameter in native.parameters():
-                if parameter.dim() >= 2 and parameter.is_floating_point():
-                    parameter.copy_(torch.from_numpy(rounded(parameter.detach().float().numpy())))
+    @contextlib.contextmanager
+    def broken(self, native: Any, source: SourceRef, fault: Fault) -> Iterator[Run]:
+        """Weights are changed in place; what operators do is changed while they are called."""
+        with broken_module(native, fault, lambda batch: self.run(native, batch)) as run:
+            yield run
 
 
 def _names_of(module: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -166,11 +166,15 @@ class Source(Part, frozen=True, kw_only=True):
 
 
 class Fault(Part, frozen=True, kw_only=True):
-    """A seeded fault, and on how many of ``n`` inputs it changed the label."""
+    """A seeded fault, and on how many of ``n`` inputs it changed the label.
+
+    ``strength`` is in the unit of its kind; of one that is drawn at random each draw is an entry.
+    """
 
     fault: str
     changed: int
     n: int
+    strength: float | None = None
 
 
 class Adequacy(Part, frozen=True, kw_only=True):

@@ -65,6 +65,11 @@ class RunContext:
         return self._session_builder.value
 
     @property
+    def store(self) -> Store:
+        """Converted and compiled files. Raises `DeclarationError` where its directory cannot be written."""
+        return self._store.value
+
+    @property
     def hosts(self) -> Mapping[str, Mapping[str, Any]]:
         """What is known of the other machines that workers were started on, by device."""
         return {} if self._pool.done is None else self._pool.done.hosts

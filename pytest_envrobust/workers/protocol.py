@@ -15,6 +15,7 @@ from pytest_envrobust.core.errors import (
     Unavailable,
     chain_of,
 )
+from pytest_envrobust.core.faults import Fault
 from pytest_envrobust.core.sources import Inspection, SourceRef
 from pytest_envrobust.core.status import Stage, Status
 from pytest_envrobust.core.telling import telling_sentence
@@ -32,6 +33,14 @@ def encode_source(source: SourceRef) -> Message:
 
 def decode_source(message: Message) -> SourceRef:
     return SourceRef(**message)
+
+
+def encode_fault(fault: Fault | None) -> Message:
+    return asdict(fault) if fault is not None else {}
+
+
+def decode_fault(message: Message) -> Fault | None:
+    return Fault(**message) if message else None
 
 
 def encode_spec(spec: TensorSpec) -> Message:

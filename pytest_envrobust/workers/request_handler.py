@@ -29,6 +29,7 @@ from pytest_envrobust.workers import stopwatch, transport
 from pytest_envrobust.workers.feed import Feed
 from pytest_envrobust.workers.protocol import (
     Message,
+    decode_fault,
     decode_job,
     decode_source,
     decode_spec,
@@ -68,13 +69,15 @@ class RequestHandler:
         self._sessions: dict[str, _Open] = {}
         self._inputs: dict[str, NDArray[Any]] = {}
         self._verified: set[tuple[str, str]] = set()
+        self._sound: tuple[SourceRef, Any] | None = None
 
     def handle(self, operation: str, message: Message) -> Message:
         """Do what is asked. Whatever it raises is the caller's to report."""
         operations: dict[str, Callable[..., Message]] = {
             "start": self.start,
             "inspect": self.inspect,
-            "round": self.round,
+            "break": self.break_,
+            "forget": self.forget,
             "convert": self.convert,
             "prove": self.prove,
             "build": self.build,
@@ -116,19 +119,23 @@ class RequestHandler:
             framework.save_state(native, Path(state))
         return encode_inspection(framework.inspect(native))
 
-    def round(self, source: Message, target: str) -> Message:
-        """Write a native source with its weights rounded to int8: a file as a file, else the weights alone."""
-        reference, path = decode_source(source), Path(target)
+    def break_(self, source: Message, fault: Message, inputs: Message, batch: int) -> Message:
+        """Run inputs, ``batch`` a call, in a native source with a fault in it, or without one."""
+        reference, seeded = decode_source(source), decode_fault(fault)
         framework = frameworks()[reference.form]
-        if reference.kind == "file":
-            native = framework.load_weights(Path(reference.target))
-            framework.round_weights(native)
-            framework.save(native, path)
-            return {}
-        native = framework.load(reference)
-        framework.load_state(native, Path(reference.state))
-        framework.round_weights(native)
-        framework.save_state(native, path)
+        native, mapped = self._sound_source(reference), self._mapped(inputs)
+        places = range(0, len(mapped), batch)
+        if seeded is None:
+            scores = [framework.run(native, mapped[place : place + batch]) for place in places]
+        else:
+            with framework.broken(native, reference, seeded) as run:
+                scores = [run(mapped[place : place + batch]) for place in places]
+        return {"scores": transport.pack(np.concatenate(scores), self._scratch)}
+
+    def forget(self) -> Message:
+        """Drop the source that faults were made in."""
+        self._sound = None
+        gc.collect()
         return {}
 
     def convert(
@@ -206,6 +213,16 @@ class RequestHandler:
         """The process's peak resident memory in bytes; absent where the system does not tell."""
         peak = peak_memory()
         return {} if peak is None else {"peak_bytes": peak}
+
+    def _sound_source(self, source: SourceRef) -> Any:
+        """A native source that faults are made in, loaded once."""
+        if self._sound is None or self._sound[0] != source:
+            framework = frameworks()[source.form]
+            native = framework.load(source)
+            if source.kind != "file":
+                framework.load_state(native, Path(source.state))
+            self._sound = source, native
+        return self._sound[1]
 
     @property
     def _engine(self) -> Backend:

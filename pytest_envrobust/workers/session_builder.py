@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from numpy.typing import NDArray
+
 from pytest_envrobust.artifacts.store import Artifact, Store, recipe_key
 from pytest_envrobust.backends import engines
 from pytest_envrobust.backends.base import Job, Option
@@ -20,6 +22,7 @@ from pytest_envrobust.conversion.base import Step
 from pytest_envrobust.conversion.steps import module_of
 from pytest_envrobust.core.digests import file_digest
 from pytest_envrobust.core.errors import StageFailure, Unavailable
+from pytest_envrobust.core.faults import Fault
 from pytest_envrobust.core.lazy import Memo
 from pytest_envrobust.core.requirements import Requirement
 from pytest_envrobust.core.sources import Inspection, SourceRef
@@ -35,11 +38,22 @@ from pytest_envrobust.workers.access import LIMITS, WorkerAccess
 from pytest_envrobust.workers.host import Worker
 from pytest_envrobust.workers.locks import machine_lock
 from pytest_envrobust.workers.pool import Pool
-from pytest_envrobust.workers.protocol import Message, decode_inspection, encode_job, encode_source, encode_spec
+from pytest_envrobust.workers.protocol import (
+    Message,
+    decode_inspection,
+    encode_fault,
+    encode_job,
+    encode_source,
+    encode_spec,
+)
 from pytest_envrobust.workers.sessions import LiveSession
+from pytest_envrobust.workers.transport import Handle, take
 
-ROUNDED = "int8"
-"""The variant of a source whose weights are rounded to that."""
+BROKEN = "broken"
+"""The variant of a source that faults are made in: another object than the one that sessions run."""
+
+Breaking = Callable[..., "NDArray[Any]"]
+"""Scores of mapped inputs, so many a call, with a fault in the source or without."""
 
 
 class SessionBuilder:
@@ -67,26 +81,25 @@ class SessionBuilder:
         """Load a native source in a worker of its framework and say what it is."""
         return self._inspections.get(source, lambda: self._inspect(source))
 
-    def rounded(self, source: SourceRef) -> SourceRef:
-        """The same native source with its weights rounded to int8 by one scale a tensor.
-
-        Raises `Unavailable` for a kind of source whose weights cannot be taken out and put back.
-        """
-        plain = replace(source, digest=self.inspect(source).digest, state=self._states[source])
-        suffix = Path(source.target).suffix if source.kind == "file" else frameworks()[source.form].state_suffix
-        target = str(self._pool.scratch.path / f"rounded-{uuid4().hex}{suffix}")
-        asked = replace(plain, variant=ROUNDED)
+    @contextmanager
+    def breaking(self, source: SourceRef) -> Iterator[Breaking]:
+        """Within it a native source can be run, in the plainest way, with faults seeded into it."""
+        plain = replace(source, digest=self.inspect(source).digest, state=self._states[source], variant=BROKEN)
         with self._reader(source.form) as worker:
-            worker.ask(
-                "round",
-                {"source": encode_source(asked), "target": target},
-                stage=Stage.LOAD,
-                what=f"round the weights of {source.form} source {source.target}".rstrip(),
-                limit=self.access.limits[Stage.LOAD],
-            )
-        if source.kind == "file":
-            return replace(source, target=target)
-        return replace(source, state=target, variant=ROUNDED)
+            message = {"source": encode_source(plain)}
+            limits = self.access.limits
+
+            def run(inputs: Handle, batch: int, fault: Fault | None = None) -> NDArray[Any]:
+                told = f"run {source.form} source {source.target}".rstrip() + (f" with {fault}" if fault else "")
+                given = {"fault": encode_fault(fault), "inputs": inputs, "batch": batch}
+                answer = worker.ask("break", {**message, **given}, stage=Stage.RUN, what=told, limit=limits[Stage.RUN])
+                return take(answer["scores"])
+
+            try:
+                yield run
+            finally:
+                if worker.alive:
+                    worker.ask("forget", {}, stage=Stage.LOAD, what="close a source", limit=limits[Stage.LOAD])
 
     def open(self, plan: Plan, source: SourceRef, spec: TensorSpec, threads: int | None = None) -> LiveSession:
         """A session of that plan, ready to run ``spec``, by default with the run's number of threads.

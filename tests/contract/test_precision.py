@@ -1,4 +1,4 @@
-"""Double precision, what fidelity is told against; sources whose weights are rounded to int8."""
+"""Double precision, what fidelity is told against."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support import nets
 from support.lab import Lab
 
 from pytest_envrobust.core.environment import Environment
-from pytest_envrobust.core.errors import StageFailure, Unavailable
+from pytest_envrobust.core.errors import StageFailure
 from pytest_envrobust.core.sources import SourceRef, input_spec
 
 FLOAT64 = ["torch/float64/cpu", "keras/float64/cpu", "onnx-to-torch/float64/cpu"]
@@ -68,34 +68,6 @@ def test_a_module_that_casts_by_itself_is_refused(lab: Lab) -> None:
     source = SourceRef("torch", "factory", target="support.nets:torch_casting")
     with pytest.raises(StageFailure, match="does not run in double precision: its scores are float32"):
         scores(lab, "torch/float64/cpu", source)
-
-
-@pytest.mark.parametrize("framework", ["torch", "keras", "onnx"])
-def test_rounded_weights_are_another_source(lab: Lab, framework: str) -> None:
-    reference = {"torch": "torch/eager/cpu", "keras": "keras/eager/cpu", "onnx": "onnx/ort-off/cpu"}[framework]
-    source = lab.source(framework)
-    plain = scores(lab, reference, source)
-    digest = lab.builder.inspect(source).digest
-    coarse = lab.builder.rounded(source)
-    assert lab.builder.inspect(coarse).digest != digest
-    rounded = scores(lab, reference, coarse)
-    assert 0 < np.abs(rounded - plain).max() < 1
-    assert lab.new_builder().inspect(source).digest == digest
-    np.testing.assert_array_equal(scores(lab, reference, source), plain)
-
-
-def test_rounded_weights_are_the_same_in_every_process(lab: Lab) -> None:
-    """A conversion, in a process of its own, gets them too."""
-    needs("torch", "onnxruntime", "onnxscript")
-    coarse = lab.builder.rounded(lab.source("torch"))
-    eager = scores(lab, "torch/eager/cpu", coarse)
-    np.testing.assert_allclose(scores(lab, "torch/ort-all/cpu", coarse), eager, atol=1e-4)
-
-
-@pytest.mark.parametrize("framework", ["tflite", "tensorflow"])
-def test_a_source_that_is_not_taken_apart_is_not_rounded(lab: Lab, framework: str) -> None:
-    with pytest.raises(Unavailable, match=f"{framework} weights cannot be rounded"):
-        lab.builder.rounded(lab.source(framework))
 
 
 def test_a_model_that_writes_into_its_input_is_told(lab: Lab) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -34,16 +36,18 @@ def test_a_pass_on_inputs_of_one_label_says_so_and_is_none_under_strict(project,
     result.stdout.fnmatch_lines(
         [
             "  the inputs are inadequate: the reference gives them all one label, so a broken model can agree too",
-            "  the inputs would see 2 of 5 seeded faults, not *constant (0 of 8 labels changed), reversed (0 *)",
+            "  the inputs would see *% (*% to *%) of faults, as * seeded ones of * kinds predict",
+            "  they would miss colors mixed by a third (0 of 8 labels changed), scale *",
         ]
     )
     (model,) = project.record()["models"]
     (adequacy,) = model["adequacy"].values()
     assert (adequacy["n"], adequacy["distinct_labels"]) == (8, 1)
-    changed = {fault["fault"]: fault["changed"] for fault in adequacy["faults"]}
-    assert changed["constant"] == changed["reversed"] == 0
-    assert "bgr" not in changed, "gray stays gray"
-    assert changed["shifted-labels"] == 8
+    changed = {(fault["fault"], fault["strength"]): fault["changed"] for fault in adequacy["faults"]}
+    assert changed["stuck", 1.0] == changed["order", 1.0] == 0
+    assert ("colors", 1.0) not in changed, "gray stays gray"
+    assert changed["classes", 1.0] == 8
+    assert ("coarse-weights", 4.0) in changed, "of the source, which an ONNX file is"
 
     result = project.run(ORT_ALL, "--envrobust-strict")
     result.assert_outcomes(failed=1)
@@ -57,8 +61,22 @@ def test_inputs_that_see_most_faults_pass_under_strict(project, labels_test: str
     show(COLORFUL)
     result = project.run(ORT_ALL, "--envrobust-strict")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["  the inputs would see 7 of 7 seeded faults"])
+    result.stdout.fnmatch_lines(
+        [
+            "  the inputs would see [89]?% (*% to *%) of faults, as * seeded ones of 10 kinds predict",
+            "  they would see no weaker fault than scale off by 40 % *",
+        ]
+    )
     result.stdout.no_fnmatch_line("*inadequate*")
+
+    def kept() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in Path(project.cache).rglob("effects.json")}
+
+    told, before = project.record()["models"][0]["adequacy"], kept()
+    project.run(ORT_ALL).assert_outcomes(passed=1)
+    assert project.record()["models"][0]["adequacy"] == told
+    assert before
+    assert kept() == before, "nothing was seeded again"
 
 
 def test_a_failure_on_inadequate_inputs_is_a_failure(project, labels_test: str, show) -> None:

@@ -5,67 +5,95 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_envrobust.comparison.adequacy import (
-    OUTPUT_FAULTS,
-    Adequacy,
-    FaultEffect,
-    adequacy,
-    effect_of,
-)
+from pytest_envrobust.comparison.adequacy import Adequacy, FaultEffect, adequacy, effect_of
 from pytest_envrobust.core.errors import DeclarationError
+from pytest_envrobust.core.faults import ONE, Fault
 
 
 def one_hot(labels: list[int], classes: int = 5) -> np.ndarray:
     return np.eye(classes, dtype=np.float32)[labels]
 
 
-def changed(found: Adequacy) -> dict[str, int]:
-    return {effect.fault: effect.changed for effect in found.effects}
+def changed(found: Adequacy) -> dict[tuple[str, float | None], list[int]]:
+    """How many labels change, by kind and strength, of each draw."""
+    counts: dict[tuple[str, float | None], list[int]] = {}
+    for effect in found.effects:
+        counts.setdefault((effect.fault, effect.strength), []).append(effect.changed)
+    return counts
 
 
-def test_faults_of_the_output_by_hand() -> None:
-    scores = one_hot([0, 1, 2, 2])
-    scores[:, 3] = 0.9  # the class of the highest mean; a deviation of .4 thrice lifts it above all
-    found = adequacy(scores)
+def test_the_whole_of_each_fault_of_the_output_by_hand() -> None:
+    found = adequacy(one_hot([0, 1, 2, 2]))
     assert (found.n, found.distinct_labels) == (4, 3)
-    assert changed(found) == {"shifted-labels": 4, "biased-class": 4, "constant": 2, "reversed": 4}
+    by_hand = {"classes": [4], "stuck": [2], "order": [4]}
+    assert {kind: changed(found)[kind, 1.0] for kind in by_hand} == by_hand
     assert {effect.n for effect in found.effects} == {4}
 
 
-def test_a_class_that_all_inputs_have_already_is_not_the_one_to_raise() -> None:
-    scores = np.array([[5.0, 1.0, 4.0], [5.0, 0.0, 3.0]])
-    # deviation 1.91: class 2 rises by 5.7 and wins; raising class 0 would have changed nothing
-    assert changed(adequacy(scores))["biased-class"] == 2
+def test_two_classes_are_swapped_and_two_inputs_and_one_output_is_stuck() -> None:
+    labels = np.random.default_rng(0).integers(0, 40, 500)
+    found = changed(adequacy(one_hot(list(labels), 40)))
+    frequent = sorted(np.bincount(labels, minlength=40))
+    swapped = found["classes", ONE]
+    assert len(swapped) == 8
+    assert frequent[0] + frequent[1] <= min(swapped)
+    assert max(swapped) <= frequent[-1] + frequent[-2]
+    assert all(count > 4 * 2 for count in found["classes", 0.1]), "four classes of about twelve inputs"
+    assert set(found["order", ONE]) <= {0, 2}
+    assert 2 in found["order", ONE]
+    assert set(found["stuck", ONE]) <= {0, 1}
+    assert 1 in found["stuck", ONE]
+    assert all(40 <= count <= 50 for count in found["order", 0.1] + found["stuck", 0.1])
+
+
+def test_a_class_is_raised_by_deviations_of_the_margins() -> None:
+    scores = np.random.default_rng(1).standard_normal((700, 9)) * 2 + 100
+    best = np.sort(scores, axis=1)
+    deviation = (best[:, -1] - best[:, -2]).std()
+    found = changed(adequacy(scores))
+    for strength in (1.0, 3.0):
+        expected = set()
+        for favored in range(9):
+            raised = scores.copy()
+            raised[:, favored] += strength * deviation
+            expected.add(int(np.count_nonzero(raised.argmax(axis=1) != scores.argmax(axis=1))))
+        assert set(found["biased-class", strength]) <= expected
+        assert len(set(found["biased-class", strength])) > 2, "different classes are drawn"
+
+
+def test_scores_are_rounded_to_evenly_spaced_values() -> None:
+    scores = np.random.default_rng(2).standard_normal((700, 1000)).astype(np.float32)
+    found, away = changed(adequacy(scores)), (scores - scores.min()) / (scores.max() - scores.min())
+    for bits in (8, 6, 4):
+        rounded = np.rint(away.astype(np.float64) * (2**bits - 1)).argmax(axis=1)
+        assert found["coarse-scores", bits] == [pytest.approx(np.count_nonzero(rounded != away.argmax(axis=1)), abs=1)]
 
 
 def test_probabilities_are_biased_as_the_logits_that_they_come_from() -> None:
     logits = np.random.default_rng(1).standard_normal((40, 6)) * 2
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    assert changed(adequacy(np.exp(logits))) == changed(adequacy(logits))
+    of_logits, of_probabilities = changed(adequacy(logits)), changed(adequacy(np.exp(logits)))
+    for strength in (1.0, 3.0):
+        assert of_logits["biased-class", strength] == of_probabilities["biased-class", strength]
 
 
 def test_probabilities_of_exactly_nothing_do_not_harm() -> None:
     found = adequacy(one_hot([0, 1, 2, 3]))
-    assert {effect.fault for effect in found.effects} == set(OUTPUT_FAULTS)
+    assert ("coarse-scores", 4.0) in changed(found)
 
 
-def raised_by(scores: np.ndarray, deviations: float) -> int:
-    """How many labels change where the class of the highest mean is raised by so many standard deviations."""
-    raised = scores.astype(np.float64)
-    raised[:, raised.mean(axis=0).argmax()] += deviations * raised.std()
-    return int(np.count_nonzero(raised.argmax(axis=1) != scores.argmax(axis=1)))
+def test_scores_of_which_most_are_not_known_are_neither_raised_nor_rounded() -> None:
+    scores = np.full((4, 5), -np.inf)
+    scores[[0, 1, 2, 3], [0, 1, 2, 2]] = [0.5, 0.6, 0.7, 0.8]
+    labels_only = adequacy(scores)
+    assert set(labels_only.kinds) == {"classes", "order", "stuck"}
+    scores[:, 4] = 0.1
+    assert adequacy(scores) == labels_only, "the best two"
 
 
-def test_the_bias_is_three_standard_deviations_of_all_scores_over_all_blocks() -> None:
-    scores = np.random.default_rng(2).standard_normal((700, 1000)).astype(np.float32) + 100
-    assert raised_by(scores, 2.9) < raised_by(scores, 3) < raised_by(scores, 3.1)
-    assert changed(adequacy(scores))["biased-class"] == raised_by(scores, 3)
-
-
-def test_one_label_sees_no_constant_and_is_never_adequate() -> None:
+def test_one_label_is_never_adequate() -> None:
     found = adequacy(one_hot([2, 2, 2]), [FaultEffect(f"other-{number}", 3, 3) for number in range(20)])
-    assert changed(found)["constant"] == changed(found)["reversed"] == 0
-    assert found.kill_score(1.0) > 0.8
+    assert changed(found)["order", 1.0] == changed(found)["stuck", 1.0] == [0]
     assert not found.is_adequate(1.0)
     assert found.lines(1.0)[0].endswith("gives them all one label, so a broken model can agree too")
 
@@ -73,7 +101,7 @@ def test_one_label_sees_no_constant_and_is_never_adequate() -> None:
 def test_a_single_input_is_not_adequate_and_has_no_order() -> None:
     found = adequacy(one_hot([2]))
     assert not found.is_adequate(1.0)
-    assert "reversed" not in changed(found)
+    assert ("order", ONE) not in changed(found)
 
 
 def test_inputs_without_a_label_do_not_count() -> None:
@@ -82,51 +110,96 @@ def test_inputs_without_a_label_do_not_count() -> None:
     found = adequacy(scores)
     assert (found.n, found.distinct_labels) == (4, 3)
     assert {effect.n for effect in found.effects} == {3}
-    assert changed(found)["shifted-labels"] == 3
+    assert changed(found)["classes", 1.0] == [3]
 
 
 def test_nothing_but_nan_tells_nothing() -> None:
     found = adequacy(np.full((3, 4), np.nan))
     assert found == Adequacy(3, 0, ())
-    assert found.kill_score(1.0) == 0
+    assert found.predicted(1.0) is None
     assert not found.is_adequate(1.0)
-    assert found.lines(1.0)[0] == "the inputs are inadequate: the reference gives none of them a label"
-
-
-def test_scores_that_are_not_known_are_no_score() -> None:
-    scores = np.full((4, 5), -np.inf)
-    scores[[0, 1, 2, 3], [0, 1, 2, 2]] = [0.5, 0.6, 0.7, 0.8]
-    found = changed(adequacy(scores))
-    assert found["biased-class"] == 0
-    assert found["constant"] == 2
+    assert found.lines(1.0) == ["the inputs are inadequate: the reference gives none of them a label"]
 
 
 def test_a_fault_that_takes_the_label_away_has_changed_it() -> None:
     labels = np.array([0, 1, -1, 2])
-    assert effect_of("x", labels, np.array([0, -1, 1, 3])) == FaultEffect("x", 2, 3)
+    found = effect_of(Fault("shift", 3.0), labels, np.array([0, -1, 1, 3]))
+    assert found == FaultEffect("shift", 2, 3, 3.0)
 
 
-def test_what_is_seen_depends_on_the_limit() -> None:
-    found = Adequacy(20, 5, (FaultEffect("one", 1, 20), FaultEffect("half", 10, 20), FaultEffect("none", 0, 20)))
-    assert found.seen(1.0) == ("one", "half")
-    assert found.seen(0.95) == ("half",)  # 19 of 20 still hold that limit
-    assert found.unseen(0.95) == ("one", "none")
-    assert found.kill_score(0.95) == pytest.approx(1 / 3)
-    assert found.seen(0.0) == ()
+def shifts(*changed_labels: int) -> tuple[FaultEffect, ...]:
+    """Shifts by 1, 3 and 8 pixels that change so many of 20 labels."""
+    return tuple(FaultEffect("shift", count, 20, by) for count, by in zip(changed_labels, (1.0, 3.0, 8.0)))
 
 
-def test_a_kill_score_of_four_fifths_is_adequate() -> None:
-    seen, unseen = [FaultEffect("seen", 5, 5)] * 4, [FaultEffect("unseen", 0, 5)]
-    assert Adequacy(5, 2, (*seen, *unseen)).is_adequate(1.0)
-    assert not Adequacy(5, 2, (*seen, *unseen, *unseen)).is_adequate(1.0)
+def smallest(found: Adequacy, min_agreement: float) -> dict[str, str]:
+    return {kind: str(level) for kind, level in found.smallest_visible(min_agreement).items()}
 
 
-def test_words_name_the_faults_that_are_not_seen() -> None:
-    found = Adequacy(20, 5, (FaultEffect("bgr", 1, 20), FaultEffect("layout", 20, 20)))
-    assert found.lines(1.0) == ["the inputs would see 2 of 2 seeded faults"]
-    assert found.lines(0.9) == [
-        "the inputs are inadequate: they would miss more than 20% of the faults",
-        "the inputs would see 1 of 2 seeded faults, not bgr (1 of 20 labels changed)",
+def test_the_smallest_visible_strength_is_that_from_which_on_all_are_seen() -> None:
+    assert smallest(Adequacy(20, 5, shifts(0, 2, 9)), 1.0) == {"shift": "shift by 3 pixels"}
+    assert smallest(Adequacy(20, 5, shifts(1, 0, 9)), 1.0) == {"shift": "shift by 8 pixels"}, "luck at 1 is no sight"
+    assert smallest(Adequacy(20, 5, shifts(1, 2, 9)), 0.9) == {"shift": "shift by 8 pixels"}, "18 of 20 hold .9"
+    assert smallest(Adequacy(20, 5, shifts(1, 2, 0)), 1.0) == {"shift": "None"}
+
+
+def test_fewer_bits_are_stronger() -> None:
+    bits = [FaultEffect("coarse-weights", count, 20, by) for count, by in ((0, 8.0), (3, 6.0), (9, 4.0))]
+    assert smallest(Adequacy(20, 5, tuple(bits)), 1.0) == {"coarse-weights": "coarse-weights of 6 bits"}
+
+
+def test_a_fault_that_is_drawn_is_visible_where_most_draws_are_seen() -> None:
+    drawn = lambda *counts: Adequacy(20, 5, tuple(FaultEffect("biased-class", n, 20, 1.0) for n in counts))  # noqa: E731
+    assert smallest(drawn(0, 1, 5), 1.0) == {"biased-class": "biased-class by 1 deviation"}
+    assert smallest(drawn(0, 0, 5), 1.0) == {"biased-class": "None"}
+
+
+def test_every_kind_and_in_it_every_strength_counts_the_same() -> None:
+    of_one_kind, single = shifts(0, 2, 9), FaultEffect("mirrored", 4, 20, 1.0)
+    share = Adequacy(20, 5, (*of_one_kind, single)).predicted(1.0)
+    assert share is not None
+    assert share.share == pytest.approx((2 / 3 + 1) / 2)
+    assert share.low <= share.share <= share.high
+
+
+def test_a_predicted_share_of_half_is_adequate() -> None:
+    seen = [FaultEffect(f"seen-{number}", 5, 5) for number in range(2)]
+    unseen = [FaultEffect(f"unseen-{number}", 0, 5) for number in range(3)]
+    assert Adequacy(5, 2, (*seen, *unseen[:2])).is_adequate(1.0)
+    assert not Adequacy(5, 2, (*seen, *unseen)).is_adequate(1.0)
+
+
+def test_words_name_what_is_missed_and_what_is_seen_from_a_strength_on() -> None:
+    found = Adequacy(20, 5, (*shifts(0, 2, 9), FaultEffect("mirrored", 0, 20, 1.0)))
+    assert found.lines(1.0) == [
+        "the inputs are inadequate: they would see less than 50% of faults",
+        "the inputs would see 33% (0% to 67%) of faults, as 4 seeded ones of 2 kinds predict",
+        "they would miss mirrored (0 of 20 labels changed)",
+        "they would see no weaker fault than shift by 3 pixels",
+    ]
+    assert Adequacy(20, 5, shifts(1, 2, 9)).lines(1.0) == [
+        "the inputs would see 100% (100% to 100%) of faults, as 3 seeded ones of 1 kind predict"
+    ]
+
+
+def test_a_limit_of_nothing_sees_nothing() -> None:
+    found = Adequacy(20, 5, shifts(20, 20, 20))
+    share = found.predicted(0.0)
+    assert share is not None
+    assert (share.share, found.is_adequate(0.0)) == (0.0, False)
+    assert found.lines(0.0) == ["a limit of 0 on labels lets every fault pass, whatever the inputs are"]
+
+
+def test_of_outputs_alone_no_other_fault_is_told() -> None:
+    (line,) = [line for line in adequacy(one_hot([0, 1, 2, 3] * 20)).lines(1.0) if "predict" in line]
+    assert "of faults in outputs (no other can be seeded here), as" in line
+
+
+def test_faults_of_older_records_are_told_by_their_kind() -> None:
+    found = Adequacy(20, 5, (FaultEffect("bgr", 5, 20), FaultEffect("reversed", 0, 20)))
+    assert found.lines(1.0) == [
+        "the inputs would see 50% (0% to 100%) of faults, as 2 seeded ones of 2 kinds predict",
+        "they would miss reversed (0 of 20 labels changed)",
     ]
 
 

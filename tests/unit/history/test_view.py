@@ -218,14 +218,15 @@ def test_notes_are_guesses_then_weights_then_what_looks_wrong_with_the_scores() 
 
 
 def test_what_the_inputs_can_tell_is_noted_under_the_most_generous_limit() -> None:
-    faults = [Fault(fault="bgr", changed=1, n=10), Fault(fault="reversed", changed=3, n=10)]
+    faults = [Fault(fault="shift", changed=count, n=10, strength=by) for count, by in ((1, 1.0), (3, 8.0))]
     adequacy = {REFERENCE: Adequacy(n=10, distinct_labels=4, faults=faults)}
     model = Model(name="signs", adequacy=adequacy)
     strict, generous = (cell("a/b/c", labels=replace(AGREEING, limit=limit)) for limit in (0.95, 0.75))
-    assert view_of(strict, models=[model]).notes == ("the inputs would see 2 of 2 seeded faults",)
+    said = "of faults, as 2 seeded ones of 1 kind predict"
+    assert view_of(strict, models=[model]).notes == (f"the inputs would see 100% (100% to 100%) {said}",)
     assert view_of(strict, generous, cell("a/b/c", labels=AGREEING), models=[model]).notes == (
-        "the inputs are inadequate: they would miss more than 20% of the faults",
-        "the inputs would see 1 of 2 seeded faults, not bgr (1 of 10 labels changed)",
+        f"the inputs would see 50% (50% to 50%) {said}",
+        "they would see no weaker fault than shift by 8 pixels",
     )
     assert view_of(cell("a/b/c"), cell("a/b/d", labels=AGREEING), models=[model]).notes == ()
 

@@ -173,12 +173,13 @@ def test_inputs_that_cannot_tell_are_named() -> None:
     assert len(judged(two, 1.0).message.splitlines()) == 1
 
 
-SEEN, UNSEEN = FaultEffect("shifted-labels", 5, 5), FaultEffect("constant", 0, 5)
+SEEN = FaultEffect("classes", 5, 5, 1.0)
+UNSEEN = (FaultEffect("stuck", 0, 5, 1.0), FaultEffect("order", 0, 5, 1.0))
 
 
 def test_what_the_inputs_would_miss_is_told_with_a_pass() -> None:
     """Known adequacy decides, not how many labels there are."""
-    told = Adequacy(5, 3, (SEEN, UNSEEN))
+    told = Adequacy(5, 3, (SEEN, *UNSEEN))
     verdict = judged(compared(5, 0), 1.0, adequacy=told)
     assert verdict.status is Status.PASSED
     assert verdict.message.splitlines()[1:] == [f"  {line}" for line in told.lines(1.0)]
@@ -188,7 +189,7 @@ def test_what_the_inputs_would_miss_is_told_with_a_pass() -> None:
 
 
 def test_what_the_inputs_would_miss_is_told_with_an_inconclusive_verdict_and_not_with_a_failure() -> None:
-    told = Adequacy(5, 3, (SEEN, UNSEEN))
+    told = Adequacy(5, 3, (SEEN, *UNSEEN))
     doubts = [f"  {line}" for line in told.lines(1.0)]
     unsure = judged(compared(5, 0), 1.0, adequacy=told, is_strict=True)
     assert unsure.status is Status.INCONCLUSIVE
