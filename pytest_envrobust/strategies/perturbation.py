@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,33 +37,41 @@ class Perturbation:
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture, uint8 of shape (height, width, 3), changed. Raises `DeclarationError` for another shape."""
         check_image(image)
-        changed = self._moved(image).astype(np.float64)
-        if self.blur:
-            from scipy.ndimage import gaussian_filter
-
-            changed = gaussian_filter(changed, (self.blur, self.blur, 0.0), mode="nearest")
-        if self.contrast:
-            changed = 127.5 + (changed - 127.5) * (1.0 + self.contrast)
-        if self.brightness:
-            changed += 255.0 * self.brightness
-        if self.noise:
-            random = np.random.default_rng(self.noise_seed)
-            changed += 255.0 * self.noise * random.standard_normal(changed.shape)
-        found = np.clip(np.rint(changed), 0.0, 255.0).astype(np.uint8)
+        moved = self._moved(image)
+        if self.blur or self.noise:
+            found = _rounded(self._spread(self._blurred(moved.astype(np.float32))))
+        elif self.contrast or self.brightness:  # of each value by itself: 256 values are enough
+            found = _rounded(self._spread(np.arange(256, dtype=np.float32)))[moved]
+        else:
+            found = moved.copy()
         return _compressed(found, 100 - self.jpeg) if self.jpeg else found
 
-    def _moved(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width = image.shape[:2]
-        if self.shift or self.shift_down:
-            rows = np.clip(np.arange(height) - self.shift_down, 0, height - 1)
-            columns = np.clip(np.arange(width) - self.shift, 0, width - 1)
-            image = image[rows][:, columns]
-        if self.rotate:
-            from scipy.ndimage import rotate
+    def _blurred(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not self.blur:
+            return pixels
+        from scipy.ndimage import gaussian_filter
 
-            turned: NDArray[np.uint8] = rotate(image, self.rotate, reshape=False, order=1, mode="nearest")
-            return turned
-        return image
+        blurred: NDArray[np.float32] = gaussian_filter(pixels, (self.blur, self.blur, 0.0), mode="nearest")
+        return blurred
+
+    def _spread(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """With contrast, brightness and noise."""
+        if self.contrast:
+            values = 127.5 + (values - 127.5) * np.float32(1.0 + self.contrast)
+        if self.brightness:
+            values = values + np.float32(255.0 * self.brightness)
+        if self.noise:
+            values = values + np.float32(255.0 * self.noise) * _grain(self.noise_seed, values.shape)
+        return values
+
+    def _moved(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.shift or self.shift_down:
+            height, width = image.shape[:2]
+            across, down = abs(self.shift), abs(self.shift_down)
+            wide = np.pad(image, ((down, down), (across, across), (0, 0)), mode="edge")
+            top, left = down - self.shift_down, across - self.shift
+            image = wide[top : top + height, left : left + width]
+        return _turned(image, self.rotate) if self.rotate else image
 
     def __str__(self) -> str:
         """What is done: ``rotate 3.5, noise 0.01``; ``no change`` where nothing is."""
@@ -98,6 +108,30 @@ def check_image(image: NDArray[np.uint8]) -> None:
             cause="a picture is a uint8 array of shape (height, width, 3)",
             remedy="take one of envrobust.inputs.images",
         )
+
+
+@lru_cache(maxsize=2)
+def _grain(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Gaussian noise of deviation 1: a search tries one seed in many strengths."""
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def _rounded(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    np.rint(values, out=values)
+    return np.clip(values, 0, 255, out=values).astype(np.uint8)
+
+
+def _turned(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+    """Turned counterclockwise about its middle, with the edges repeated where nothing was."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    sine, cosine = abs(math.sin(math.radians(degrees))), abs(math.cos(math.radians(degrees)))
+    reach = max(width * cosine + height * sine - width, width * sine + height * cosine - height, 0.0)
+    rim = math.ceil(reach / 2) + 1
+    wide = Image.fromarray(np.pad(image, ((rim, rim), (rim, rim), (0, 0)), mode="edge"))
+    turned = np.asarray(wide.rotate(degrees, Image.Resampling.BILINEAR))
+    return turned[rim : rim + height, rim : rim + width]
 
 
 def _compressed(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
