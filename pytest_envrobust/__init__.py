@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from pytest_envrobust.record.schema import Record
     from pytest_envrobust.runs.cell import Cell
     from pytest_envrobust.runs.runner import Runner
-    from pytest_envrobust.strategies.disagreement import Disagreement, find_disagreement
+    from pytest_envrobust.strategies.disagreement import Disagreement
+    from pytest_envrobust.strategies.search import find_disagreement
     from pytest_envrobust.timing.evidence import LatencyEvidence
     from pytest_envrobust.verdicts.accuracy import AccuracyEvidence
     from pytest_envrobust.verdicts.scores import ScoreEvidence
@@ -111,7 +112,7 @@ _HOMES = {
     "assert_labels_agree": "checks.assertions",
     "assert_latency": "checks.assertions",
     "compare": "notebook",
-    "find_disagreement": "strategies.disagreement",
+    "find_disagreement": "strategies.search",
     "register_check": "integration.outside_checks",
     "strategies": "strategies",
     "zoo": "models.zoo",

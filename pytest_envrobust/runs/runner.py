@@ -54,6 +54,11 @@ class Runner:
         return self._run.model_run.model
 
     @property
+    def model_name(self) -> str:
+        """The model's name in this run, which tells it from others that were declared under the same one."""
+        return self._run.model_run.name
+
+    @property
     def environment(self) -> Environment:
         return self._run.environment
 

@@ -1,4 +1,4 @@
-"""The search for an input that two environments give different labels, and the file that replays what was found."""
+"""Inputs that two environments give different labels, and the file that replays them."""
 
 from __future__ import annotations
 
@@ -9,44 +9,26 @@ import math
 import zipfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.labels import UNDEFINED, margins, top1
-from pytest_envrobust.core.environment import Environment
+from pytest_envrobust.comparison.labels import UNDEFINED
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.files import written_whole
+from pytest_envrobust.core.wording import counted
 from pytest_envrobust.models.inputs import LoadedInputs
-from pytest_envrobust.models.model import Model
-from pytest_envrobust.strategies.installed import check_hypothesis
-from pytest_envrobust.strategies.perturbation import Perturbation, PerturbedImage
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
+from pytest_envrobust.strategies.perturbation import Perturbation
+from pytest_envrobust.strategies.probe import Pair, Predictor, Probe
 
 FOLDER = "envrobust-disagreements"
 _META = "disagreement"
+_OF_CHANGE = ("size", "minimized", "original", "predictions")
 _BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 
-Inputs = PerturbedImage | LoadedInputs | NDArray[Any]
-"""What can be searched: pictures, or arrays that are fed as they are, shape (N, ...)."""
-
-
-class Predictor(Protocol):
-    """A cell, or its reference."""
-
-    @property
-    def model(self) -> Model:
-        """What predicts."""
-
-    @property
-    def environment(self) -> Environment:
-        """Where it predicts."""
-
-    def predict(self, inputs: LoadedInputs | NDArray[Any]) -> NDArray[Any]:
-        """Scores, (N, classes)."""
+_IN_WORDS = {"rms": "rms {:.3g} of 255", "strengths": "strengths {:.3g} of those allowed"}
+"""How a size is told, by what it measures."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,6 +37,10 @@ class Disagreement:
 
     ``expected`` and ``actual`` are the reference's and the cell's labels of each input, ``margins`` the reference's.
     ``inputs`` are pictures or an array that is fed as it is. ``path`` is the file that `load` reads again.
+
+    Of a changed picture: ``perturbation`` has the strengths, ``size`` says how large the change is, by the measure
+    that was ``minimized``, and ``original`` is the digest of the picture without it. ``predictions`` is how many inputs
+    the search predicted in both environments.
     """
 
     model: str
@@ -65,6 +51,10 @@ class Disagreement:
     margins: tuple[float, ...]
     inputs: LoadedInputs | NDArray[Any]
     perturbation: Perturbation | None = None
+    size: float | None = None
+    minimized: str | None = None
+    original: str | None = None
+    predictions: int | None = None
     path: Path | None = None
 
     @classmethod
@@ -75,6 +65,7 @@ class Disagreement:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 meta = json.loads(arrays[_META].tobytes())
                 names, changed = meta["names"], meta["perturbation"]
+                of_change = {name: meta.get(name) for name in _OF_CHANGE}
                 found = [arrays[f"input_{number}"] for number in range(len(names or [0]))]
                 return cls(
                     model=meta["model"],
@@ -85,6 +76,7 @@ class Disagreement:
                     margins=tuple(math.nan if margin is None else margin for margin in meta["margins"]),
                     inputs=found[0] if names is None else LoadedInputs(tuple(names), images=tuple(found)),
                     perturbation=None if changed is None else Perturbation(**changed),
+                    **of_change,
                     path=path,
                 )
         except _BROKEN as error:
@@ -92,7 +84,10 @@ class Disagreement:
 
     def replay(self, cell: Predictor, reference: Predictor) -> Disagreement | None:
         """Predict the same inputs again; ``None`` where both agree by now."""
-        return disagreement(cell, reference, self.inputs, self.perturbation)
+        pair = Probe(cell, reference, len(self.inputs)).predict(self.inputs)
+        found = disagreement(cell, reference, self.inputs, pair)
+        of_change = {name: getattr(self, name) for name in ("perturbation", *_OF_CHANGE)}
+        return None if found is None else replace(found, **of_change)
 
     def save(self, folder: str | Path) -> Disagreement:
         """Write it into the folder, under a name made of model, environment and content; the same with its path."""
@@ -110,11 +105,12 @@ class Disagreement:
             "perturbation": None if self.perturbation is None else asdict(self.perturbation),
         }
         text = json.dumps(meta, sort_keys=True).encode()
+        digest = hashlib.sha256(text + b"".join(array.tobytes() for array in arrays)).hexdigest()[:12]
+        text = json.dumps({**meta, **{name: getattr(self, name) for name in _OF_CHANGE}}, sort_keys=True).encode()
         content: dict[str, Any] = {f"input_{number}": array for number, array in enumerate(arrays)}
         content[_META] = np.frombuffer(text, dtype=np.uint8)
         stream = io.BytesIO()
         np.savez_compressed(stream, **content)
-        digest = hashlib.sha256(text + b"".join(array.tobytes() for array in arrays)).hexdigest()[:12]
         path = Path(folder) / f"{_plain(self.model)}-{_plain(self.environment)}-{digest}.npz"
         try:
             with written_whole(path) as file:
@@ -125,98 +121,53 @@ class Disagreement:
 
     def __repr__(self) -> str:
         """What was found, in words: ``assert found is None, found`` shows this."""
-        what = "these inputs" if self.perturbation is None else f"the picture with {self.perturbation}"
         place = next(place for place, pair in enumerate(zip(self.expected, self.actual)) if _differs(*pair))
-        said = f"{self.model}: {self.reference} gives {what} label {_label(self.expected[place])}"
+        said = f"{self.model}: {self.reference} gives {self._what} label {_label(self.expected[place])}"
+        spent = f"; {counted(self.predictions, 'input')} predicted" if self.predictions else ""
         where = f", saved as {self.path}" if self.path else ""
-        return f"{said}, {self.environment} {_label(self.actual[place])}{where}"
+        return f"{said}, {self.environment} {_label(self.actual[place])}{spent}{where}"
+
+    @property
+    def _what(self) -> str:
+        if self.perturbation is None:
+            return "these inputs"
+        if self.perturbation == Perturbation():
+            return "the picture as it is"
+        size = (
+            "" if self.size is None or self.minimized is None else f" ({_IN_WORDS[self.minimized].format(self.size)})"
+        )
+        return f"the picture with {self.perturbation}{size}"
 
 
 def disagreement(
-    cell: Predictor, reference: Predictor, inputs: LoadedInputs | NDArray[Any], perturbation: Perturbation | None = None
+    cell: Predictor, reference: Predictor, inputs: LoadedInputs | NDArray[Any], pair: Pair
 ) -> Disagreement | None:
-    """What both predict of these inputs, where their labels differ; a NaN agrees with nothing."""
-    return _compared(cell, reference, inputs, perturbation, cell.predict(inputs), reference.predict(inputs))
-
-
-def find_disagreement(
-    cell: Predictor,
-    reference: Predictor,
-    strategy: SearchStrategy[Any],
-    *,
-    max_examples: int = 200,
-    directory: str | Path | None = None,
-) -> Disagreement | None:
-    """Search for inputs that a cell and its reference label differently; the smallest such perturbation that is found.
-
-    Smallest: without any one of its changes both would agree.
-
-    ``strategy`` gives pictures (`perturbed`), `LoadedInputs`, or arrays that are fed as they are, shape (N, ...). The
-    search goes where the margins of both are small, as in targeted property-based testing (A. Löscher and K. Sagonas,
-    2017), and shrinks what it finds. It stops after
-    ``max_examples`` inputs without a find: ``None``, which does not show that there is none. What is found is saved in
-    ``directory`` (``envrobust-disagreements``) for `Disagreement.load`, and by Hypothesis's example database, which
-    tries it first the next time. Raises what `predict` raises, and `Unavailable` where Hypothesis is absent.
-    """
-    check_hypothesis()
-    from hypothesis import HealthCheck, find, settings, target
-    from hypothesis.errors import NoSuchExample
-
-    def differs(example: Inputs) -> bool:
-        inputs = example.inputs if isinstance(example, PerturbedImage) else example
-        actual, expected = cell.predict(inputs), reference.predict(inputs)
-        if _compared(cell, reference, inputs, None, actual, expected) is not None:
-            return True
-        for name, closeness in _leads(actual, expected).items():
-            target(-closeness, label=name)
-        return False
-
-    budget = settings(max_examples=max_examples, deadline=None, suppress_health_check=list(HealthCheck))
-    key = f"{cell.model.name} {cell.environment.id} {reference.environment.id} {strategy!r}"
-    try:
-        smallest = find(strategy, differs, settings=budget, database_key=key.encode())
-    except NoSuchExample:
+    """What both say of these inputs, where their labels differ; a NaN agrees with nothing."""
+    if not any(pair.differs()):
         return None
-    inputs, perturbation = (
-        (smallest.inputs, smallest.perturbation) if isinstance(smallest, PerturbedImage) else (smallest, None)
-    )
-    found = disagreement(cell, reference, inputs, perturbation)
-    return None if found is None else found.save(FOLDER if directory is None else directory)
-
-
-def _compared(
-    cell: Predictor,
-    reference: Predictor,
-    inputs: LoadedInputs | NDArray[Any],
-    perturbation: Perturbation | None,
-    actual: NDArray[Any],
-    expected: NDArray[Any],
-) -> Disagreement | None:
-    if actual.shape != expected.shape:
-        raise DeclarationError(
-            f"scores of shapes {actual.shape} in {cell.environment.id} and {expected.shape} in "
-            f"{reference.environment.id} cannot be compared",
-            remedy="declare the extra leading classes: Source(..., label_offset=1)",
-        )
-    labels = top1(expected).tolist(), top1(actual).tolist()
-    if not any(map(_differs, *labels)):
-        return None
+    expected, actual = pair.labels
     return Disagreement(
-        cell.model.name,
+        cell.model_name,
         cell.environment.id,
         reference.environment.id,
-        expected=tuple(labels[0]),
-        actual=tuple(labels[1]),
-        margins=tuple(margins(expected).tolist()),
+        expected=tuple(expected),
+        actual=tuple(actual),
+        margins=tuple(pair.margins),
         inputs=inputs,
-        perturbation=perturbation,
     )
 
 
-def _leads(actual: NDArray[Any], expected: NDArray[Any]) -> dict[str, float]:
-    """How far the label that both give is ahead: in the reference, and in the cell, at the closest input."""
-    found = {"reference's margin": margins(expected).min(), "cell's margin": margins(actual).min()}
-    return {name: float(lead) for name, lead in found.items() if math.isfinite(lead)}
+def saved_perturbations(folder: Path, cell: Predictor, reference: Predictor, original: str) -> list[Perturbation]:
+    """Which changes of the picture with that digest were found earlier between these two, and saved in the folder."""
+    found = []
+    for path in sorted(folder.glob(f"{_plain(cell.model_name)}-{_plain(cell.environment.id)}-*.npz")):
+        try:
+            each = Disagreement.load(path)
+        except DeclarationError:
+            continue  # cut short, or another's
+        if (each.original, each.reference) == (original, reference.environment.id) and each.perturbation is not None:
+            found.append(each.perturbation)
+    return found
 
 
 def _differs(expected: int, actual: int) -> bool:

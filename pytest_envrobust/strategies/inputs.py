@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.models.faults import part_of
 from pytest_envrobust.models.inputs import LoadedInputs
+from pytest_envrobust.strategies.changes import SEEDS, Changes, remember
 from pytest_envrobust.strategies.installed import check_hypothesis
 from pytest_envrobust.strategies.perturbation import Perturbation, PerturbedImage, check_image
 
@@ -86,10 +87,15 @@ def perturbed(
         **{name: _strength(name, strength, both_ways=True) for name, strength in sided.items()},
         "blur": _strength("blur", blur),
         "noise": _strength("noise", noise),
-        "noise_seed": st.integers(0, 2**16 if _range("noise", noise)[1] else 0),
+        "noise_seed": st.integers(0, SEEDS if _range("noise", noise)[1] else 0),
         "jpeg": _whole("jpeg", jpeg, most=99),
     }
-    return st.builds(Perturbation, **kinds).map(lambda found: PerturbedImage(found.apply(image), found))
+    ranges = {name: _range(name, strength, both_ways=True) for name, strength in sided.items()}
+    ranges |= {name: _range(name, shift, both_ways=True) for name in ("shift", "shift_down")}
+    ranges |= {name: _range(name, strength) for name, strength in (("blur", blur), ("noise", noise), ("jpeg", jpeg))}
+    strategy = st.builds(Perturbation, **kinds).map(lambda found: PerturbedImage(found.apply(image), found))
+    remember(strategy, Changes.of(image, ranges))
+    return strategy
 
 
 def batches(inputs: Batch, max_size: int | None = None) -> SearchStrategy[Batch]:

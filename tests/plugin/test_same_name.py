@@ -177,3 +177,34 @@ def test_the_reference_of_an_earlier_run_is_that_of_the_same_declaration(two_fol
     result.assert_outcomes(passed=1)
     (cell,) = two_folders.cells().values()
     assert cell["labels"]["agreement"] == 1
+
+
+SEARCH = """
+    import pytest_envrobust as er
+
+    def test_search(envrobust):
+        picture = envrobust.inputs.images[0]
+        changes = er.strategies.perturbed(picture, brightness=0.1)
+        print(er.find_disagreement(envrobust, envrobust.reference, changes))
+"""
+
+
+def test_a_search_names_the_model_as_the_record_does(project) -> None:
+    pytest.importorskip("hypothesis")
+    project.bring("colors.onnx", "gray.onnx", "images")
+    for folder in ("t1", "t2"):
+        sources = "sources={'onnx': 'colors.onnx', 'onnx:gray': 'gray.onnx'}"
+        inputs = "inputs=er.ImageFolder('images', er.Preprocess.unit(16))"
+        project.write(
+            f"{folder}/conftest.py",
+            "import pytest_envrobust as er\n\ndef pytest_envrobust_models(config):\n"
+            f"    return [er.Model('net', {sources}, {inputs})]\n",
+        )
+    project.write("t2/test_search.py", SEARCH)
+    result = project.run("--envrobust-env=onnx:gray/ort-all/cpu", "t1", "t2", plugins=("hypothesispytest",))
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [f"{OTHER}: onnx/ort-*/cpu gives the picture as it is label 0, onnx:gray/ort-all/cpu 4; 1 input*"]
+    )
+    (path,) = (project.path / "envrobust-disagreements").iterdir()
+    assert path.name.startswith("net--t2-conftest.py--onnx-gray-ort-all-cpu-")
