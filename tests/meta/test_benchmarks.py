@@ -85,6 +85,18 @@ def test_faults_writes_what_each_tool_catches_and_names_the_flips(tmp_path: Path
 
 
 @pytest.mark.slow
+def test_search_writes_sizes_and_disagreements_of_both_searches(tmp_path: Path) -> None:
+    skip_without("foolbox", "onnxruntime")
+    options = ("--pictures", "1", "--first", "19", "--predictions", "24", "--pairs", "int8")
+    figures = measured("search", *options, folder=tmp_path)
+    pair = figures["int8"]
+    assert pair["pictures"] + pair["unchanged"] == 1
+    assert pair["smaller"] + pair["larger"] <= pair["pictures"]
+    assert len(pair["disagreements"]) == len(pair["median_size"]) == 2
+    assert figures["ratio"] >= 0
+
+
+@pytest.mark.slow
 def test_overhead_runs_both_sides_and_writes_their_ratios(tmp_path: Path) -> None:
     skip_without("foolbox")
     environments = ["torch/eager/cpu", "torch/script/cpu"]
