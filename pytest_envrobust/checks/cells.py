@@ -14,6 +14,7 @@ from pytest_envrobust.core.axes import Axes, Point
 from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.record.schema import Cell, Model
 from pytest_envrobust.timing.evidence import LatencyEvidence
+from pytest_envrobust.timing.intervals import CONFIDENCE
 from pytest_envrobust.timing.regression import EarlierTime
 from pytest_envrobust.timing.sampling import Effort
 from pytest_envrobust.verdicts.family import Family
@@ -129,8 +130,10 @@ class MeasuredCell(MeasuredEnvironment, Protocol):
     def fidelity(self) -> tuple[Fidelity | None, str]:
         """Errors against double precision and the environment that ran in it; or ``None``, and why there are none."""
 
-    def effort(self, calls: int) -> Effort:
-        """How long it is timed at most; at least so many calls, as far as the time budget goes."""
+    def effort(self, calls: int, confidence: float = CONFIDENCE) -> Effort:
+        """How long it is timed at most, for intervals of that confidence; at least so many calls, as far as the time
+        budget goes.
+        """
 
     def points(self, axes: Axes) -> Sequence[Point]:
         """Where on the axes it is timed, its own point first."""

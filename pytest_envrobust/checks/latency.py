@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from pytest_envrobust.checks.base import (
 )
 from pytest_envrobust.core.errors import Unavailable
 from pytest_envrobust.core.status import Status
+from pytest_envrobust.verdicts.family import ALONE, Family
 from pytest_envrobust.verdicts.limits import (
     MAX_LATENCY_MS,
     MAX_LATENCY_P90_MS,
@@ -73,10 +75,13 @@ class LatencyCheck(Check["TimedCell"]):
         """Its time at its own point of the axes and at the further ones, or why it cannot be brought there."""
         from pytest_envrobust.core.axes import Axes
         from pytest_envrobust.timing.evidence import TimedPoint
+        from pytest_envrobust.timing.intervals import CONFIDENCE
         from pytest_envrobust.verdicts.latency import TimedCell
 
         own, *further = cell.points(asked.arguments.get(AXES, Axes()))
-        effort = cell.effort(_calls_of(asked.limits))
+        family = _timed_family(asked.limits, asked.family, 1 + len(further))
+        confidence = family.confidence if asked.limits else CONFIDENCE
+        effort = cell.effort(_calls_of(asked.limits, confidence), confidence)
         evidence = cell.timed(own, effort)
         found: list[TimedPoint] = []
         for point in further:
@@ -85,7 +90,7 @@ class LatencyCheck(Check["TimedCell"]):
             except Unavailable as error:
                 found.append(TimedPoint(point, reason=error.headline))
         earlier = cell.earlier_time if MAX_LATENCY_REGRESSION in asked.limits else None
-        return TimedCell(evidence, tuple(found), earlier)
+        return TimedCell(evidence, tuple(found), earlier, family)
 
     def judge(self, evidence: TimedCell, asked: Asked, subject: Subject) -> list[Verdict]:
         """One verdict a limit; a limit on the ratio holds at each further point too."""
@@ -94,10 +99,12 @@ class LatencyCheck(Check["TimedCell"]):
         found = []
         for limit in asked.limits.values():
             earlier = evidence.earlier if limit.name == MAX_LATENCY_REGRESSION else None
-            found.append(judge_latency(evidence.own, limit, subject, earlier=earlier))
+            found.append(judge_latency(evidence.own, limit, subject, earlier=earlier, family=evidence.family))
             for timed in evidence.further if limit.name == MAX_LATENCY_RATIO else ():
                 if timed.evidence is not None:
-                    found.append(judge_latency(timed.evidence, limit, subject, point=timed.point))
+                    found.append(
+                        judge_latency(timed.evidence, limit, subject, point=timed.point, family=evidence.family)
+                    )
         return found
 
     def recorded(self, results: Sequence[Result[TimedCell]]) -> dict[str, Any]:
@@ -106,7 +113,7 @@ class LatencyCheck(Check["TimedCell"]):
         from pytest_envrobust.record.latency_part import latency_part
 
         evidence = results[-1].evidence
-        part = latency_part(evidence.own, evidence.further)
+        part = latency_part(evidence.own, evidence.further, evidence.family.confidence)
         return {"latency": with_verdicts(part, list(all_verdicts(results)))}
 
     def was_asked(self, entry: Cell) -> bool:
@@ -122,9 +129,12 @@ class LatencyCheck(Check["TimedCell"]):
         from pytest_envrobust.record.judged_part import recorded_limits, with_verdicts
         from pytest_envrobust.record.schema import Latency
 
-        standing = [limit for name, limit in recorded_limits(cell.entry.latency).items() if name not in limits]
-        verdicts = [_standing(cell, limit) for limit in standing]
-        verdicts += [verdict for limit in limits.values() for verdict in _judged_again(cell, limit)]
+        recorded = recorded_limits(cell.entry.latency)
+        points = 1 + len((cell.entry.latency or Latency()).points or ())
+        family = _timed_family({**recorded, **limits}, cell.family(), points) if cell.entry.family else ALONE
+        standing = [limit for name, limit in recorded.items() if name not in limits]
+        verdicts = [_standing(cell, limit, family) for limit in standing]
+        verdicts += [verdict for limit in limits.values() for verdict in _judged_again(cell, limit, family)]
         if not verdicts:
             return JudgedAgain()
         return JudgedAgain(verdicts, {"latency": with_verdicts(cell.entry.latency or Latency(), verdicts)})
@@ -133,23 +143,32 @@ class LatencyCheck(Check["TimedCell"]):
 CHECK = LatencyCheck()
 
 
-def alone(evidence: LatencyEvidence) -> Result[TimedCell]:
+def alone(evidence: LatencyEvidence, family: Family = ALONE) -> Result[TimedCell]:
     """What was measured and held against no limit."""
     from pytest_envrobust.verdicts.latency import TimedCell
 
-    return Result(CHECK, TimedCell(evidence), ())
+    return Result(CHECK, TimedCell(evidence, family=family), ())
 
 
-def _calls_of(limits: Mapping[str, Limit]) -> int:
+def _timed_family(limits: Mapping[str, Limit], family: Family, points: int) -> Family:
+    """The verdicts that share a risk: of each cell those at its points, where the ratio is asked, and on its limits.
+
+    An interval errs on either side with half of its risk, and a verdict on one side only: two limits share one.
+    """
+    asked_at = points if MAX_LATENCY_RATIO in limits or not limits else 1
+    return Family(family.cells, asked_at * max(1, math.ceil(len(limits) / 2)))
+
+
+def _calls_of(limits: Mapping[str, Limit], confidence: float) -> int:
     """How many calls the limits on tails need."""
     from pytest_envrobust.timing.evidence import TAILS
     from pytest_envrobust.timing.intervals import calls_for_quantile
 
     shares = [TAILS[TAIL_LIMITS[name]] for name in limits if name in TAIL_LIMITS]
-    return max((calls_for_quantile(share) for share in shares), default=0)
+    return max((calls_for_quantile(share, confidence) for share in shares), default=0)
 
 
-def _judged_again(cell: RecordedCell, limit: Limit) -> list[Verdict]:
+def _judged_again(cell: RecordedCell, limit: Limit, family: Family) -> list[Verdict]:
     """The verdict on the recorded time and, for a ratio, those on it at further points of the axes."""
     from pytest_envrobust.record.latency_part import point_of, recorded_times
     from pytest_envrobust.verdicts.latency import judge_latency
@@ -158,14 +177,16 @@ def _judged_again(cell: RecordedCell, limit: Limit) -> list[Verdict]:
     if latency is None or not latency.was_asked_for:
         unasked = ", only the calls that gave the predictions, first ones included" if latency is not None else ""
         return [inconclusive(cell.subject, f"no time was measured{unasked}", limit)]
-    found = [judge_latency(recorded_times(latency), limit, cell.subject)]
+    confidence = family.confidence
+    found = [judge_latency(recorded_times(latency, confidence), limit, cell.subject, family=family)]
     for point in (latency.points or ()) if limit.name == MAX_LATENCY_RATIO else ():
         if point.reason is None:
-            found.append(judge_latency(recorded_times(point), limit, cell.subject, point=point_of(point)))
+            times = recorded_times(point, confidence)
+            found.append(judge_latency(times, limit, cell.subject, point=point_of(point), family=family))
     return found
 
 
-def _standing(cell: RecordedCell, limit: Limit) -> Verdict:
+def _standing(cell: RecordedCell, limit: Limit, family: Family) -> Verdict:
     """The recorded verdict on a limit that nobody asks to judge again."""
     from pytest_envrobust.checks.labels import CHECK as LABELS
     from pytest_envrobust.record.judged_part import recorded_verdicts
@@ -175,7 +196,7 @@ def _standing(cell: RecordedCell, limit: Limit) -> Verdict:
     reason = cell.entry.reason or ""
     if not LABELS.missed(cell.entry) and f"limit {limit.value:g} " in reason and f"from {limit.origin})" in reason:
         return Verdict(status, reason, limit)
-    again = _judged_again(cell, limit) if limit.name != MAX_LATENCY_REGRESSION else []
+    again = _judged_again(cell, limit, family) if limit.name != MAX_LATENCY_REGRESSION else []
     same = next((verdict for verdict in again if verdict.status is status), None)
     if same is not None:
         return same

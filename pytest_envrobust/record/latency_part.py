@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.timing import Clock, Timing, median_ms
 from pytest_envrobust.record import schema
 from pytest_envrobust.record.judged_part import finite
-from pytest_envrobust.record.schema import Ends, Latency, Times
+from pytest_envrobust.record.schema import Ends, Interval, Latency, Simultaneous, Times
 from pytest_envrobust.timing.drift import NO_DRIFT, Drift
 from pytest_envrobust.timing.evidence import (
     CLOCKS,
@@ -26,7 +27,7 @@ from pytest_envrobust.timing.evidence import (
     has_tail,
     tail_of,
 )
-from pytest_envrobust.timing.intervals import Estimate, median_interval
+from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, median_interval
 from pytest_envrobust.timing.ratios import smallest_visible
 from pytest_envrobust.timing.tails import TailCauses, tail_causes
 
@@ -36,8 +37,13 @@ KEPT_SAMPLES = 100
 """Single calls that the record keeps of a cell."""
 
 
-def latency_part(evidence: LatencyEvidence, points: Sequence[TimedPoint] = ()) -> Latency:
-    """What was measured of a cell, and at further points of the axes, without the limits. Not finite is absent."""
+def latency_part(
+    evidence: LatencyEvidence, points: Sequence[TimedPoint] = (), confidence: float = CONFIDENCE
+) -> Latency:
+    """What was measured of a cell, and at further points of the axes, without the limits. Not finite is absent.
+
+    ``confidence`` is that of the intervals that a verdict rests on; beside those at 95 %, where it is more.
+    """
     deciding = evidence.ratios.get(evidence.clock)
     return replace(
         _times_part(evidence.timing),
@@ -54,6 +60,7 @@ def latency_part(evidence: LatencyEvidence, points: Sequence[TimedPoint] = ()) -
         control=_all_ends(evidence.controls),
         control_fault=evidence.control_fault or None,
         smallest_visible=None if deciding is None else finite(smallest_visible(deciding)),
+        simultaneous=_simultaneous(LatencyFigures.of(evidence, confidence)) if confidence > CONFIDENCE else None,
         notices=list(evidence.notices) or None,
         slow_calls=_slow_calls(evidence.timing),
         by_input=[schema.InputTime(**asdict(each)) for each in evidence.by_input] or None,
@@ -61,7 +68,7 @@ def latency_part(evidence: LatencyEvidence, points: Sequence[TimedPoint] = ()) -
         drift=schema.Drift(time=evidence.drift.time, ratio=evidence.drift.ratio)
         if evidence.drift != NO_DRIFT
         else None,
-        points=[_point_part(timed) for timed in points] or None,
+        points=[_point_part(timed, confidence) for timed in points] or None,
     )
 
 
@@ -70,8 +77,25 @@ def predicted_part(timing: Timing) -> Latency:
     return replace(_times_part(timing), measured_from="predictions")
 
 
-def recorded_times(latency: Latency) -> LatencyFigures:
-    """The figures of a cell's times, as far as the record has them."""
+def recorded_times(latency: Latency, confidence: float = CONFIDENCE) -> LatencyFigures:
+    """The figures of a cell's times, as far as the record has them, with intervals of that confidence or more."""
+    usual, told = _usual_times(latency), latency.simultaneous
+    if told is None or confidence <= CONFIDENCE:
+        return usual.at(confidence)
+    wall, tails = latency.wall_ms, told.tails or {}
+    middles = {"p90": wall.p90, "p99": wall.p99} if wall is not None else {}
+    surer = dataclasses.replace(
+        usual,
+        medians={clock: _within(each.mid, (told.medians or {}).get(clock)) for clock, each in usual.medians.items()},
+        tails={name: _within(mid, tails[name]) for name, mid in middles.items() if mid is not None and name in tails},
+        ratios=_estimates(told.ratio),
+        confidence=told.confidence,
+        usual=usual,
+    )
+    return surer.at(confidence)
+
+
+def _usual_times(latency: Latency) -> LatencyFigures:
     wall = latency.wall_ms
     return LatencyFigures(
         calls=(wall.n or 0) if wall is not None else 0,
@@ -155,10 +179,20 @@ def _slow_calls(timing: Timing) -> dict[str, schema.SlowCalls] | None:
     return {name: schema.SlowCalls(**asdict(causes)) for name, causes in found.items()} or None
 
 
-def _point_part(timed: TimedPoint) -> Latency:
+def _simultaneous(figures: LatencyFigures) -> Simultaneous:
+    return Simultaneous(
+        confidence=figures.confidence,
+        medians={clock: told for clock, each in figures.medians.items() if (told := _bounded(each)) is not None}
+        or None,
+        tails={name: told for name, each in figures.tails.items() if (told := _bounded(each)) is not None} or None,
+        ratio=_all_ends(figures.ratios),
+    )
+
+
+def _point_part(timed: TimedPoint, confidence: float) -> Latency:
     if timed.evidence is None:
         return Latency(batch=timed.point.batch, threads=timed.point.threads, reason=timed.reason)
-    return latency_part(timed.evidence)
+    return latency_part(timed.evidence, confidence=confidence)
 
 
 def _all_ends(estimates: Mapping[Clock, Estimate]) -> dict[Clock, Ends] | None:
@@ -170,8 +204,12 @@ def _bounded(tail: Estimate | None) -> tuple[float, float] | None:
 
 
 def _middle(times: Times) -> Estimate:
-    low, high = times.interval or (0.0, math.inf)
-    return Estimate(low, times.median, high)
+    return _within(times.median, times.interval)
+
+
+def _within(middle: float, interval: Interval | None) -> Estimate:
+    low, high = interval or (0.0, math.inf)
+    return Estimate(low, middle, high)
 
 
 def _tails(wall: Times) -> dict[str, Estimate]:

@@ -478,11 +478,23 @@ class Drift(Part, frozen=True, kw_only=True):
     ratio: float | None = None
 
 
+class Simultaneous(Part, frozen=True, kw_only=True):
+    """Intervals that hold for a whole family at 95 %, each at a higher ``confidence``: of the medians and of the tails
+    of the wall time (ms), and of the ratios, by clock. One that says nothing is absent.
+    """
+
+    confidence: float
+    medians: dict[Clock, Interval] | None = None
+    tails: dict[str, Interval] | None = None
+    ratio: dict[Clock, Ends] | None = None
+
+
 class Latency(Judged, frozen=True, kw_only=True):
     """Times of a cell, at one point of the axes (``batch``, ``threads``).
 
     ``clock`` is the one that decides; ``own_ms`` is wall time less what other processes took of it; ``ratio`` is to the
-    reference's time, by clock, and ``control`` that of a second session of the reference to the first. ``points`` are
+    reference's time, by clock, and ``control`` that of a second session of the reference to the first.
+    ``simultaneous`` are the intervals that verdicts rest on where several cells are judged at once. ``points`` are
     further points of the axes, which have no limits; one that the cell could not be brought to has a ``reason``.
     """
 
@@ -504,6 +516,7 @@ class Latency(Judged, frozen=True, kw_only=True):
     control: dict[Clock, Ends] | None = None
     control_fault: str | None = None
     smallest_visible: float | None = None
+    simultaneous: Simultaneous | None = None
     notices: list[str] | None = None
     slow_calls: dict[str, SlowCalls] | None = None
     by_input: list[InputTime] | None = None

@@ -254,7 +254,7 @@ class Cell(Runner):
         `StageFailure`.
         """
         found = self._measured.timed(self._run.base_point, self._measured.effort(calls))
-        self.results.append(latency.alone(found))
+        self.results.append(latency.alone(found, self._family(latency.CHECK, {})))
         self.used = True
         return found
 

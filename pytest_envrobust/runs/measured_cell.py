@@ -25,6 +25,7 @@ from pytest_envrobust.runs.registry import Registry
 from pytest_envrobust.runs.steadiness import order_of
 from pytest_envrobust.runs.timing import TimingTask
 from pytest_envrobust.timing.evidence import LatencyEvidence
+from pytest_envrobust.timing.intervals import CONFIDENCE
 from pytest_envrobust.timing.regression import EarlierTime
 from pytest_envrobust.timing.sampling import Effort
 from pytest_envrobust.verdicts.labels import has_failed_for_sure
@@ -195,9 +196,11 @@ class MeasuredCell(MeasuredEnvironment):
         """Errors against double precision and the environment that ran in it; or ``None``, and why there are none."""
         return fidelity_of(self._registry, self._case, self.scores, self.reference_scores)
 
-    def effort(self, calls: int) -> Effort:
-        """How long it is timed at most; at least so many calls, as far as the time budget goes."""
-        return Effort(self._settings.timing.budget, calls=calls)
+    def effort(self, calls: int, confidence: float = CONFIDENCE) -> Effort:
+        """How long it is timed at most, for intervals of that confidence; at least so many calls, as far as the time
+        budget goes.
+        """
+        return Effort.at(confidence, self._settings.timing.budget, calls)
 
     def points(self, axes: Axes) -> Sequence[Point]:
         """Where on the axes it is timed, its own point first."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median
+from typing import Any
 
 from pytest_envrobust.core.axes import Point
 from pytest_envrobust.core.devices import is_processor
@@ -12,12 +13,15 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Clock, Timing
 from pytest_envrobust.timing.by_input import InputTime
 from pytest_envrobust.timing.drift import NO_DRIFT, Drift
-from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, median_interval, quantile_interval
+from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate, median_interval, quantile_interval, widened
+from pytest_envrobust.timing.ratios import paired_ratio
 from pytest_envrobust.timing.sampling import COARSE
 from pytest_envrobust.timing.tails import TailCauses, tail_causes
 
 CLOCKS: tuple[Clock, ...] = ("wall", "cpu", "own", "device")
 
+Pairs = tuple[Sequence[float], Sequence[float]]
+"""Times (ns) of a cell's turns, and of its reference's beside them."""
 TAILS: Mapping[str, float] = {"p90": 0.9, "p99": 0.99}
 """Tails that can be limited, by name, and the share of calls that are no slower."""
 _BEYOND = 2
@@ -33,7 +37,8 @@ class LatencyEvidence:
     ``warm_up_calls``; ``settled`` is whether the times had stopped to fall by then. ``first_call_ms`` is the wall time
     of the session's very first call, and ``notices`` say what makes all of this doubtful. ``quiet`` is whether nobody
     else had the processor meanwhile, ``None`` where nothing tells. ``drift`` is how times changed from the first round
-    to the last, ``by_input`` which inputs differ in time.
+    to the last, ``by_input`` which inputs differ in time. All intervals in it hold at 95 %; ``pairs`` are the times that
+    the ratios are of, by clock, for others.
     """
 
     timing: Timing
@@ -51,6 +56,18 @@ class LatencyEvidence:
     quiet: bool | None = None
     drift: Drift = NO_DRIFT
     by_input: tuple[InputTime, ...] = ()
+    pairs: Mapping[Clock, Pairs] = field(default_factory=dict, repr=False)
+
+    def ratios_at(self, confidence: float) -> Mapping[Clock, Estimate]:
+        """The ratios with their intervals at a confidence."""
+        if confidence == CONFIDENCE:
+            return self.ratios
+        return {
+            clock: paired_ratio(*self.pairs[clock], confidence=confidence)
+            if clock in self.pairs
+            else widened(ratio, confidence)
+            for clock, ratio in self.ratios.items()
+        }
 
     @property
     def wall_ratio(self) -> Estimate | None:
@@ -83,9 +100,10 @@ class LatencyFigures:
 
     ``calls`` is how many were timed; ``medians`` by clock and ``tails`` (of the wall time, by name) are in
     milliseconds, absent where there were no calls, not bounded where there were too few. ``own_tails`` are those
-    without what other processes took, and ``tail_causes`` why its calls were slow. The rest is as in
+    without what other processes took, at 95 %, and ``tail_causes`` why its calls were slow. The rest is as in
     `LatencyEvidence`; ``clock`` is ``None`` where nobody wrote down which one decides. ``threads`` is how many the
-    engine had, ``quiet`` whether nobody else had the processor (``None``: nothing tells).
+    engine had, ``quiet`` whether nobody else had the processor (``None``: nothing tells). The intervals hold at
+    ``confidence``, but for those of the controls, at 95 %; where that is more, ``usual`` are the figures at 95 %.
     """
 
     calls: int
@@ -100,6 +118,30 @@ class LatencyFigures:
     threads: int = 1
     quiet: bool | None = None
     drift: Drift = NO_DRIFT
+    confidence: float = CONFIDENCE
+    usual: LatencyFigures | None = None
+
+    @property
+    def shown(self) -> LatencyFigures:
+        """The figures at 95 %."""
+        return self.usual or self
+
+    def at(self, confidence: float) -> LatencyFigures:
+        """The same at a higher confidence, where nothing is left of what they were found from."""
+        if confidence <= self.confidence:
+            return self
+
+        def wide(estimates: Mapping[Any, Estimate]) -> dict[Any, Estimate]:
+            return {name: widened(each, confidence, self.confidence) for name, each in estimates.items()}
+
+        return replace(
+            self,
+            medians=wide(self.medians),
+            tails=wide(self.tails),
+            ratios=wide(self.ratios),
+            confidence=confidence,
+            usual=self.shown,
+        )
 
     @classmethod
     def of(cls, evidence: LatencyEvidence, confidence: float = CONFIDENCE) -> LatencyFigures:
@@ -111,15 +153,17 @@ class LatencyFigures:
             calls,
             medians,
             {name: tail_of(timing.wall_ns, share, confidence) for name, share in TAILS.items() if calls},
-            {name: tail_of(own, share, confidence) for name, share in TAILS.items() if own},
+            {name: tail_of(own, share) for name, share in TAILS.items() if own},
             {name: tail_causes(timing, share) for name, share in TAILS.items() if has_tail(calls, share)},
-            evidence.ratios,
+            evidence.ratios_at(confidence),
             evidence.controls,
             evidence.control_fault,
             evidence.clock,
             evidence.point.threads,
             evidence.quiet,
             evidence.drift,
+            confidence,
+            None if confidence == CONFIDENCE else cls.of(evidence),
         )
 
 

@@ -11,8 +11,8 @@ from pytest_envrobust.core.environment import Environment
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.timing.by_input import InputTime, inputs_that_differ
 from pytest_envrobust.timing.drift import Drift, drift
-from pytest_envrobust.timing.evidence import CLOCKS, LatencyEvidence, deciding_clock, median_of
-from pytest_envrobust.timing.intervals import Estimate
+from pytest_envrobust.timing.evidence import CLOCKS, LatencyEvidence, Pairs, deciding_clock, median_of
+from pytest_envrobust.timing.intervals import CONFIDENCE, Estimate
 from pytest_envrobust.timing.ratios import paired_ratio, smallest_visible
 from pytest_envrobust.timing.sampling import Effort, Sampler, Turns, in_rounds
 from pytest_envrobust.timing.waiting import may_disagree
@@ -44,7 +44,7 @@ def measure_alone(timed: Timed, cell: Sampler, effort: Effort, precision: float 
 
     def narrow_enough(rounds: Sequence[Turns]) -> bool:
         clock = _clock(timed, rounds[0])
-        return smallest_visible(median_of(rounds[0].timing.on(clock))) - 1 <= precision
+        return smallest_visible(median_of(rounds[0].timing.on(clock), effort.confidence)) - 1 <= precision
 
     [turns] = in_rounds([cell], effort, narrow_enough=narrow_enough)
     return _evidence(timed, turns)
@@ -66,7 +66,8 @@ def measure_beside(
 
     def narrow_enough(rounds: Sequence[Turns]) -> bool:
         clock = _clock(timed, rounds[0])
-        ratio, *controls = (_ratio(timed, turns, rounds[1], clock) for turns in (rounds[0], *rounds[2:]))
+        ratio = _ratio(timed, rounds[0], rounds[1], clock, effort.confidence)
+        controls = [_ratio(timed, turns, rounds[1], clock) for turns in rounds[2:]]
         narrow = ratio is not None and smallest_visible(ratio) - 1 <= precision
         if narrow and clock == "cpu" and may_disagree(_ratios(timed, rounds[0], rounds[1])):
             return False
@@ -78,6 +79,7 @@ def measure_beside(
     return replace(
         found,
         ratios=_ratios(timed, turns[0], turns[1]),
+        pairs={clock: pairs for clock in CLOCKS if (pairs := _pairs(timed, turns[0], turns[1], clock)) is not None},
         controls=_ratios(timed, turns[2], turns[1]) if control is not None else {},
         settled=all(each.settled for each in turns),
         drift=Drift(found.drift.time, _ratio_drift(found.clock, turns[0], turns[1])),
@@ -123,7 +125,12 @@ def _ratios(timed: Timed, mine: Turns, theirs: Turns) -> dict[Clock, Estimate]:
     return {clock: ratio for clock in CLOCKS if (ratio := _ratio(timed, mine, theirs, clock)) is not None}
 
 
-def _ratio(timed: Timed, mine: Turns, theirs: Turns, clock: Clock) -> Estimate | None:
+def _ratio(timed: Timed, mine: Turns, theirs: Turns, clock: Clock, confidence: float = CONFIDENCE) -> Estimate | None:
+    pairs = _pairs(timed, mine, theirs, clock)
+    return None if pairs is None else paired_ratio(*pairs, confidence=confidence)
+
+
+def _pairs(timed: Timed, mine: Turns, theirs: Turns, clock: Clock) -> Pairs | None:
     step = timed.steps_ns.get(clock, 0.0)
     above, below = mine.typical(clock, step), theirs.typical(clock, step)
-    return paired_ratio(above, below) if above and below else None
+    return (above, below) if above and below else None

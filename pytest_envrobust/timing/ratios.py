@@ -17,11 +17,10 @@ from pytest_envrobust.timing.intervals import (
     Estimate,
     Interval,
     check_confidence,
+    fewest_values,
     series_median_interval,
     widened_range,
 )
-
-_FEWEST_PAIRS = 6
 
 
 def paired_ratio(
@@ -35,7 +34,8 @@ def paired_ratio(
     6 it is `widened_range`: wide, but an obvious pass or fail stays one. The same numbers and ``seed`` give the same
     interval.
 
-    Fewer than 6 pairs, or any time of zero (a clock too coarse for the call), give the interval from 0 to infinity.
+    Fewer than 6 pairs (more above 95 %), or any time of zero (a clock too coarse for the call), give the interval from
+    0 to infinity.
     Raises `DeclarationError` where there are no pairs, the numbers of times differ, a time is negative, or
     ``confidence`` is not in (0, 1).
     """
@@ -53,7 +53,7 @@ def paired_ratio(
     logs = np.log(above / below)
     mid = math.exp(float(np.median(logs)))
     interval: Interval | None = None
-    if len(logs) >= _FEWEST_PAIRS:
+    if len(logs) >= fewest_values(confidence):
         interval = series_median_interval(logs, confidence, seed) or widened_range(logs, confidence)
     if interval is None:
         return Estimate(0.0, mid, math.inf)

@@ -57,7 +57,7 @@ def regression_of(now: LatencyFigures, earlier: EarlierTime, clock: Clock) -> Re
 
     ``None`` where one of both runs has no time of the cell on that clock.
     """
-    then = earlier.figures
+    then = earlier.figures.at(now.confidence)
     if earlier.same_reference and clock in now.ratios and clock in then.ratios:
         return Regression(change(now.ratios[clock], then.ratios[clock], spread=SPREAD), True, earlier)
     if clock in now.medians and clock in then.medians:

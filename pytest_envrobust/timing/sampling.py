@@ -17,6 +17,7 @@ from statistics import fmean, median
 from time import monotonic
 
 from pytest_envrobust.core.timing import Clock, Timing
+from pytest_envrobust.timing.intervals import CONFIDENCE, fewest_values, wider_by
 
 Sampler = Callable[[int, int], Timing]
 """Times ``calls`` single calls on successive inputs from number ``first`` on: ``sampler(first, calls)``."""
@@ -48,13 +49,21 @@ class Effort:
     """How long sessions are timed.
 
     Until ``budget`` seconds are spent, but at least ``fewest`` rounds; or, sooner, until ``calls`` calls of each were
-    made and there are ``most`` rounds, or enough for whoever asks for the sampling (see ``narrow_enough``).
+    made and there are ``most`` rounds, or enough for whoever asks for the sampling (see ``narrow_enough``): on
+    intervals of ``confidence``.
     """
 
     budget: float = 3.0
     fewest: int = FEWEST_ROUNDS
     most: int = MOST_ROUNDS
     calls: int = 0
+    confidence: float = CONFIDENCE
+
+    @classmethod
+    def at(cls, confidence: float, budget: float, calls: int = 0) -> Effort:
+        """What intervals of that confidence need: at least as many rounds as they can be of, and more at most."""
+        most = math.ceil(MOST_ROUNDS * wider_by(confidence) ** 2)
+        return cls(budget, max(FEWEST_ROUNDS, fewest_values(confidence)), most, calls, confidence)
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,24 @@ class Family:
     each: int = 1
 
     @property
+    def size(self) -> int:
+        """How many verdicts share the risk."""
+        return self.cells * self.each
+
+    @property
     def confidence(self) -> float:
         """That of each verdict; 0.95 for one cell by itself."""
-        return 1.0 - RISK / (self.cells * self.each)
+        return 1.0 - RISK / self.size
+
+    @property
+    def over(self) -> str:
+        """``95 % over 30 cells``."""
+        told = [counted(number, noun) for number, noun in ((self.cells, "cell"), (self.each, "verdict")) if number > 1]
+        return f"{confidence_text(1 - RISK)}{' over ' if told else ''}{' of '.join(told)}"
 
     def __str__(self) -> str:
         """``95 %``, or ``95 % over 30 cells, 99.83 % each``."""
-        told = [counted(number, noun) for number, noun in ((self.cells, "cell"), (self.each, "verdict")) if number > 1]
-        whole = confidence_text(1 - RISK)
-        return f"{whole} over {' of '.join(told)}, {confidence_text(self.confidence)} each" if told else whole
+        return self.over if self.size == 1 else f"{self.over}, {confidence_text(self.confidence)} each"
 
 
 ALONE = Family()

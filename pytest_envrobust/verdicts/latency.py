@@ -22,6 +22,7 @@ from pytest_envrobust.timing.waiting import (
     share_on_processor,
     waiting_regression,
 )
+from pytest_envrobust.verdicts.family import ALONE, Family, confidence_text
 from pytest_envrobust.verdicts.limits import (
     MAX_LATENCY_MS,
     MAX_LATENCY_RATIO,
@@ -30,7 +31,16 @@ from pytest_envrobust.verdicts.limits import (
     Limit,
 )
 from pytest_envrobust.verdicts.milliseconds import judge_milliseconds, judge_tail
-from pytest_envrobust.verdicts.time_wording import CLOCK_NAMES, WORDS, Judged, number, span, status_of, steady
+from pytest_envrobust.verdicts.time_wording import (
+    CLOCK_NAMES,
+    WORDS,
+    Judged,
+    interval_of,
+    number,
+    span,
+    status_of,
+    steady,
+)
 from pytest_envrobust.verdicts.verdict import Subject, Verdict, closing_lines
 
 NO_CONTROL = (
@@ -42,11 +52,15 @@ _LIMITS = (MAX_LATENCY_MS, *TAIL_LIMITS, MAX_LATENCY_RATIO, MAX_LATENCY_REGRESSI
 
 @dataclass(frozen=True)
 class TimedCell:
-    """What was measured of a cell: at its own point of the axes and at further ones; what an earlier run measured."""
+    """What was measured of a cell: at its own point of the axes and at further ones; what an earlier run measured.
+
+    ``family`` are the verdicts that share their risk with one on it.
+    """
 
     own: LatencyEvidence
     further: tuple[TimedPoint, ...] = ()
     earlier: EarlierTime | None = None
+    family: Family = ALONE
 
 
 def judge_latency(
@@ -57,11 +71,11 @@ def judge_latency(
     clock: Clock | None = None,
     point: Point | None = None,
     earlier: EarlierTime | None = None,
-    confidence: float = CONFIDENCE,
+    family: Family = ALONE,
 ) -> Verdict:
-    """Hold a cell's time against a limit on it.
+    """Hold a cell's time against a limit on it, at 95 % over all cells of its ``family``.
 
-    Milliseconds are judged on the interval of the median (or the tail's) wall time of a call, at ``confidence``; a
+    Milliseconds are judged on the interval of the median (or the tail's) wall time of a call; a
     ratio on the interval of the ratio on ``clock`` (by default the one that the evidence says, else `deciding_clock`;
     instead of CPU time on wall time where that says more, beyond the intervals of both), and only where the A/A control
     stays within its margin; a regression on the interval of the change against the
@@ -69,16 +83,20 @@ def judge_latency(
     interval within the limit passes, one over it fails, and where the limit lies inside it, or there are too few calls
     for one, the verdict is inconclusive. Raises `DeclarationError` for another kind of limit.
     """
-    figures = evidence if isinstance(evidence, LatencyFigures) else LatencyFigures.of(evidence, confidence)
+    confidence = family.confidence
+    if isinstance(evidence, LatencyFigures):
+        figures = evidence.at(confidence)
+    else:
+        figures = LatencyFigures.of(evidence, confidence)
     chosen: Clock = clock or figures.clock or deciding_clock(subject.environment)
     if limit.name == MAX_LATENCY_MS:
-        status, said = judge_milliseconds(figures, limit, confidence)
+        status, said = judge_milliseconds(figures, limit, family)
     elif limit.name in TAIL_LIMITS:
-        status, said = judge_tail(figures, limit, confidence)
+        status, said = judge_tail(figures, limit, family)
     elif limit.name == MAX_LATENCY_RATIO:
-        status, said = _judge_ratio(figures, limit, chosen, subject, confidence)
+        status, said = _judge_ratio(figures, limit, chosen, subject, family)
     elif limit.name == MAX_LATENCY_REGRESSION:
-        status, said = _judge_regression(figures, limit, chosen, earlier, confidence)
+        status, said = _judge_regression(figures, limit, chosen, earlier, family)
     else:
         raise DeclarationError(f"{limit.name} does not limit time", cause=f"those that do are {', '.join(_LIMITS)}")
     at = f" at {point}" if point is not None else ""
@@ -88,12 +106,12 @@ def judge_latency(
     return Verdict(status, "\n".join(lines), limit)
 
 
-def _judge_ratio(figures: LatencyFigures, limit: Limit, clock: Clock, subject: Subject, confidence: float) -> Judged:
+def _judge_ratio(figures: LatencyFigures, limit: Limit, clock: Clock, subject: Subject, family: Family) -> Judged:
     reference = subject.reference
     bound = f"limit {limit.value:g} from {limit.origin}"
     by_cpu = figures.ratios.get("cpu")
-    waits = disagreement(figures.ratios) if clock == "cpu" else None
-    if waits and by_cpu and _decides(by_cpu, waits.by_clock, limit):
+    waits = disagreement(figures.shown.ratios) if clock == "cpu" else None  # a doubt needs no more than 95 %
+    if waits and by_cpu and _decides(by_cpu, figures.ratios[waits.clock], limit):
         clock = waits.clock
     else:
         waits = None
@@ -102,14 +120,14 @@ def _judge_ratio(figures: LatencyFigures, limit: Limit, clock: Clock, subject: S
     if ratio is None:
         said = f"inconclusive, no ratio of its {name} to that of {reference} was taken ({bound})"
         return Status.INCONCLUSIVE, [said]
-    status, control = _with_control(status_of(ratio, limit.value), figures, ratio, clock, limit.value, confidence)
+    status, control = _with_control(status_of(ratio, limit.value), figures, ratio, clock, limit.value)
     unseen = _unseen(figures, clock, subject, limit.value)
     if waits:
         status, unseen = _waiting(status, figures, clock, waits.by_cpu)
     status, drifting = steady(status, figures.drift.ratio, "the ratio to the reference", ratio, limit.value)
     headline = (
         f"{WORDS[status]}, {number(ratio.mid)} times the {name} of {reference} "
-        f"({confidence * 100:g} % interval {span(ratio, limit.value)}, {bound})"
+        f"({interval_of(figures, ratio, limit.value, family)}, {bound})"
     )
     return status, [headline, _visible(ratio), control, *unseen, *drifting]
 
@@ -137,7 +155,7 @@ def _waiting(status: Status, figures: LatencyFigures, clock: Clock, by_cpu: Esti
 
 
 def _with_control(
-    status: Status, figures: LatencyFigures, ratio: Estimate, clock: Clock, limit: float, confidence: float
+    status: Status, figures: LatencyFigures, ratio: Estimate, clock: Clock, limit: float
 ) -> tuple[Status, str]:
     """The status that the control allows, and what the control said."""
     if figures.control_fault:
@@ -148,7 +166,7 @@ def _with_control(
     check = check_control(control, ratio, limit)
     said = (
         f"  the A/A control (the reference against itself) took {control.mid:.3f} times its own {CLOCK_NAMES[clock]}"
-        f" ({confidence * 100:g} % interval {span(control, 1.0)})"
+        f" ({confidence_text(CONFIDENCE)} interval {span(control, 1.0)})"
     )
     margin = f"margin of {round(check.margin * 100, 1):g} %"
     if check.holds:
@@ -199,7 +217,7 @@ def _why_wall(figures: LatencyFigures, subject: Subject) -> str:
 
 
 def _judge_regression(
-    figures: LatencyFigures, limit: Limit, clock: Clock, earlier: EarlierTime | None, confidence: float
+    figures: LatencyFigures, limit: Limit, clock: Clock, earlier: EarlierTime | None, family: Family
 ) -> Judged:
     bound = f"limit {limit.value:g} from {limit.origin}"
     if earlier is None:
@@ -209,8 +227,8 @@ def _judge_regression(
     if found is None:
         said = f"inconclusive, {earlier.origin} has no time of it to compare with ({bound})"
         return Status.INCONCLUSIVE, [said]
-    waits = waiting_regression(figures, earlier, found) if clock == "cpu" else None
     by_cpu = found.change
+    waits = _waits_more(figures, earlier) if clock == "cpu" else None
     if waits and _decides(by_cpu, waits[1].change, limit):
         clock, found = waits
     else:
@@ -219,7 +237,7 @@ def _judge_regression(
     lines = [_visible(found.change), f"  {_yardstick(found, clock)}"]
     doubt = found.doubt(status is Status.FAILED)
     if found.by_reference or clock in figures.controls or figures.control_fault:
-        status, control = _with_control(status, figures, found.change, clock, limit.value, confidence)
+        status, control = _with_control(status, figures, found.change, clock, limit.value)
         lines.append(control)
     if waits:
         status, unseen = _waiting(status, figures, clock, by_cpu)
@@ -234,9 +252,17 @@ def _judge_regression(
         lines.append(f"  {doubt}")
     headline = (
         f"{WORDS[status]}, {number(found.change.mid)} times what it took in {earlier.origin} "
-        f"({confidence * 100:g} % interval {span(found.change, limit.value)}, {bound})"
+        f"({interval_of(figures, found.change, limit.value, family)}, {bound})"
     )
     return status, [headline, *lines]
+
+
+def _waits_more(figures: LatencyFigures, earlier: EarlierTime) -> tuple[Clock, Regression] | None:
+    """A regression by wall time that CPU time does not see, and its clock: a doubt, for which 95 % are enough."""
+    by_cpu = regression_of(figures.shown, earlier, "cpu")
+    waits = None if by_cpu is None else waiting_regression(figures.shown, earlier, by_cpu)
+    found = None if waits is None else regression_of(figures, earlier, waits[0])
+    return None if waits is None or found is None else (waits[0], found)
 
 
 def _yardstick(found: Regression, clock: Clock) -> str:

@@ -6,13 +6,14 @@ from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.wording import counted
 from pytest_envrobust.timing.evidence import TAILS, LatencyFigures
 from pytest_envrobust.timing.intervals import calls_for_quantile
+from pytest_envrobust.verdicts.family import Family
 from pytest_envrobust.verdicts.limits import TAIL_LIMITS, Limit
-from pytest_envrobust.verdicts.time_wording import WORDS, Judged, calls_of, number, span, status_of, steady
+from pytest_envrobust.verdicts.time_wording import WORDS, Judged, calls_of, interval_of, number, span, status_of, steady
 
 _ABSOLUTE = "  an absolute limit holds for this machine and its load alone"
 
 
-def judge_milliseconds(figures: LatencyFigures, limit: Limit, confidence: float) -> Judged:
+def judge_milliseconds(figures: LatencyFigures, limit: Limit, family: Family) -> Judged:
     """Hold the interval of the median wall time against the limit."""
     bound = f"limit {limit.value:g} ms from {limit.origin}"
     median = figures.medians.get("wall")
@@ -23,12 +24,12 @@ def judge_milliseconds(figures: LatencyFigures, limit: Limit, confidence: float)
     status, drifting = steady(status_of(median, limit.value), figures.drift.time, "times", median, limit.value)
     headline = (
         f"{WORDS[status]}, a call takes {number(median.mid)} ms of wall time (median of "
-        f"{figures.calls}, {confidence * 100:g} % interval {span(median, limit.value)} ms, {bound})"
+        f"{figures.calls}, {interval_of(figures, median, limit.value, family, ' ms')}, {bound})"
     )
     return status, [headline, _ABSOLUTE, *drifting]
 
 
-def judge_tail(figures: LatencyFigures, limit: Limit, confidence: float) -> Judged:
+def judge_tail(figures: LatencyFigures, limit: Limit, family: Family) -> Judged:
     """Hold the interval of a tail of the wall time against the limit.
 
     What is over it only for what other processes took of the calls is no failure of the cell's: inconclusive.
@@ -38,7 +39,7 @@ def judge_tail(figures: LatencyFigures, limit: Limit, confidence: float) -> Judg
     bound = f"limit {limit.value:g} ms from {limit.origin}"
     tail = figures.tails.get(name)
     status = status_of(tail, limit.value) if tail is not None else Status.INCONCLUSIVE
-    enough = calls_for_quantile(share, confidence)
+    enough = calls_for_quantile(share, family.confidence)
     if tail is None or (status is Status.INCONCLUSIVE and figures.calls < enough):
         said = f"inconclusive, {calls_of(figures)}, and an upper bound of {name} needs {enough} ({bound})"
         return Status.INCONCLUSIVE, [said, "  give it more time with --envrobust-time-budget"]
@@ -48,7 +49,7 @@ def judge_tail(figures: LatencyFigures, limit: Limit, confidence: float) -> Judg
     status, drifting = steady(status, figures.drift.time, "times", tail, limit.value)
     headline = (
         f"{WORDS[status]}, {share * 100:g} % of {figures.calls} calls take {number(tail.mid)} ms of wall time or "
-        f"less ({name}, {confidence * 100:g} % interval {span(tail, limit.value)} ms, {bound})"
+        f"less ({name}, {interval_of(figures, tail, limit.value, family, ' ms')}, {bound})"
     )
     lines = [headline, _ABSOLUTE, *_causes(figures, name, limit.value)]
     if others:

@@ -19,6 +19,7 @@ from pytest_envrobust.core.errors import Unavailable
 from pytest_envrobust.record.judged_part import family_of
 from pytest_envrobust.record.schema import Cell, Model
 from pytest_envrobust.timing.evidence import LatencyEvidence
+from pytest_envrobust.timing.intervals import CONFIDENCE
 from pytest_envrobust.timing.regression import EarlierTime
 from pytest_envrobust.timing.sampling import Effort
 from pytest_envrobust.verdicts.family import Family
@@ -115,8 +116,8 @@ class PlainCell(PlainEnvironment):
         self.asked.append("fidelity")
         return self.exact
 
-    def effort(self, calls: int) -> Effort:
-        return Effort(2.5, calls=calls)
+    def effort(self, calls: int, confidence: float = CONFIDENCE) -> Effort:
+        return Effort.at(confidence, 2.5, calls)
 
     def points(self, axes: Axes) -> Sequence[Point]:
         return axes.points(Point())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from support.cells import CELL, REFERENCE, SUBJECT, PlainCell, PlainRecordedCell, recorded
 
@@ -13,14 +14,17 @@ from pytest_envrobust.checks.latency import AXES, CHECK, alone
 from pytest_envrobust.core.axes import Axes, Point
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock, Timing
+from pytest_envrobust.record import schema
 from pytest_envrobust.record.judged_part import with_verdicts
 from pytest_envrobust.record.label_part import with_label_verdict
 from pytest_envrobust.record.latency_part import latency_part, predicted_part
 from pytest_envrobust.record.schema import FlipCounts, Labels, Latency
 from pytest_envrobust.timing.evidence import LatencyEvidence, LatencyFigures, TimedPoint
 from pytest_envrobust.timing.intervals import Estimate
+from pytest_envrobust.timing.ratios import paired_ratio
 from pytest_envrobust.timing.regression import EarlierTime
 from pytest_envrobust.timing.sampling import Effort
+from pytest_envrobust.verdicts.family import Family
 from pytest_envrobust.verdicts.latency import TimedCell, judge_latency
 from pytest_envrobust.verdicts.limits import LabelLimit, Limit
 from pytest_envrobust.verdicts.verdict import Verdict
@@ -52,6 +56,52 @@ def part(*verdicts: Verdict, ratio: float = 1.2, points: tuple[TimedPoint, ...] 
 # measuring
 
 
+@pytest.mark.parametrize(
+    ("names", "points", "family"),
+    [
+        ((), 1, Family(30)),
+        ((RATIO,), 1, Family(30)),
+        ((RATIO, MS), 1, Family(30)),  # an interval has two sides, a verdict errs on one
+        ((RATIO, MS, P90), 1, Family(30, 2)),
+        ((RATIO,), 6, Family(30, 6)),
+        ((MS,), 6, Family(30)),
+    ],
+)
+def test_verdicts_share_their_risk_with_all_on_the_cells(names: tuple[str, ...], points: int, family: Family) -> None:
+    there = [Point(batch) for batch in range(2, points + 1)]
+    cell = PlainCell(times={point: evidence(point=point) for point in (BASE, *there)})
+    axes = {AXES: Axes(tuple(range(1, points + 1)))} if there else {}
+    asked = Asked(limits(**dict.fromkeys(names, 5.0)), axes, Family(30))
+    found = CHECK.measure(cell, asked)
+    assert found.family == family
+    confidence = family.confidence if names else 0.95  # what is only recorded is not timed for longer
+    assert {effort.confidence for _, effort in cell.asked} == {confidence}
+    assert all("95 % over 30 cells" in verdict.message for verdict in CHECK.judge(found, asked, SUBJECT))
+
+
+def test_a_record_is_judged_as_the_run_did_among_as_many_cells() -> None:
+    """On the intervals that the run was sure of, which the record keeps beside those at 95 %."""
+    random = np.random.default_rng(0)
+    pairs = (1.2e7 * np.exp(0.05 * random.normal(size=40))).tolist(), [1e7] * 40
+    measured = LatencyEvidence(
+        TIMING, {"wall": paired_ratio(*pairs)}, {"wall": Estimate(0.99, 1.0, 1.01)}, clock="wall", pairs={"wall": pairs}
+    )
+    asked = Asked(limits(max_latency_ratio=1.23, max_latency_ms=11.4), family=Family(30))
+    found = CHECK.measure(PlainCell(times={BASE: measured}), asked)
+    live = CHECK.judge(found, asked, SUBJECT)
+    assert [each.status for each in live] == [Status.INCONCLUSIVE, Status.INCONCLUSIVE]
+    assert [each.status for each in CHECK.judge(TimedCell(measured), asked, SUBJECT)] == [Status.PASSED] * 2
+    written = CHECK.recorded([Result(CHECK, found, live)])["latency"]
+    assert written.simultaneous is not None
+    assert written.ratio["wall"][0] > written.simultaneous.ratio["wall"][0]
+    for cells, statuses in ((30, [Status.INCONCLUSIVE] * 2), (1, [Status.PASSED] * 2)):
+        entry = recorded(latency=written, family=schema.Family(cells=cells))
+        again = CHECK.judge_again(PlainRecordedCell(entry), asked.limits)
+        assert [each.status for each in again.verdicts] == statuses
+        if cells == 30:
+            assert [each.message for each in again.verdicts] == [each.message for each in live]
+
+
 def test_a_cell_is_timed_at_its_own_point() -> None:
     cell = PlainCell(times={BASE: evidence()}, earlier_time=EARLIER)
     assert CHECK.measure(cell, Asked()) == TimedCell(evidence())
@@ -70,6 +120,7 @@ def test_and_at_further_ones_where_they_are_asked_for() -> None:
             TimedPoint(WIDE, evidence(1.4, WIDE)),
             TimedPoint(both, reason=reason.format("batch 8, 2 threads")),
         ),
+        family=Family(1, 4),
     )
     assert [point for point, _ in cell.asked] == [BASE, LARGE, WIDE, both]
     assert len({effort for _, effort in cell.asked}) == 1

@@ -18,9 +18,11 @@ from pytest_envrobust.timing.intervals import (
     calls_for_quantile,
     check_confidence,
     effective_size,
+    fewest_values,
     median_interval,
     quantile_interval,
     series_median_interval,
+    widened,
     widened_range,
 )
 
@@ -268,11 +270,47 @@ def test_where_it_says_nothing_three_times_the_range_covers(n: int, rho: float) 
     assert sum(low <= 0 <= high for low, high in found) >= 0.95 * len(series)
 
 
-def test_the_widened_range_is_none_of_too_few_or_of_more_confidence() -> None:
+@pytest.mark.parametrize(("n", "rho"), [(11, 0.8), (20, 0.9), (40, 0.95)])
+@pytest.mark.parametrize("confidence", [0.99, 1 - 0.05 / 30])
+def test_the_range_is_widened_further_for_more_confidence(n: int, rho: float, confidence: float) -> None:
+    series = autoregressive(8, 4000, n, rho)
+    found = [widened_range(values, confidence) or (math.nan, math.nan) for values in series]
+    assert sum(low <= 0 <= high for low, high in found) >= confidence * len(series)
+
+
+def test_the_widened_range_is_none_of_too_few() -> None:
     values = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     assert widened_range(values, 0.95) == (-4.0, 11.0)
-    assert widened_range(values, 0.96) is None
     assert widened_range(values[:5], 0.95) is None
+    assert widened_range(values, 0.99) is None  # six values have no interval of their median
+    low, high = widened_range(np.append(values, [3.0, 3.0]), 0.99) or (0.0, 0.0)
+    assert low < -4.0 < 11.0 < high
+
+
+@pytest.mark.parametrize(("confidence", "fewest"), [(0.5, 6), (0.95, 6), (0.975, 7), (0.99, 8), (1 - 0.05 / 30, 11)])
+def test_the_fewest_values_are_those_that_have_a_median_interval(confidence: float, fewest: int) -> None:
+    assert fewest_values(confidence) == fewest
+    assert median_interval(list(range(fewest)), confidence) is not None
+    if confidence >= 0.95:
+        assert median_interval(list(range(fewest - 1)), confidence) is None
+
+
+@pytest.mark.parametrize(("n", "rho"), [(30, 0.0), (60, 0.3), (60, 0.6)])
+def test_intervals_for_a_family_hold_as_often_as_they_say(n: int, rho: float) -> None:
+    """Of 30 cells: at 95 % in all of them, in 99.83 % each; at 95 % each, some of these series do not hold."""
+    series = autoregressive(2000 + n, 150, n, rho)
+    each = [series_median_interval(values, 1 - 0.05 / 30, seed=0) for values in series]
+    assert all(interval is None or interval[0] <= 0 <= interval[1] for interval in each)
+    assert covered(series, 0.0) < 1.0
+
+
+def test_an_estimate_is_widened_as_a_lognormal_one() -> None:
+    found = widened(Estimate(0.5, 1.0, 2.0), 0.99)
+    assert (found.low, found.high) == pytest.approx((0.5**1.3142, 2.0**1.3142), rel=1e-4)
+    twice, once = widened(found, 0.999, known=0.99), widened(Estimate(0.5, 1.0, 2.0), 0.999)
+    assert (twice.low, twice.mid, twice.high) == pytest.approx((once.low, once.mid, once.high))
+    assert widened(Estimate(0.5, 1.0, 2.0), 0.95) == Estimate(0.5, 1.0, 2.0)
+    assert widened(Estimate(0.0, 1.0, math.inf), 0.99) == Estimate(0.0, 1.0, math.inf)
 
 
 @pytest.mark.parametrize("n", [20, 60, 283])

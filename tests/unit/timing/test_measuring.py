@@ -183,6 +183,18 @@ def test_sampling_goes_on_while_waiting_may_show_in_wall_time() -> None:
     assert found.ratios["wall"].low > found.ratios["cpu"].high or found.rounds == 200
 
 
+def test_more_confidence_takes_more_rounds() -> None:
+    for noise in (0.02, 0.04):
+        sides = [(session(30, 30, noise), session(30, 30, noise, seed=1)) for _ in range(2)]
+        usual, surer = (Effort.at(confidence, ENDLESS) for confidence in (0.95, 1 - 0.05 / 30))
+        found = [measure_beside(CPU, *each, None, effort, 0.02) for each, effort in zip(sides, (usual, surer))]
+        assert found[0].rounds < found[1].rounds
+        assert found[0].ratios["cpu"].is_bounded  # what is shown stays at 95 %
+        wide, narrow = (each["cpu"] for each in (found[1].ratios_at(surer.confidence), found[1].ratios_at(0.95)))
+        assert narrow == found[1].ratios["cpu"]
+        assert wide.low < narrow.low < narrow.high < wide.high
+
+
 def test_it_is_narrow_enough_on_the_clock_that_decides() -> None:
     """Wall time is noisy, CPU time is not: sampling ends at once on one thread, and not on two."""
     random = np.random.default_rng(0)

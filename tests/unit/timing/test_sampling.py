@@ -14,6 +14,13 @@ from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.timing.sampling import MOST_CALLS_A_TURN, Effort, Turns, in_rounds
 
 DEFAULT = Effort()
+
+
+def test_more_confidence_asks_for_more_rounds() -> None:
+    assert Effort.at(0.95, 2.5, 7) == Effort(2.5, calls=7)
+    assert Effort.at(1 - 0.05 / 30, 2.5) == Effort(2.5, fewest=11, most=515, confidence=1 - 0.05 / 30)
+
+
 MS = 1_000_000
 """Nanoseconds in a millisecond."""
 

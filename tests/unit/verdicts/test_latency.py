@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from scipy.stats import binom
 
 from pytest_envrobust.checks.latency import CHECK
 from pytest_envrobust.core.axes import Point
@@ -18,6 +19,7 @@ from pytest_envrobust.timing.drift import Drift
 from pytest_envrobust.timing.evidence import LatencyEvidence, LatencyFigures
 from pytest_envrobust.timing.intervals import Estimate
 from pytest_envrobust.timing.regression import EarlierTime
+from pytest_envrobust.verdicts.family import ALONE, Family
 from pytest_envrobust.verdicts.latency import NO_CONTROL, judge_latency
 from pytest_envrobust.verdicts.limits import Limit
 from pytest_envrobust.verdicts.verdict import Subject, Verdict
@@ -37,7 +39,7 @@ def judged(
     clock: Clock | None = None,
     point: Point | None = None,
     earlier: EarlierTime | None = None,
-    confidence: float = 0.95,
+    family: Family = ALONE,
 ) -> Verdict:
     return judge_latency(
         evidence,
@@ -46,7 +48,7 @@ def judged(
         clock=clock,
         point=point,
         earlier=earlier,
-        confidence=confidence,
+        family=family,
     )
 
 
@@ -176,12 +178,28 @@ def test_a_limit_within_the_interval_of_just_enough_calls_is_no_matter_of_their_
     assert "inconclusive, 90 % of 36 calls take 32.5 ms of wall time or less (p90, 95 % interval" in verdict.message
 
 
-def test_less_confidence_needs_fewer_calls_and_says_so() -> None:
-    verdict = judged(calls(28), "max_latency_p90_ms", 1, confidence=0.9)
-    assert verdict.status is Status.FAILED
-    assert "needs 29" in judged(calls(28), "max_latency_p90_ms", 10_000, confidence=0.9).message
-    assert judged(calls(29), "max_latency_p90_ms", 10_000, confidence=0.9).status is Status.PASSED
-    assert "(p90, 90 % interval" in verdict.message
+def test_more_cells_need_more_calls_and_say_so() -> None:
+    thirty = Family(30)
+    assert judged(calls(67), "max_latency_p90_ms", 10_000).status is Status.PASSED
+    assert "needs 68" in judged(calls(67), "max_latency_p90_ms", 10_000, family=thirty).message
+    verdict = judged(calls(68), "max_latency_p90_ms", 10_000, family=thirty)
+    assert verdict.status is Status.PASSED
+    assert "(p90, 99.83 % interval" in verdict.message
+    assert " ms, 95 % over 30 cells, limit 10000 ms" in verdict.message
+
+
+@pytest.mark.parametrize(("name", "share"), [("max_latency_ms", 0.5), ("max_latency_p90_ms", 0.9)])
+@pytest.mark.parametrize("count", [60, 200])
+@pytest.mark.parametrize("cells", [1, 7, 30])
+def test_at_the_limit_a_family_is_wrong_in_5_percent_at_most(name: str, share: float, count: int, cells: int) -> None:
+    """Exactly: of the calls each is within the limit with the chance that the limit is a quantile of."""
+    chances = binom.pmf(range(count + 1), count, share)
+    wrong = dict.fromkeys((Status.PASSED, Status.FAILED, Status.INCONCLUSIVE), 0.0)
+    for within in range(count + 1):
+        timing = Timing.of([9_000_000] * within + [11_000_000] * (count - within), [1] * count)
+        wrong[judged(LatencyEvidence(timing), name, 10, family=Family(cells)).status] += float(chances[within])
+    assert cells * wrong[Status.PASSED] <= 0.05
+    assert cells * wrong[Status.FAILED] <= 0.05
 
 
 def test_a_tail_may_be_over_its_limit_before_it_has_an_upper_end() -> None:
@@ -713,17 +731,37 @@ def test_how_to_run_it_again_is_told_unless_it_passed(value: float, closes: bool
     assert ("  to run this cell alone: pytest -k tvm-o3" in message.splitlines()) is closes
 
 
-def test_the_confidence_is_told() -> None:
-    verdict = judged(LatencyEvidence(TIMING), "max_latency_ms", 11.0, confidence=0.9)
-    assert "90 % interval 10.5 to 11.4 ms" in verdict.message
-    surer = judged(LatencyEvidence(TIMING), "max_latency_ms", 11.0, confidence=0.99)
-    assert "99 % interval 10.3 to 11.6 ms" in surer.message
-    ratio = judged(on_cpu(PASSING, EVEN), RATIO, 1.5, confidence=0.9).message
-    assert "(90 % interval 1.40 to 1.45, limit 1.5" in ratio
-    assert "times its own CPU time (90 % interval 0.990 to 1.01)" in ratio
-    regression = judged(NOW, REGRESSION, 1.3, earlier=EARLIER, confidence=0.9).message
-    assert "(90 % interval 1.21 to 1.29, limit 1.3" in regression
-    assert "times its own CPU time (90 % interval" in regression
+def test_the_confidence_is_told_with_the_cells_that_share_it() -> None:
+    """That of the control, which is no verdict, stays what it is."""
+    verdict = judged(LatencyEvidence(TIMING), "max_latency_ms", 11.0)
+    assert "95 % interval 10.5 to 11.4 ms, limit" in verdict.message
+    surer = judged(LatencyEvidence(TIMING), "max_latency_ms", 11.0, family=Family(5))
+    assert "99 % interval 10.3 to 11.6 ms, 95 % over 5 cells, limit" in surer.message
+    ratio = judged(on_cpu(PASSING, EVEN), RATIO, 1.5, family=Family(5)).message
+    assert "(99 % interval 1.39 to 1.46, 95 % over 5 cells, limit 1.5" in ratio
+    assert "times its own CPU time (95 % interval 0.990 to 1.01)" in ratio
+    alone = judged(NOW, REGRESSION, 1.3, earlier=EARLIER)
+    among = judged(NOW, REGRESSION, 1.3, earlier=EARLIER, family=Family(30))
+    assert "(95 % interval 1.21 to 1.29, limit 1.3" in alone.message
+    assert ", 95 % over 30 cells, limit 1.3" in among.message
+    assert "times its own CPU time (95 % interval" in among.message
+
+
+def test_a_ratio_near_its_limit_is_one_of_many_or_alone() -> None:
+    near = on_cpu(Estimate(1.40, 1.45, 1.49), EVEN)
+    assert judged(near, RATIO, 1.5).status is Status.PASSED
+    assert judged(near, RATIO, 1.5, family=Family(30)).status is Status.INCONCLUSIVE
+    over = on_cpu(Estimate(1.52, 1.57, 1.62), EVEN)
+    assert judged(over, RATIO, 1.5).status is Status.FAILED
+    assert judged(over, RATIO, 1.5, family=Family(30)).status is Status.INCONCLUSIVE
+
+
+def test_waiting_is_doubted_at_95_percent_however_many_cells_there_are() -> None:
+    """The interval of wall time lies above that of CPU time, not so those that are sure of 30 cells."""
+    waits = on_cpu(Estimate(0.95, 1.0, 1.05), EVEN, wall=Estimate(1.06, 1.12, 1.18))
+    found = judged(waits, RATIO, 1.15, family=Family(30))
+    assert found.status is Status.INCONCLUSIVE
+    assert "judged on wall time" in found.message
 
 
 @pytest.mark.parametrize("limit", [*[kind.name for kind in CHECK.limits]])
