@@ -125,7 +125,7 @@ def accuracy_limits(limits: Mapping[str, Limit], family: Family = ALONE) -> list
     bound = limits.get(ACCURACY_BOUND)
     found = [_with_bound(limit, bound) for limit in limits.values() if limit.name != ACCURACY_BOUND]
     shared = Family(family.cells, max(1, sum(limit.bound for limit in found)))
-    return [replace(limit, family=shared) if limit.bound else limit for limit in found]
+    return [replace(limit, family=shared if limit.bound else Family(family.cells)) for limit in found]
 
 
 def _with_bound(limit: Limit, bound: Limit | None) -> AccuracyLimit:

@@ -113,6 +113,20 @@ def mcnemar_of(only_here: int, only_there: int) -> McNemar:
     return McNemar(only_here, only_there, float(binomtest(only_here, only_here + only_there, 0.5).pvalue))
 
 
+def holm(values: Sequence[float]) -> list[float]:
+    """The p values of several tests, adjusted so that any of them is falsely small no oftener than it says.
+
+    Step down: the smallest of k is multiplied by k, the next by k - 1 and so on, and none becomes smaller than one
+    before it (S. Holm, 'A simple sequentially rejective multiple test procedure', Scandinavian Journal of Statistics 6,
+    1979). It holds however the tests depend on each other. In the order given.
+    """
+    found, largest = [0.0] * len(values), 0.0
+    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        largest = max(largest, min(1.0, (len(values) - rank) * values[place]))
+        found[place] = largest
+    return found
+
+
 def drop_bounds(only_here: int, only_there: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """By how much the accuracy is lower here than there at least, and at most: each one-sided.
 

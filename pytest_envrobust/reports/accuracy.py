@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pytest_envrobust.comparison.accuracy import holm
 from pytest_envrobust.comparison.bounds import clopper_pearson_interval
 from pytest_envrobust.core.wording import percent
 from pytest_envrobust.history.view import Row
 from pytest_envrobust.record.accuracy_part import recorded_accuracy
 from pytest_envrobust.record.schema import Accuracy
-from pytest_envrobust.reports.words import probability
 
 
 def counted_accuracy(row: Row) -> Accuracy | None:
@@ -46,9 +48,16 @@ def drop_text(accuracy: Accuracy) -> str:
     return "" if against is None else f"{(against.only_reference - against.only_here) / accuracy.n:.3f}"
 
 
-def p_of_difference(accuracy: Accuracy) -> str:
-    """McNemar's p, where the environment and the reference are right on different inputs."""
-    against = accuracy.against_reference
-    if against is None or not (against.only_here or against.only_reference):
-        return ""
-    return probability(against.p)
+def adjusted_p(rows: Sequence[tuple[Row, Accuracy | None]]) -> dict[str, float]:
+    """McNemar's p of the environments that were tested against the reference, adjusted for how many outputs they have.
+
+    Environments that are bit-identical are one test.
+    """
+    told: dict[str, tuple[str, float]] = {}
+    for row, accuracy in rows:
+        against = None if accuracy is None else accuracy.against_reference
+        if against is not None and not row.is_reference:
+            told[row.environment] = row.output or row.environment, against.p
+    tests = dict(told.values())
+    adjusted = dict(zip(tests, holm(list(tests.values()))))
+    return {environment: adjusted[output] for environment, (output, _) in told.items()}

@@ -15,7 +15,7 @@ from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.core.wording import clock_name, percent
 from pytest_envrobust.history.view import ModelView, Row
 from pytest_envrobust.record.schema import Accuracy, Invariant, Labels, Latency, Scores, Sensitivity
-from pytest_envrobust.reports.accuracy import counted_accuracy, drop_text, p_of_difference, with_interval
+from pytest_envrobust.reports.accuracy import adjusted_p, counted_accuracy, drop_text, with_interval
 from pytest_envrobust.reports.limits import limit_beside, with_limits
 from pytest_envrobust.reports.tables import FULL, TEXT, Column, Report
 from pytest_envrobust.reports.timings import RecordedTiming, rate_text, ratio_text
@@ -41,7 +41,7 @@ _LEAST_OFF = 1e-4
 class Entry:
     """An environment of a model, with all that its columns are taken from.
 
-    ``letter`` names its output, ``off`` is as in `ModelView`.
+    ``letter`` names its output, ``off`` is as in `ModelView`, ``p`` is McNemar's, adjusted for all environments.
     """
 
     row: Row
@@ -49,6 +49,7 @@ class Entry:
     letter: str = ""
     accuracy: Accuracy | None = None
     off: float | None = None
+    p: float | None = None
 
     @property
     def environment(self) -> str:
@@ -70,16 +71,19 @@ class Entry:
 def entries_of(view: ModelView) -> list[Entry]:
     """The environments of a model, in the record's order."""
     letters = view.outputs
-    accuracy = {each.environment: each for each in view.accuracy}
+    told = {each.environment: each for each in view.accuracy}
+    accuracy = [(row, told.get(row.environment) or counted_accuracy(row)) for row in view.rows]
+    p = adjusted_p(accuracy)
     return [
         Entry(
             row,
             view.name,
             letters.get(row.output, ""),
-            accuracy.get(row.environment) or counted_accuracy(row),
+            each,
             view.off.get(row.environment),
+            p.get(row.environment),
         )
-        for row in view.rows
+        for row, each in accuracy
     ]
 
 
@@ -216,8 +220,13 @@ def _drop(entry: Entry) -> str:
 
 def _p(entry: Entry) -> str:
     """That of McNemar's test; the reference is not tested against itself."""
+    return _written(entry.p, probability)
+
+
+def _p_of_difference(entry: Entry) -> str:
+    """The same, where the environment and the reference are right on different inputs."""
     against = entry.accuracy.against_reference if entry.accuracy is not None else None
-    return "" if against is None or entry.row.is_reference else probability(against.p)
+    return _p(entry) if against is not None and (against.only_here or against.only_reference) else ""
 
 
 def _tail(name: str, limit: str) -> Column[Entry]:
@@ -321,7 +330,7 @@ _FINDINGS: tuple[Column[Entry], ...] = (
     Column("top1", "accuracy", _of(with_interval), TEXT, limit=MIN_ACCURACY),
     Column("top5", "top-5", _of_accuracy(lambda accuracy: accuracy.top5), TEXT, right=True),
     Column("drop", "drop", _drop, right=True, limit=MAX_ACCURACY_DROP),
-    Column("p", "p", _of(p_of_difference), TEXT, right=True),
+    Column("p", "p (Holm)", _p_of_difference, TEXT, right=True),
     *_SCORES,
     *map(_where_limited, _SCORES),
     Column("invariants", "invariants", lambda entry: invariants_text(entry.row.invariants), FULL),
@@ -369,7 +378,8 @@ _TIMES: tuple[Column[Entry], ...] = (
         _p,
         Report.HTML,
         right=True,
-        title="McNemar's test of the top-1 accuracy against the reference's, exact",
+        html_heading="p\n(Holm)",
+        title="McNemar's exact test of the top-1 accuracy against the reference's, adjusted for all of them (Holm)",
     ),
     Column("output", "output", lambda entry: entry.letter, Report.TERMINAL),
     Column("reason", "why", lambda entry: entry.reason, Report.MARKDOWN),

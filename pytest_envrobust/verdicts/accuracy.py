@@ -76,7 +76,7 @@ def judge_accuracy(evidence: AccuracyEvidence, limit: Limit, subject: Subject) -
 
 
 def _judged_share(evidence: AccuracyEvidence, limit: AccuracyLimit) -> tuple[Status, str]:
-    n, right, family = evidence.n, evidence.right, limit.family
+    n, right, family = evidence.n, evidence.right, limit.family if limit.bound else ALONE
     lower, upper = (
         clopper_pearson_lower(right, n, family.confidence),
         clopper_pearson_upper(right, n, family.confidence),
@@ -107,6 +107,8 @@ def _judged_drop(evidence: AccuracyEvidence, limit: AccuracyLimit, subject: Subj
         found += f", by no more than {most:.3f} shown{_over(limit)}"
     said = f"{_right(evidence.right, evidence.n)}, {theirs} in {subject.reference} ({found}, {_asked(limit)})"
     said += f"; right here alone {against.only_here}, there alone {against.only_there}: McNemar's p {against.p:.3f}"
+    if limit.family.cells > 1:
+        said += f" ({min(1.0, limit.family.cells * against.p):.3f} over {limit.family.cells} cells)"
     status = _status(-drop, -most, -least, replace(limit, value=-limit.value))
     if status is Status.INCONCLUSIVE:
         said += f"; inconclusive: {counted(evidence.n, 'input')} cannot show so small a drop"

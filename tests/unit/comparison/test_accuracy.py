@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_envrobust.comparison.accuracy import McNemar, accuracy, doubt_of, drop_bounds, mcnemar
+from pytest_envrobust.comparison.accuracy import McNemar, accuracy, doubt_of, drop_bounds, holm, mcnemar
 from pytest_envrobust.core.errors import DeclarationError
 
 NAN, INF = math.nan, math.inf
@@ -139,3 +139,17 @@ def test_classes_counted_from_another_number_are_named_instead() -> None:
 
 def test_a_single_class_cannot_be_wrong() -> None:
     assert doubt_of(np.ones((20, 1)), [0] * 20, is_guessed=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "adjusted"),
+    [
+        ([], []),
+        ([0.2], [0.2]),
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),  # R: p.adjust(c(...), "holm")
+        ([0.5, 0.6, 1.0], [1.0, 1.0, 1.0]),
+        ([0.01, 0.011], [0.02, 0.02]),
+    ],
+)
+def test_holm_steps_down(values: list[float], adjusted: list[float]) -> None:
+    assert holm(values) == pytest.approx(adjusted)

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 from support.records import Synthetic, record_of, synthetic
 
+from pytest_envrobust.comparison.accuracy import holm
 from pytest_envrobust.comparison.fidelity import Fidelity, ScoreErrors
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.wording import percent
@@ -104,6 +105,9 @@ def test_the_figures_that_the_product_writes_stand_in_the_terminal(view: ModelVi
 def test_first_call_and_accuracy_stand_in_html(view: ModelView) -> None:
     found = table(entries_of(view), Report.HTML)
     accuracies = {accuracy.environment: accuracy for accuracy in view.accuracy}
+    tested = {name: told.against_reference.p for name, told in accuracies.items() if told.against_reference}
+    adjusted = {name: f"{p:.3f}" for name, p in zip(tested, holm(list(tested.values())))}
+    assert len(adjusted) == 5
     for row in view.rows:
         if row.latency is None:
             continue
@@ -113,8 +117,7 @@ def test_first_call_and_accuracy_stand_in_html(view: ModelView) -> None:
         assert accuracy.top5 is not None
         assert found[row.environment]["top-1"] == percent(accuracy.top1)
         assert found[row.environment]["top-5"] == percent(accuracy.top5)
-        against = accuracy.against_reference
-        assert found[row.environment]["p"] == ("" if against is None else f"{against.p:.3f}")
+        assert found[row.environment].get("p (Holm)", "") == adjusted.get(row.environment, "")
 
 
 def test_errors_of_scores_stand_as_the_product_writes_them() -> None:
@@ -185,8 +188,19 @@ def test_the_reference_is_not_tested_against_itself() -> None:
     against = AgainstReference(only_here=1, only_reference=2, p=0.25)
     accuracy = Accuracy(environment="a/b/cpu", n=8, top1=0.5, against_reference=against)
     for is_reference, said in ((False, "0.250"), (True, None)):
-        found = Entry(entry(is_reference=is_reference).row, "signs", accuracy=accuracy)
-        assert table([found], Report.HTML)["a/b/cpu"].get("p") == said
+        view = ModelView("signs", "a/b/cpu", (entry(is_reference=is_reference).row,), accuracy=(accuracy,))
+        assert table(entries_of(view), Report.HTML)["a/b/cpu"].get("p (Holm)") == said
+
+
+def test_p_is_adjusted_for_the_outputs_that_were_tested() -> None:
+    """Three outputs: those of one and the same bits are one test."""
+    rows, accuracies = [], []
+    for name, output, p in (("a", "1", 0.01), ("b", "2", 0.04), ("c", "1", 0.01), ("d", "3", 0.03)):
+        rows.append(dataclasses.replace(entry().row, environment=f"{name}/b/cpu", output=output))
+        against = AgainstReference(only_here=1, only_reference=2, p=p)
+        accuracies.append(Accuracy(environment=f"{name}/b/cpu", n=8, top1=0.5, against_reference=against))
+    found = table(entries_of(ModelView("signs", "x/b/cpu", tuple(rows), accuracy=tuple(accuracies))), Report.TERMINAL)
+    assert [each["p (Holm)"] for each in found.values()] == ["0.030", "0.060", "0.030", "0.060"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 from support.records import Synthetic, record_of, synthetic
 
+from pytest_envrobust.comparison.accuracy import holm
 from pytest_envrobust.comparison.labels import compare_labels
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
@@ -252,6 +253,9 @@ def test_each_environment_has_its_labels_and_its_reason(run: Synthetic, page: Pa
 
 def test_accuracy_stands_beside_the_environments(small: Synthetic) -> None:
     rows = page_of(small).table("Environments")
+    tested = [each for each in analysis_in(small).accuracy or () if each.against_reference is not None]
+    p_values = holm([each.against_reference.p for each in tested if each.against_reference is not None])
+    adjusted = {each.environment: f"{p:.3f}" for each, p in zip(tested, p_values)}
     for accuracy in analysis_in(small).accuracy or ():
         row = rows[accuracy.environment]
         assert accuracy.top5 is not None
@@ -259,8 +263,7 @@ def test_accuracy_stands_beside_the_environments(small: Synthetic) -> None:
         low, high = (100 * end for end in accuracy.interval)
         assert row["accuracy top-1"] == f"{percent(accuracy.top1)} {low:.1f} to {high:.1f} %"
         assert row["accuracy top-5"] == percent(accuracy.top5)
-        against = accuracy.against_reference
-        assert row["p"] == ("" if against is None else f"{against.p:.3f}")
+        assert row["p (Holm)"] == adjusted.get(accuracy.environment, "")
 
 
 def test_environments_of_the_same_bits_share_a_letter(page: Page) -> None:
