@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -151,12 +150,12 @@ def alone(evidence: LatencyEvidence, family: Family = ALONE) -> Result[TimedCell
 
 
 def _timed_family(limits: Mapping[str, Limit], family: Family, points: int) -> Family:
-    """The verdicts that share a risk: of each cell those at its points, where the ratio is asked, and on its limits.
+    """The verdicts that share a risk: those on each cell, at each of its points where the ratio is asked.
 
-    An interval errs on either side with half of its risk, and a verdict on one side only: two limits share one.
+    Several limits share nothing: a cell passes only where it keeps all of them, so that no wrong pass is likelier, and
+    an interval errs on the side of a wrong failure with half of its risk.
     """
-    asked_at = points if MAX_LATENCY_RATIO in limits or not limits else 1
-    return Family(family.cells, asked_at * max(1, math.ceil(len(limits) / 2)))
+    return Family(family.cells, points if MAX_LATENCY_RATIO in limits or not limits else 1)
 
 
 def _calls_of(limits: Mapping[str, Limit], confidence: float) -> int:

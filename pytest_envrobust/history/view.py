@@ -20,6 +20,7 @@ from pytest_envrobust.record.schema import (
     Cell,
     CellAccuracy,
     Decomposition,
+    Family,
     Invariant,
     Labels,
     Latency,
@@ -59,7 +60,7 @@ class Row:
     """All that a record says of a model in an environment.
 
     ``checks`` has what checks beyond those of this package found, by the check's name. ``limits`` are those of all
-    tests of the environment, each once.
+    tests of the environment, each once; ``family`` are the cells that were judged at once.
     """
 
     environment: str
@@ -75,6 +76,7 @@ class Row:
     checks: Mapping[str, OtherPart] = field(default_factory=dict)
     output: str = ""
     limits: tuple[HeldLimit, ...] = ()
+    family: Family | None = None
 
     @property
     def ran(self) -> bool:
@@ -261,6 +263,7 @@ def _row(environment: str, cells: Sequence[Cell]) -> Row:
         checks=_checks(cells),
         output=next((cell.output_digest for cell in cells if cell.output_digest is not None), ""),
         limits=tuple(dict.fromkeys(limit for cell in cells for limit in _limits(cell))),
+        family=next((cell.family for cell in cells if cell.family is not None), None),
     )
 
 

@@ -8,11 +8,14 @@ import pytest
 
 from pytest_envrobust.artifacts.store import Store
 from pytest_envrobust.core.errors import EnvrobustError
-from pytest_envrobust.core.wording import counted
+from pytest_envrobust.core.wording import counted, listed
 from pytest_envrobust.environments.machine import this_machine
 from pytest_envrobust.integration.collected import Collected
 from pytest_envrobust.integration.xdist import is_worker, process_count
+from pytest_envrobust.models.inputs import Inputs
 from pytest_envrobust.runs.context import RunContext
+from pytest_envrobust.verdicts.family import what_inputs_show
+from pytest_envrobust.verdicts.limits import BOUND
 
 
 class SessionHooks:
@@ -49,8 +52,19 @@ class SessionHooks:
     def pytest_report_collectionfinish(self) -> list[str]:
         """What was left out, in one line, and which models have one name."""
         declared = self.context.declared
-        lines = [self._collected.left_out.line(declared), *declared.lines()]
+        lines = [self._collected.left_out.line(declared), *declared.lines(), *self._shown_by_inputs()]
         return [f"envrobust: {line}" for line in lines if line]
+
+    def _shown_by_inputs(self) -> list[str]:
+        """What the inputs can show of so many cells, once for those of which that is the same, unless it is judged."""
+        if any(BOUND in limits for limits in self.context.settings.outer_limits):
+            return []
+        about: dict[str, list[str]] = {}
+        for model, cells in self.context.families:
+            inputs = model.inputs.count() if isinstance(model.inputs, Inputs) and cells else None
+            if inputs:
+                about.setdefault(what_inputs_show(inputs, cells), []).append(self.context.declared.name_of(model))
+        return list(about) if len(about) == 1 else [f"{listed(names)}: {said}" for said, names in about.items()]
 
     def pytest_unconfigure(self) -> None:
         """End every worker; remove the scratch directory and the run's predictions."""

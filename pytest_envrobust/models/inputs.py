@@ -105,6 +105,10 @@ class Inputs(ABC):
     def check(self) -> None:
         """Raise `DeclarationError` for what can be seen to be wrong without reading everything."""
 
+    def count(self) -> int | None:
+        """How many there are, where that is told without reading them."""
+        return None
+
     @abstractmethod
     def load(self) -> LoadedInputs:
         """Read and decode. Raises `DeclarationError` naming the first input that cannot be read."""
@@ -131,6 +135,9 @@ class ImageFolder(Inputs):
     def check(self) -> None:
         self.files()
         check_truth(self.truth)
+
+    def count(self) -> int | None:
+        return len(self.files())
 
     def load(self) -> LoadedInputs:
         folder = Path(self.path)
@@ -199,6 +206,15 @@ class Arrays(Inputs):
         check_truth(self.truth)
         if isinstance(self.array, (str, Path)) and not Path(self.array).is_file():
             raise DeclarationError(f"inputs {str(self.array)!r}", cause="there is no such file")
+
+    def count(self) -> int | None:
+        if isinstance(self.array, np.ndarray):
+            return len(self.array) if self.array.ndim else None
+        path = Path(str(self.array))
+        try:
+            return len(np.load(path, mmap_mode="r", allow_pickle=False)) if path.suffix == ".npy" else None
+        except (OSError, ValueError, EOFError, TypeError):  # the run says what is wrong with it
+            return None
 
     def load(self) -> LoadedInputs:
         array = self.array if isinstance(self.array, np.ndarray) else _read_array(Path(str(self.array)))

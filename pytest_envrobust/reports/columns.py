@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pytest_envrobust.comparison.bounds import clopper_pearson_lower
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock
 from pytest_envrobust.core.wording import clock_name, percent
 from pytest_envrobust.history.view import ModelView, Row
+from pytest_envrobust.record.judged_part import family_of
 from pytest_envrobust.record.schema import Accuracy, Invariant, Labels, Latency, Scores, Sensitivity
 from pytest_envrobust.reports.accuracy import adjusted_p, counted_accuracy, drop_text, with_interval
 from pytest_envrobust.reports.limits import limit_beside, with_limits
@@ -107,8 +109,17 @@ def count_text(labels: Labels) -> str:
 
 
 def bound_text(row: Row, write: Callable[[float], str] = "{:.3f}".format) -> str:
-    """``0.688``: the agreement that the inputs show, one-sided 95 %. The reference shows nothing by itself."""
-    return "" if row.labels is None or row.is_reference else write(row.labels.bound)
+    """``0.688``: the agreement that the inputs show, one-sided 95 %; over all cells where a verdict rests on it.
+
+    The reference shows nothing by itself.
+    """
+    labels = row.labels
+    if labels is None or row.is_reference:
+        return ""
+    if labels.limit_on != "bound" or row.family is None:
+        return write(labels.bound)
+    confidence = family_of(row.family).confidence
+    return write(clopper_pearson_lower(round(labels.agreement * labels.n), labels.n, confidence))
 
 
 def flips_text(labels: Labels | None) -> str:
@@ -374,7 +385,7 @@ _TIMES: tuple[Column[Entry], ...] = (
     Column("top5", "top-5", _of_accuracy(lambda accuracy: accuracy.top5), Report.HTML, right=True),
     Column(
         "p",
-        "p",
+        "p (Holm)",
         _p,
         Report.HTML,
         right=True,

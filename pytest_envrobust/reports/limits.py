@@ -7,7 +7,16 @@ from dataclasses import replace
 
 from pytest_envrobust.checks.registry import limit_kinds
 from pytest_envrobust.history.view import HeldLimit, Row
+from pytest_envrobust.record.judged_part import family_of
 from pytest_envrobust.reports.tables import Column, HasRow
+from pytest_envrobust.verdicts.limits import (
+    MAX_LATENCY_MS,
+    MAX_LATENCY_RATIO,
+    MAX_LATENCY_REGRESSION,
+    TAIL_LIMITS,
+)
+
+_ON_INTERVALS = (MAX_LATENCY_MS, *TAIL_LIMITS, MAX_LATENCY_RATIO, MAX_LATENCY_REGRESSION)
 
 
 def limit_lines(rows: Iterable[Row]) -> list[str]:
@@ -31,7 +40,15 @@ def limit_lines(rows: Iterable[Row]) -> list[str]:
         else:
             of_some.setdefault(tuple(row.environment for row in holding), []).append(limit)
     lines = [f"limits: {_said(of_all)}"] if of_all else []
-    return [*lines, *(f"limits in {', '.join(names)}: {_said(limits)}" for names, limits in of_some.items())]
+    lines += [f"limits in {', '.join(names)}: {_said(limits)}" for names, limits in of_some.items()]
+    return [*lines, *_families(held)]
+
+
+def _families(held: Sequence[Row]) -> list[str]:
+    """Over how many cells the verdicts on bounds and intervals hold, where that is more than one."""
+    judged = [row for row in held if any(limit.on_bound or limit.name in _ON_INTERVALS for limit in row.limits)]
+    families = dict.fromkeys(family_of(row.family) for row in judged if not row.is_reference)
+    return [f"what is shown, and intervals that are judged, at {family}" for family in families if family.cells > 1]
 
 
 def changed_limits(before: Row, after: Row) -> list[str]:

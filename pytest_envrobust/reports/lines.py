@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pytest_envrobust.core.wording import counted, listed
 from pytest_envrobust.history.view import ModelView, Row
 from pytest_envrobust.record.schema import Run
 from pytest_envrobust.record.shards import shard_notice
+from pytest_envrobust.verdicts.family import what_inputs_show
+from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT
 
 
 def run_notices(run: Run) -> list[str]:
@@ -32,6 +34,35 @@ def run_notices(run: Run) -> list[str]:
         started = f", started {earlier.started}" if earlier.started is not None else ""
         said.append(f"The reference's labels were recorded by an earlier run{where}: {earlier.path or ''}{started}.")
     return said
+
+
+def head_lines(run: Run, views: Sequence[ModelView]) -> list[str]:
+    """What a reader must know of the run before its figures, and what its inputs can show of so many cells."""
+    about: dict[str, list[str]] = {}
+    for view in views:
+        if said := _shown_by_inputs(view):
+            about.setdefault(said, []).append(view.name)
+    several = len(about) > 1
+    return [*run_notices(run), *(f"{listed(names)}: {said}" if several else said for said, names in about.items())]
+
+
+def _shown_by_inputs(view: ModelView) -> str:
+    """Under the most generous limit that the share of a model's labels had to reach; empty where none had."""
+    held = [
+        (limit.value, row.labels.n, row.family.cells)
+        for row in view.rows
+        for limit in row.limits
+        if limit.name == MIN_LABEL_AGREEMENT
+        and not limit.on_bound
+        and row.labels is not None
+        and row.family is not None
+        and not row.is_reference
+        and row.labels.of is None
+    ]
+    if not held:
+        return ""
+    limit, inputs, cells = min(held)
+    return what_inputs_show(inputs, cells, limit)
 
 
 def model_line(view: ModelView) -> str:

@@ -15,7 +15,7 @@ from pytest_envrobust.record.schema import Record, Run
 from pytest_envrobust.reports.columns import SENSITIVITY, THROUGHPUT, Entry, entries_of, environment_columns
 from pytest_envrobust.reports.definitions import definitions_of
 from pytest_envrobust.reports.limits import limit_lines
-from pytest_envrobust.reports.lines import known_flip_lines, model_line, run_notices
+from pytest_envrobust.reports.lines import head_lines, known_flip_lines, model_line
 from pytest_envrobust.reports.tables import Column, Report, Subject, tabulated
 from pytest_envrobust.reports.timings import (
     all_timings,
@@ -38,7 +38,7 @@ def markdown_lines(record: Record) -> list[str]:
     """
     views = model_views(record)
     lines = [_verdict(views, record.run), ""]
-    if said := run_notices(record.run):
+    if said := head_lines(record.run, views):
         lines += [escaped(" ".join(said)), ""]
     for view in views:
         lines += _model_lines(view)

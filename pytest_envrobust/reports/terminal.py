@@ -9,7 +9,7 @@ from pytest_envrobust.record.schema import Record
 from pytest_envrobust.reports.columns import SENSITIVITY, THROUGHPUT, entries_of, environment_columns
 from pytest_envrobust.reports.definitions import definition_lines
 from pytest_envrobust.reports.limits import limit_lines
-from pytest_envrobust.reports.lines import known_flip_lines, model_line, run_notices
+from pytest_envrobust.reports.lines import head_lines, known_flip_lines, model_line
 from pytest_envrobust.reports.tables import Column, Report, Subject, tabulated
 from pytest_envrobust.reports.timings import (
     all_timings,
@@ -22,8 +22,9 @@ from pytest_envrobust.reports.timings import (
 
 def terminal_lines(record: Record) -> list[str]:
     """The report of a run: for each model a table of its environments and what is to be known about it."""
-    lines = run_notices(record.run)
-    for view in model_views(record):
+    views = model_views(record)
+    lines = head_lines(record.run, views)
+    for view in views:
         if lines:
             lines.append("")
         lines += _model_lines(view)

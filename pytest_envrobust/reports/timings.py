@@ -17,6 +17,7 @@ from pytest_envrobust.record.schema import Ends, Latency
 from pytest_envrobust.reports.words import significant
 from pytest_envrobust.timing.control import MARGIN, ControlCheck
 from pytest_envrobust.timing.intervals import Estimate
+from pytest_envrobust.verdicts.limits import MAX_LATENCY_RATIO
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
 
@@ -43,6 +44,15 @@ class RecordedTiming:
     def ratio(self) -> Estimate | None:
         """To the reference, on the clock that decides; ``None`` where none was taken."""
         return self._on_clock(self.latency.ratio)
+
+    @property
+    def judged_ratio(self) -> Estimate | None:
+        """The same with the interval that a verdict rests on, where there is one; not bounded, it says nothing."""
+        told = self.latency.simultaneous
+        if told is None or not any(each.limit_name == MAX_LATENCY_RATIO for each in self.latency.verdicts or ()):
+            return self.ratio
+        found = self._on_clock(told.ratio)
+        return found if found is not None or self.ratio is None else Estimate(0.0, self.ratio.mid, math.inf)
 
     @property
     def control(self) -> Estimate | None:
@@ -125,7 +135,7 @@ def throughput_of(view: ModelView) -> tuple[tuple[RecordedTiming, ...], ...]:
 
 def ratio_text(timing: RecordedTiming) -> str:
     """``0.80 [0.79, 0.82] CPU``, the ratio to the reference on the clock that decides; empty where none was taken."""
-    ratio = timing.ratio
+    ratio = timing.judged_ratio
     if ratio is None:
         return ""
     return f"{ratio.mid:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] {clock_name(timing.clock)}"

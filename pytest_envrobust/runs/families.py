@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pytest_envrobust.models.model import Model
 from pytest_envrobust.record import schema
 from pytest_envrobust.runs.cases import Case
 
+LABELS = "labels"
 _Name = tuple[str, str]
 """An environment and what it is compared with."""
 
@@ -37,6 +39,11 @@ class Families:
         """A cell is asked that check, or whatever its test asks."""
         asked = self._models.setdefault(case.model, _Asked())
         asked.by_check.setdefault(check, set()).add((case.environment.id, case.reference.id))
+
+    def __iter__(self) -> Iterator[tuple[Model, int]]:
+        """Each model, with how many cells may be asked for their labels."""
+        for model, asked in self._models.items():
+            yield model, sum(environment != reference for environment, reference in asked.names(LABELS))
 
     def of(self, case: Case, check: str = "") -> schema.Family:
         """The family that a cell is in, itself included where nobody noted it."""

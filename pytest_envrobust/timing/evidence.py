@@ -37,8 +37,8 @@ class LatencyEvidence:
     ``warm_up_calls``; ``settled`` is whether the times had stopped to fall by then. ``first_call_ms`` is the wall time
     of the session's very first call, and ``notices`` say what makes all of this doubtful. ``quiet`` is whether nobody
     else had the processor meanwhile, ``None`` where nothing tells. ``drift`` is how times changed from the first round
-    to the last, ``by_input`` which inputs differ in time. All intervals in it hold at 95 %; ``pairs`` are the times that
-    the ratios are of, by clock, for others.
+    to the last, ``by_input`` which inputs differ in time. All intervals in it hold at 95 %; ``pairs`` are the times
+    that the ratios are of, by clock, for others.
     """
 
     timing: Timing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from pytest_envrobust.comparison.bounds import clopper_pearson_lower
 from pytest_envrobust.core.wording import counted
 
 RISK = 0.05
@@ -46,6 +47,18 @@ class Family:
 
 ALONE = Family()
 """A cell by itself."""
+
+
+def what_inputs_show(n: int, cells: int, limit: float = 1.0) -> str:
+    """What a pass on so many inputs shows, of one cell and of so many at once, where the share of labels is judged."""
+    needed = next((agreeing for agreeing in range(n + 1) if agreeing / n >= limit), n)
+    one, every = (clopper_pearson_lower(needed, n, Family(number).confidence) for number in (1, max(1, cells)))
+    asked = "" if needed == n else f" at {limit:g}"
+    among = f" for one cell, {every:.3f} for all {cells} at once" if cells > 1 else ""
+    return (
+        f"{counted(n, 'input')}: a pass{asked} shows an agreement of at least {one:.3f}{among} "
+        f"({confidence_text(1 - RISK)}); envrobust-bound judges that"
+    )
 
 
 def confidence_text(confidence: float) -> str:

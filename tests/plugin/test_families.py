@@ -36,6 +36,13 @@ def test_one_cell_passes_alone_and_not_among_others(project, labels_test) -> Non
     assert project.record()["cells"][0]["family"] == {"cells": 1}
 
 
+def test_the_head_of_a_run_says_what_its_inputs_can_show(project, labels_test) -> None:
+    project.declare_colors()
+    said = "8 inputs: a pass shows an agreement of at least 0.688 for one cell, 0.599 for all 3 at once (95 %); *"
+    project.collect(FOUR).stdout.fnmatch_lines([f"envrobust: {said}"])
+    project.collect(FOUR, *BOUND).stdout.no_fnmatch_line("*a pass shows*")
+
+
 def test_each_shard_and_each_process_judges_its_cells_among_all(project, labels_test) -> None:
     pytest.importorskip("xdist")
     project.declare_colors()

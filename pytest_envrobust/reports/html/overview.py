@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pytest_envrobust.core.wording import counted, listed, percent
 from pytest_envrobust.history.view import GROUPS, NOT_RUN, ModelView
 from pytest_envrobust.record.schema import LabelSensitivity, Model, Run, Sensitivity, TimeSensitivity
-from pytest_envrobust.reports.lines import run_notices
+from pytest_envrobust.reports.lines import head_lines
 from pytest_envrobust.reports.timings import all_timings, doubtful_times
 from pytest_envrobust.reports.words import ratio
 from pytest_envrobust.timing.control import MARGIN
@@ -147,7 +147,7 @@ def notices(run: Run, views: Sequence[ModelView]) -> list[str]:
     for view in views:
         for text in view.notes:
             about.setdefault(text, []).append(view.name)
-    return [*run_notices(run), *(f"{_named(names)}: {text}" for text, names in about.items()), *times]
+    return [*head_lines(run, views), *(f"{_named(names)}: {text}" for text, names in about.items()), *times]
 
 
 def _controls(views: Sequence[ModelView]) -> str:

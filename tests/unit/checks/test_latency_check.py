@@ -61,8 +61,7 @@ def part(*verdicts: Verdict, ratio: float = 1.2, points: tuple[TimedPoint, ...] 
     [
         ((), 1, Family(30)),
         ((RATIO,), 1, Family(30)),
-        ((RATIO, MS), 1, Family(30)),  # an interval has two sides, a verdict errs on one
-        ((RATIO, MS, P90), 1, Family(30, 2)),
+        ((RATIO, MS), 1, Family(30)),
         ((RATIO,), 6, Family(30, 6)),
         ((MS,), 6, Family(30)),
     ],

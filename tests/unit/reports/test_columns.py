@@ -17,12 +17,15 @@ from pytest_envrobust.history.view import ModelView, Row, model_views
 from pytest_envrobust.record.schema import (
     Accuracy,
     AgainstReference,
+    Family,
     FlipCounts,
     Flipped,
     Invariant,
     Labels,
     Latency,
     OtherPart,
+    Simultaneous,
+    VerdictOnLimit,
 )
 from pytest_envrobust.record.score_part import scores_part
 from pytest_envrobust.reports.columns import (
@@ -30,6 +33,7 @@ from pytest_envrobust.reports.columns import (
     THROUGHPUT,
     Entry,
     agreement_text,
+    bound_text,
     entries_of,
     environment_columns,
     figures_text,
@@ -37,7 +41,7 @@ from pytest_envrobust.reports.columns import (
     reach_text,
 )
 from pytest_envrobust.reports.tables import Column, Report, tabulated
-from pytest_envrobust.reports.timings import throughput_of
+from pytest_envrobust.reports.timings import RecordedTiming, ratio_text, throughput_of
 from pytest_envrobust.verdicts.scores import ScoreEvidence
 
 
@@ -264,3 +268,27 @@ def test_scores_are_off_by_the_largest_difference_over_the_spread_of_the_referen
     older = replace(model.analysis, outputs=[replace(each, spread=None) for each in outputs])
     (view,) = model_views(replace(run.record, models=[replace(model, analysis=older)]))
     assert not view.off
+
+
+def test_a_bound_that_is_judged_among_many_cells_is_shown_as_it_was_judged() -> None:
+    every = Family(cells=30, references=1)
+    shown = [
+        bound_text(entry(labels=labels(agreement=1.0, bound=0.688, limit_on=limit_on), family=family).row)
+        for limit_on, family in (("share", every), ("bound", every), ("bound", None), (None, every))
+    ]
+    assert shown == ["0.688", "0.450", "0.688", "0.688"]
+
+
+def test_a_ratio_that_is_judged_among_many_cells_is_shown_with_the_interval_of_its_verdict() -> None:
+    told = Latency(
+        measured_from="pairs",
+        clock="cpu",
+        ratio={"cpu": (1.0, 1.1, 1.2)},
+        simultaneous=Simultaneous(confidence=0.998, ratio={"cpu": (0.9, 1.1, 1.3)}),
+    )
+    verdict = VerdictOnLimit(limit=1.5, limit_name="max_latency_ratio", limit_from="ini", verdict=Status.PASSED)
+    judged = replace(told, verdicts=[verdict])
+    assert [ratio_text(RecordedTiming("a/b/cpu", each)) for each in (told, judged)] == [
+        "1.10 [1.00, 1.20] CPU",
+        "1.10 [0.90, 1.30] CPU",
+    ]

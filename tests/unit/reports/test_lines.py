@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.history.view import ModelView, Row
+from pytest_envrobust.history.view import HeldLimit, ModelView, Row
 from pytest_envrobust.record.schema import (
+    Family,
     FlipCounts,
     Flipped,
     Labels,
@@ -14,7 +17,7 @@ from pytest_envrobust.record.schema import (
     RunPart,
     Shard,
 )
-from pytest_envrobust.reports.lines import known_flip_lines, model_line, run_notices
+from pytest_envrobust.reports.lines import head_lines, known_flip_lines, model_line, run_notices
 
 
 def row(environment: str, labels: Labels | None = None, output: str = "") -> Row:
@@ -73,3 +76,24 @@ def test_a_known_flip_has_a_line_with_all_its_environments() -> None:
         "known flip: dog.jpg in a/b/cpu, a/c/cpu: waits",
         "known flip: cat.jpg in a/c/cpu: blurred",
     ]
+
+
+def held(name: str, *, cells: int = 30, on_bound: bool = False, value: float = 1.0) -> ModelView:
+    limit = HeldLimit("min_label_agreement", value, "ini", on_bound=on_bound)
+    family = Family(cells=cells, references=1)
+    rows = (replace(row("a/b/cpu", labels()), limits=(limit,), family=family), row("a/c/cpu"))
+    return ModelView(name, "x/y/cpu", rows)
+
+
+def test_what_the_inputs_show_of_all_cells_is_told_once() -> None:
+    said = (
+        "8 inputs: a pass shows an agreement of at least 0.688 for one cell, 0.450 for all 30 at once (95 %); "
+        "envrobust-bound judges that"
+    )
+    assert head_lines(Run(), [held("signs"), held("faces")]) == [said]
+    found = head_lines(Run(), [held("signs"), held("faces"), held("alone", cells=1)])
+    assert found[0] == f"signs and faces: {said}"
+    assert found[1].startswith("alone: 8 inputs: a pass shows an agreement of at least 0.688 (95 %)")
+    assert head_lines(Run(), [held("signs", on_bound=True), ModelView("none", "", (row("a/b/cpu", labels()),))]) == []
+    (generous,) = head_lines(Run(), [held("signs", value=0.5)])
+    assert generous.startswith("8 inputs: a pass at 0.5 shows an agreement of at least 0.193 for one cell")

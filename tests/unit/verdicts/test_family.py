@@ -13,7 +13,7 @@ from pytest_envrobust.comparison.bounds import clopper_pearson_lower
 from pytest_envrobust.comparison.labels import LabelComparison
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.verdicts.accuracy import AccuracyEvidence, judge_accuracy
-from pytest_envrobust.verdicts.family import ALONE, Family, confidence_text
+from pytest_envrobust.verdicts.family import ALONE, Family, confidence_text, what_inputs_show
 from pytest_envrobust.verdicts.labels import LabelEvidence, judge_labels
 from pytest_envrobust.verdicts.limits import AccuracyLimit, LabelLimit
 from pytest_envrobust.verdicts.verdict import Subject
@@ -40,6 +40,17 @@ def test_a_family_says_what_it_shares_and_what_is_left_for_each(family: Family, 
 def test_one_cell_alone_has_the_whole_risk() -> None:
     assert ALONE.confidence == 0.95
     assert confidence_text(0.5) == "50 %"
+
+
+def test_what_inputs_show_is_told_of_one_cell_and_of_all() -> None:
+    assert what_inputs_show(20, 30) == (
+        "20 inputs: a pass shows an agreement of at least 0.861 for one cell, 0.726 for all 30 at once (95 %); "
+        "envrobust-bound judges that"
+    )
+    assert what_inputs_show(20, 1, 0.95).startswith(
+        "20 inputs: a pass at 0.95 shows an agreement of at least 0.784 (95"
+    )
+    assert "at least 0.000 for one cell" in what_inputs_show(8, 3, 0.0)
 
 
 def of(agreeing: int, n: int) -> LabelComparison:
