@@ -88,7 +88,10 @@ def recorded_times(latency: Latency, confidence: float = CONFIDENCE) -> LatencyF
         usual,
         medians={clock: _within(each.mid, (told.medians or {}).get(clock)) for clock, each in usual.medians.items()},
         tails={name: _within(mid, tails[name]) for name, mid in middles.items() if mid is not None and name in tails},
-        ratios=_estimates(told.ratio),
+        ratios={
+            clock: Estimate(*(told.ratio or {}).get(clock, (0.0, each.mid, math.inf)))
+            for clock, each in usual.ratios.items()
+        },
         confidence=told.confidence,
         usual=usual,
     )

@@ -10,7 +10,7 @@ import pytest
 from pytest_envrobust.core.timing import Timing
 from pytest_envrobust.record import codec
 from pytest_envrobust.record.latency_part import ends, latency_part, predicted_part, recorded_times, times_of
-from pytest_envrobust.record.schema import Latency, Times
+from pytest_envrobust.record.schema import Latency, Simultaneous, Times
 from pytest_envrobust.timing.drift import Drift
 from pytest_envrobust.timing.evidence import LatencyEvidence, LatencyFigures
 from pytest_envrobust.timing.intervals import Estimate
@@ -110,3 +110,20 @@ def test_the_recorded_median_is_that_of_the_measured_calls_to_the_last_digit() -
     assert part.wall_ms is not None
     assert part.cpu_ms is not None
     assert (part.wall_ms.median, part.cpu_ms.median) == (timing.median_wall_ms, timing.median_cpu_ms)
+
+
+def test_what_an_interval_for_many_cells_does_not_tell_is_unbounded() -> None:
+    """Its ratio is known, and that at 95 %; for one cell by itself that is enough."""
+    told = Latency(
+        clock="cpu",
+        wall_ms=Times(median=5.0, n=8, interval=(4.0, 6.0)),
+        ratio={"cpu": (1.0, 1.1, 1.2), "wall": (1.0, 1.2, 1.3)},
+        simultaneous=Simultaneous(confidence=0.998, ratio={"wall": (0.9, 1.2, 1.5)}),
+    )
+    found, usual = recorded_times(told, 0.998), recorded_times(told)
+    assert found.ratios == {"cpu": Estimate(0.0, 1.1, math.inf), "wall": Estimate(0.9, 1.2, 1.5)}
+    assert found.medians["wall"] == Estimate(0.0, 5.0, math.inf)
+    assert found.shown == usual
+    assert usual.ratios["cpu"] == Estimate(1.0, 1.1, 1.2)
+    surer = recorded_times(told, 0.9999)  # of more cells than the run had
+    assert surer.ratios["wall"].high > 1.5
