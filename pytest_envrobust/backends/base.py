@@ -69,6 +69,8 @@ class DeviceSupport:
 
 NOTICE = "notice"
 """The piece of evidence that every report tells, where a session has one."""
+PRECISION = "inference_precision_hint"
+"""The piece of evidence that says what an engine computes in, where it may choose: ``f32``, ``bf16``, ``f16``."""
 CUDA_OPTIONS: Mapping[str, Option] = MappingProxyType({"tf32": False, "autotune": False})
 """Of an engine on an NVIDIA GPU: whether it may multiply in TF32, and try algorithms out to take the fastest."""
 

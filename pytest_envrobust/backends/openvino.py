@@ -117,7 +117,7 @@ class OpenVinoSession(base.Session):
         """Properties read back from the compiled model, and how many nodes each kernel type executes."""
         properties = ("INFERENCE_NUM_THREADS", "NUM_STREAMS", "EXECUTION_DEVICES")
         found = {name.lower(): _text(self._compiled.get_property(name)) for name in properties}
-        precision = found["inference_precision_hint"] = _precision(self._compiled)
+        precision = found[base.PRECISION] = _precision(self._compiled)
         if self._as_it_comes and precision != "f32":
             found[base.NOTICE] = (
                 f"as it comes OpenVINO computes in {precision} on this processor; openvino-f32 does not"

@@ -54,7 +54,8 @@ def assert_labels_agree(
     comparison = compare_labels(actual, expected, noise=noise, inputs=inputs)
     limit = resolve(MIN_LABEL_AGREEMENT, "", [limits])
     assert limit is not None
-    raise_unless_passed(judge_labels(LabelEvidence(comparison), limit, Subject("scores", "actual", "expected")))
+    evidence = LabelEvidence(comparison, noise, noise_from="" if noise is None else "as given")
+    raise_unless_passed(judge_labels(evidence, limit, Subject("scores", "actual", "expected")))
     return comparison
 
 

@@ -175,6 +175,10 @@ class RecordedCell(Protocol):
     def noise(self) -> float | None:
         """The reference's noise, where any cell measured it."""
 
+    @property
+    def noise_from(self) -> str | None:
+        """By which change that noise showed, where the record says so."""
+
     def scores(self) -> NDArray[Any] | None:
         """Its scores; ``None`` where they were not kept."""
 

@@ -73,7 +73,9 @@ class LabelCheck(Check["LabelEvidence"]):
         return LabelEvidence(
             found.comparison,
             found.noise,
+            noise_from=found.noise_from,
             own_noise=found.own_noise,
+            own_noise_from=found.own_noise_from,
             unrepeated=found.unrepeated,
             remarks=(*found.remarks, *_remarks_on_classes(cell, found.comparison)),
             known=cell.known_flips,
@@ -111,7 +113,9 @@ class LabelCheck(Check["LabelEvidence"]):
         comparison = evidence.comparison
         part = replace(
             labels_part(comparison, evidence.noise, evidence.known),
+            noise_from=evidence.noise_from or None,
             own_noise=finite(evidence.own_noise),
+            own_noise_from=evidence.own_noise_from or None,
             unrepeated=evidence.unrepeated or None,
             reference=evidence.earlier,
             of=evidence.inputs if evidence.inputs is not None and evidence.inputs > comparison.n else None,
@@ -175,6 +179,8 @@ def label_limit(limits: Mapping[str, Limit], family: Family = ALONE) -> LabelLim
 
 def _compared_again(cell: RecordedCell, limit: LabelLimit) -> JudgedAgain:
     """The verdict on the labels; the record's figures become those that it rests on."""
+    from msgspec.structs import replace
+
     from pytest_envrobust.comparison.labels import compare_labels
     from pytest_envrobust.record.label_part import labels_part, recorded_comparison, recorded_known, with_label_verdict
 
@@ -197,13 +203,15 @@ def _compared_again(cell: RecordedCell, limit: LabelLimit) -> JudgedAgain:
         comparison = compare_labels(
             actual,
             expected,
-            noise=_both(cell.noise, recorded),
+            noise=cell.noise,
+            own_noise=None if recorded is None else recorded.own_noise,
             inputs=names if names and len(names) == len(actual) else None,
         )
     except DeclarationError as error:
         return JudgedAgain([Verdict(Status.FAILED, f"{cell.subject}: {error.headline}", limit)])
     known = {} if recorded is None else recorded_known(recorded, comparison)
-    part = _with_own_changes(labels_part(comparison, cell.noise, known), recorded)
+    part = replace(labels_part(comparison, cell.noise, known), noise_from=cell.noise_from)
+    part = _with_own_changes(part, recorded)
     verdict = _judged(cell, part, comparison, limit, _off(actual, expected, cell.model.class_names or ()))
     return JudgedAgain([verdict], {"labels": with_label_verdict(part, verdict)})
 
@@ -228,6 +236,10 @@ def _judged(
         class_names=cell.model.class_names or (),
         total=part.of,
         earlier=part.reference,
+        noise=part.noise,
+        noise_from=part.noise_from or "",
+        own_noise=part.own_noise,
+        own_noise_from=part.own_noise_from or "",
         unrepeated=part.unrepeated or 0,
         remarks=(*_remarks(cell), *remarks),
     )
@@ -257,16 +269,15 @@ def _remarks(cell: RecordedCell) -> list[str]:
     return [f"{name}: {said}" for name in names for said in known.get(name, ())]
 
 
-def _both(noise: float | None, recorded: Labels | None) -> float | None:
-    """The noise of both sides: the reference's, and the recorded one of the cell's own."""
-    own = None if recorded is None else recorded.own_noise
-    return noise if own is None else max(own, noise or 0.0)
-
-
 def _with_own_changes(part: Labels, recorded: Labels | None) -> Labels:
     """The part with what only the run could find out: how the cell's scores change by themselves."""
     if recorded is None:
         return part
     from msgspec.structs import replace
 
-    return replace(part, own_noise=recorded.own_noise, unrepeated=recorded.unrepeated)
+    return replace(
+        part,
+        own_noise=recorded.own_noise,
+        own_noise_from=recorded.own_noise_from,
+        unrepeated=recorded.unrepeated,
+    )

@@ -9,19 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.blocks import largest_difference, row_blocks
+from pytest_envrobust.comparison.blur import Blur
 from pytest_envrobust.comparison.bounds import clopper_pearson_lower
 from pytest_envrobust.core.errors import DeclarationError
 
 UNDEFINED = -1
-"""The label of a row that has none, because a score in it is NaN."""
+"""The label of a row that has none: a score in it is NaN, or its best score is -inf, or several are +inf."""
 
-FlipKind = Literal["real", "tie", "undefined"]
+FlipKind = Literal["real", "tie", "imprecise", "undefined"]
+"""What a flip is: a ``tie`` is within the noise of the reference, an ``imprecise`` one within the cell's own."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Flip:
     """An input whose top-1 label differs from the reference's.
 
     ``input`` is its name (``#7`` where inputs have none), ``expected`` the reference's label and ``actual`` the
-    cell's; -1 stands for no label (NaN). ``margin`` is the reference's best score less its second best, NaN where
+    cell's; -1 stands for no label. ``margin`` is the reference's best score less its second best, NaN where
     the reference has no label. ``actual_margin`` is the cell's own, NaN where the cell has none. ``lead`` is how far
     the reference's score of its own label is ahead of its score of the cell's label, NaN where either has none.
     """
@@ -48,7 +50,7 @@ class Flip:
 class LabelComparison:
     """What came of comparing the labels of ``n`` inputs.
 
-    ``agreement`` is ``agreeing / n`` and ``bound`` its one-sided 95 % lower bound. ``real``, ``tie`` and
+    ``agreement`` is ``agreeing / n`` and ``bound`` its one-sided 95 % lower bound. ``real``, ``tie``, ``imprecise`` and
     ``undefined`` count the flips of each kind. ``largest_difference`` is the largest absolute difference of two
     scores that are both finite; NaN where there are none. ``out_of_reach`` is on how many inputs no flip was
     possible, as the reference's margin exceeds twice that. ``distinct_labels`` is how many different labels the
@@ -66,13 +68,15 @@ class LabelComparison:
     largest_difference: float
     out_of_reach: int
     distinct_labels: int
+    imprecise: int = 0
 
 
 def top1(scores: NDArray[Any]) -> NDArray[np.int64]:
     """The label of each row: the index of its best score, int64 of shape (N,).
 
-    The first of equally good ones is taken. A row with a NaN has no label: -1. Raises `DeclarationError` where
-    ``scores`` is not a numeric array of shape (N, classes) with at least one class.
+    The first of equally good ones is taken. A row has no label (-1) where a score is NaN, where no score is above -inf,
+    and where several are +inf: an overflow has no order. Raises `DeclarationError` where ``scores`` is not a numeric
+    array of shape (N, classes) with at least one class.
     """
     array = _checked(scores, "scores")
     labels = np.empty(len(array), dtype=np.int64)
@@ -84,7 +88,7 @@ def top1(scores: NDArray[Any]) -> NDArray[np.int64]:
 def margins(scores: NDArray[Any]) -> NDArray[np.float64]:
     """How far each row's best score is from its second best, float64 of shape (N,), in the scores' own unit.
 
-    0 where two are equally good (infinities too), infinite where there is one class, NaN where the row has no label.
+    0 where two are equally good, infinite where there is one class, NaN where the row has no label.
     Raises `DeclarationError` as `top1` does.
     """
     array = _checked(scores, "scores")
@@ -99,21 +103,26 @@ def compare_labels(
     expected: NDArray[Any],
     *,
     noise: float | None = None,
+    own_noise: float | None = None,
+    precision: str | None = None,
     inputs: Sequence[str] | None = None,
 ) -> LabelComparison:
     """Compare the top-1 labels of ``actual`` with those of the reference, ``expected``; both (N, classes).
 
     ``noise`` is the largest score difference between the reference and itself under harmless changes: a flip is a tie
     where the reference's own scores of both labels lie within twice that, so that such changes alone could have
-    turned one into the other. Without it (``None`` or NaN: not measured) nothing is a tie.
-    ``inputs`` are the inputs' names, in the order of the rows.
+    turned one into the other. So it is where they lie within one step of the numbers that they are, whatever was
+    measured (``None`` or NaN: nothing was). ``own_noise`` is the same of the cell: a flip that is no tie is imprecise
+    where the reference's scores lie within twice that, or within two steps of the cell's numbers. ``precision`` is
+    what `precision_of` tells of the reference's scores, of which ``expected`` may be a part. ``inputs`` are the inputs'
+    names, in the order of the rows.
 
     Raises `DeclarationError` where the shapes differ or are not (N, classes), where nothing or only one class is
-    there to compare, where names and rows differ in number, or where ``noise`` is negative or infinite.
+    there to compare, where names and rows differ in number, or where a noise is negative or infinite.
     """
     mine, theirs = _checked(actual, "actual scores"), _checked(expected, "expected scores")
     _check_pair(mine, theirs, inputs)
-    band = _tie_band(noise)
+    blur = Blur(theirs, mine, _checked_noise(noise), _checked_noise(own_noise), precision)
     labels = np.empty((2, len(mine)), dtype=np.int64)
     reach = np.empty(len(mine), dtype=np.float64)
     largest = math.nan
@@ -123,8 +132,8 @@ def compare_labels(
         labels[0, rows], labels[1, rows] = _top1(one), _top1(other)
         reach[rows] = _margins(other)
         largest = float(np.fmax(largest, largest_difference(one, other)))
-        flips += _flips(rows.start, labels[:, rows], one, other, reach[rows], band, inputs)
-    counts = dict.fromkeys(("real", "tie", "undefined"), 0)
+        flips += _flips(rows.start, labels[:, rows], one, other, reach[rows], blur, inputs)
+    counts = dict.fromkeys(get_args(FlipKind), 0)
     for flip in flips:
         counts[flip.kind] += 1
     n = len(mine)
@@ -187,30 +196,39 @@ def _check_pair(mine: NDArray[Any], theirs: NDArray[Any], inputs: Sequence[str] 
         )
 
 
-def _tie_band(noise: float | None) -> float:
-    """The largest lead of the reference's label that still counts as a tie; NaN, which none is below, for no tie."""
+def _checked_noise(noise: float | None) -> float:
+    """The noise; NaN, which nothing lies within, where none was measured."""
     if noise is None:
         return math.nan
     if noise < 0 or math.isinf(noise):
         raise DeclarationError(
             f"noise {noise!r} cannot be used", cause="it is a largest difference of scores: finite and at least 0"
         )
-    return 2.0 * noise
+    return noise
 
 
 def _top1(block: NDArray[Any]) -> NDArray[np.int64]:
     # argmax stops at a row's first NaN, so that the score it points to tells whether there is one
     labels: NDArray[np.int64] = block.argmax(axis=1).astype(np.int64, copy=False)
-    if block.dtype.kind == "f":
-        labels[np.isnan(block[np.arange(len(block)), labels])] = UNDEFINED
+    labels[without_label(block, labels)] = UNDEFINED
     return labels
+
+
+def without_label(block: NDArray[Any], best: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows of scores, (N, classes), have no label; ``best`` is the place of each row's best score."""
+    none = np.zeros(len(block), dtype=np.bool_)
+    if block.dtype.kind == "f":
+        scores = block[np.arange(len(block)), best]
+        for row in np.flatnonzero(~np.isfinite(scores)):
+            none[row] = scores[row] != np.inf or np.count_nonzero(block[row] == np.inf) > 1
+    return none
 
 
 def _margins(block: NDArray[Any]) -> NDArray[np.float64]:
     scores = block.astype(np.float64)  # exact for every kind of score, and a copy to write into
     every = np.arange(len(scores))
     labels = scores.argmax(axis=1)
-    best = scores[every, labels]
+    best = np.where(without_label(scores, labels), np.nan, scores[every, labels])
     if scores.shape[1] == 1:
         return np.where(np.isnan(best), np.nan, np.inf)
     scores[every, labels] = -np.inf
@@ -225,7 +243,7 @@ def _flips(
     cell: NDArray[Any],
     reference: NDArray[Any],
     margins_of_reference: NDArray[np.float64],
-    band: float,
+    blur: Blur,
     inputs: Sequence[str] | None,
 ) -> Iterator[Flip]:
     """The flips of a block of rows, of which the first is number ``start``."""
@@ -236,7 +254,9 @@ def _flips(
         actual, expected = int(labels[0, row]), int(labels[1, row])
         name = f"#{start + row}" if inputs is None else str(inputs[start + row])
         lead = _lead(reference[row], expected, actual)
-        kind, margin = _kind(actual, expected, lead, band), float(margins_of_reference[row])
+        is_undefined = UNDEFINED in (actual, expected)
+        kind = "undefined" if is_undefined else blur.kind(start + row, expected, actual, lead)
+        margin = float(margins_of_reference[row])
         yield Flip(start + row, name, expected, actual, margin, kind, actual_margin, lead)
 
 
@@ -254,10 +274,4 @@ def _lead(row: NDArray[Any], expected: int, actual: int) -> float:
     if UNDEFINED in (actual, expected):
         return math.nan
     ahead, behind = float(row[expected]), float(row[actual])
-    return 0.0 if ahead == behind else ahead - behind  # two infinities are equally good
-
-
-def _kind(actual: int, expected: int, lead: float, band: float) -> FlipKind:
-    if UNDEFINED in (actual, expected):
-        return "undefined"
-    return "tie" if lead <= band else "real"
+    return ahead - behind

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pytest_envrobust.comparison.blocks import largest_difference, row_blocks
 from pytest_envrobust.comparison.kinds import Kind, kind_of
-from pytest_envrobust.comparison.labels import UNDEFINED
+from pytest_envrobust.comparison.labels import UNDEFINED, without_label
 from pytest_envrobust.core.errors import DeclarationError
 
 TOP = 5
@@ -33,14 +33,15 @@ _BLOCK_ELEMENTS = 1 << 20
 class Pairwise:
     """Four matrices (K, K) over K outputs, float64, symmetric; NaN where not defined.
 
-    - ``label_dissimilarity``: share of inputs whose top-1 labels differ. A row with NaN has no label and differs from
-      all, itself included.
+    - ``label_dissimilarity``: share of inputs whose top-1 labels differ. A row without a label (`labels.top1`) differs
+      from all, itself included.
     - ``top5_dissimilarity``: mean over inputs of 1 - |A & B| / k of the sets of the k best labels, k being 5 or the
-      class count where it is lower. A row with NaN shares nothing; inputs of which one output knows fewer than k
+      class count where it is lower. A row without a label shares nothing; inputs of which one output knows fewer than k
       scores are left out, so that labels alone have none.
     - ``rank_correlation``: mean over inputs of Spearman's rho over all classes (C. Spearman, 'The proof and measurement
-      of association between two things', The American Journal of Psychology 15, 1904). Inputs are left out where a
-      score of either output is not finite or all of its scores are equal.
+      of association between two things', The American Journal of Psychology 15, 1904). A row with
+      NaN has a rho of 0 with all, itself included. Inputs are left out where a score of either output is infinite or
+      all of its scores are equal.
     - ``largest_difference``: largest absolute difference of scores that are both finite. Outputs of different kinds,
       and labels alone, have none.
     """
@@ -81,8 +82,8 @@ def pairwise(outputs: Sequence[NDArray[Any]], kinds: Sequence[Kind] | None = Non
 def top_labels(scores: NDArray[Any], k: int = TOP) -> NDArray[np.int32]:
     """The labels of the k best scores of each row of (N, classes), best first: int32 of shape (N, min(k, classes)).
 
-    Of equally good ones the first is taken first, so that column 0 is what `top1` gives. A row with NaN has none: -1
-    throughout. Where fewer scores are above -inf, -2 (`UNKNOWN`) stands in the other places.
+    Of equally good ones the first is taken first, so that column 0 is what `top1` gives. A row without a label has
+    none: -1 throughout. Where fewer scores are above -inf, -2 (`UNKNOWN`) stands in the other places.
     """
     array = np.asarray(scores)
     _checked_shape([array])
@@ -125,8 +126,8 @@ def _top_labels(block: NDArray[Any], k: int) -> NDArray[np.int32]:
         best = rest.argmax(axis=1)
         values = rest[every, best]
         found[:, place] = best
-        if place == 0:  # argmax stops at a row's first NaN
-            undefined = np.isnan(values)
+        if place == 0:
+            undefined = without_label(rest, best)
         else:
             found[values == -np.inf, place] = UNKNOWN
         rest[every, best] = -np.inf
@@ -170,10 +171,13 @@ class _RankCorrelation:
     def __init__(self, outputs: int) -> None:
         self._sum = np.zeros((outputs, outputs))
         self._count = np.zeros((outputs, outputs))
+        self._own = np.zeros(outputs)
 
     def add(self, blocks: Sequence[NDArray[Any]]) -> None:
         usable = np.array([_can_be_ranked(block) for block in blocks])
-        self._count += usable @ usable.T.astype(np.float64)
+        self._own += usable.sum(axis=1)
+        counted = usable | np.array([np.isnan(block.max(axis=1)) for block in blocks])
+        self._count += counted @ counted.T.astype(np.float64)
         if len(blocks) == 1 or not usable.any():
             return
         # rho is the correlation of ranks: a product of rows of length 1, which are zero where an input has none
@@ -184,7 +188,7 @@ class _RankCorrelation:
         self._sum += flat @ flat.T
 
     def mean(self) -> NDArray[np.float64]:
-        np.fill_diagonal(self._sum, self._count.diagonal())
+        np.fill_diagonal(self._sum, self._own)
         mean = np.full_like(self._sum, np.nan)
         np.divide(self._sum, self._count, out=mean, where=self._count > 0)
         return np.clip((mean + mean.T) / 2.0, -1.0, 1.0)

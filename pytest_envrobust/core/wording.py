@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-NO_LABEL = "no label (NaN)"
+NO_LABEL = "no label"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -184,12 +184,13 @@ class _Pair:
         if not (old.ran and new.ran):
             return None
         names = self.old_model.class_names or [], self.new_model.class_names or []
-        if old.output == new.output and inputs.are_the_same and names[0] == names[1]:
-            return LabelChanges(compared=len(inputs.rows))
         scores = self.before.predictions.scores(old.output), self.after.predictions.scores(new.output)
-        if scores[0] is None or scores[1] is None:
-            return None
-        return changed_labels(scores[0], scores[1], inputs, names)
+        found = None
+        if scores[0] is not None and scores[1] is not None:
+            found = changed_labels(scores[0], scores[1], inputs, names)
+        if found is None and old.output == new.output and inputs.are_the_same and names[0] == names[1]:
+            return LabelChanges(compared=len(inputs.rows))
+        return found
 
     def _notes(self, inputs: MatchedInputs) -> Iterator[str]:
         if self.old.reference != self.new.reference:

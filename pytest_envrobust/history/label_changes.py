@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.labels import top1
+from pytest_envrobust.comparison.labels import UNDEFINED, top1
 from pytest_envrobust.core.wording import label
 from pytest_envrobust.record.schema import Model
 
@@ -52,6 +52,7 @@ class LabelChange:
 class LabelChanges:
     """What became of a cell's labels on the ``compared`` inputs: ``count`` changed, the first 10 are named.
 
+    ``without_label`` have none in either run: what has no label is not the same as anything, and has not changed.
     ``bits_differ`` says whether any score of these inputs differs.
     """
 
@@ -59,6 +60,7 @@ class LabelChanges:
     count: int = 0
     first: tuple[LabelChange, ...] = ()
     bits_differ: bool = False
+    without_label: int = 0
 
 
 def matched_inputs(before: Model, after: Model) -> MatchedInputs:
@@ -111,7 +113,10 @@ def changed_labels(
         if differ
     ]
     same_bits = old.dtype == new.dtype and old.shape == new.shape and old.tobytes() == new.tobytes()
-    return LabelChanges(len(rows), len(changed), tuple(changed[:SHOWN]), bits_differ=not same_bits)
+    without = sum(one == other == UNDEFINED for one, other in labels)
+    return LabelChanges(
+        len(rows), len(changed), tuple(changed[:SHOWN]), bits_differ=not same_bits, without_label=without
+    )
 
 
 def _name(number: int, class_names: Sequence[str]) -> str:

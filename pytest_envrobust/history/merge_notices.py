@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
 from msgspec.structs import asdict
 
-from pytest_envrobust.comparison.labels import top1
+from pytest_envrobust.comparison.labels import compare_labels
 from pytest_envrobust.core.wording import counted, listed
 from pytest_envrobust.environments.machine import MEMORY_SHARE, machine_differences
 from pytest_envrobust.history.recorded_run import RecordedRun
@@ -139,7 +138,7 @@ def _changed(first: str, here: RecordedRun, digest: str, there: RecordedRun) -> 
     one, other = here.predictions.scores(first), there.predictions.scores(digest)
     if one is None or other is None or one.shape != other.shape:
         return ""
-    return f", {int(np.count_nonzero(top1(one) != top1(other)))} of {counted(len(one), 'label')} differ"
+    return f", {len(compare_labels(one, other).flips)} of {counted(len(one), 'label')} differ"
 
 
 def _without_predictions(runs: Sequence[RecordedRun]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.record.judged_part import family_of
 from pytest_envrobust.record.predictions import HasPredictions
-from pytest_envrobust.record.schema import Cell, Model, Record
+from pytest_envrobust.record.schema import Cell, Labels, Model, Record
 from pytest_envrobust.verdicts.family import Family
 from pytest_envrobust.verdicts.limits import Limit
 from pytest_envrobust.verdicts.verdict import Subject, gravest
@@ -75,12 +75,12 @@ class _Run:
         }
 
     @cached_property
-    def noises(self) -> dict[tuple[str | None, str | None], float]:
-        """The noise of references, by model and reference: any cell's comparison may have measured it."""
-        found: dict[tuple[str | None, str | None], float] = {}
+    def noises(self) -> dict[tuple[str | None, str | None], Labels]:
+        """What has the noise of references, by model and reference: any cell's comparison may have measured it."""
+        found: dict[tuple[str | None, str | None], Labels] = {}
         for cell in self.record.cells:
             if cell.labels is not None and cell.labels.noise is not None:
-                found.setdefault((cell.model, cell.reference), cell.labels.noise)
+                found.setdefault((cell.model, cell.reference), cell.labels)
         return found
 
 
@@ -116,9 +116,21 @@ class RecordedCell:
     @property
     def noise(self) -> float | None:
         """The reference's noise: its own measurement first."""
+        measured = self._with_noise
+        return None if measured is None else measured.noise
+
+    @property
+    def noise_from(self) -> str | None:
+        """By which change it showed."""
+        measured = self._with_noise
+        return None if measured is None else measured.noise_from
+
+    @property
+    def _with_noise(self) -> Labels | None:
         labels = self.entry.labels
-        own = labels.noise if labels is not None else None
-        return own if own is not None else self.run.noises.get((self.entry.model, self.entry.reference))
+        if labels is not None and labels.noise is not None:
+            return labels
+        return self.run.noises.get((self.entry.model, self.entry.reference))
 
     def scores(self) -> NDArray[Any] | None:
         """Its scores; ``None`` where they were not kept."""

@@ -327,15 +327,18 @@ class Model(Part, frozen=True, kw_only=True):
 
 
 class FlipCounts(Part, frozen=True, kw_only=True):
-    """How many inputs flipped, by kind. Zeros are written: they were counted."""
+    """How many inputs flipped, by kind. Zeros are written: they were counted; but for ``imprecise``, which older
+    records do not tell from ``real``.
+    """
 
     real: int
     tie: int
     undefined: int
+    imprecise: int = 0
 
 
 class Flipped(Part, frozen=True, kw_only=True):
-    """An input whose label differs; -1 is no label (NaN). ``known`` is the ledger's reason, where it is a known flip.
+    """An input whose label differs; -1 is no label. ``known`` is the ledger's reason, where it is a known flip.
 
     ``margin`` is the reference's, ``actual_margin`` the cell's own; ``lead`` is how far the reference's score of its
     own label is ahead of that of the cell's.
@@ -357,8 +360,9 @@ class Labels(Part, frozen=True, kw_only=True):
 
     ``reference`` names an earlier run's, where that was compared with. ``bound`` is the one-sided 95 % lower bound of
     the ``agreement``. ``noise`` is the reference's, ``own_noise`` the cell's, each where a flip made it worth
-    measuring. On ``unrepeated`` inputs that agree the cell gives another label when it is run again: they do not count
-    as agreeing. ``limit_on`` is what must reach the limit: the ``share`` of these inputs, or its ``bound``.
+    measuring; ``noise_from`` and ``own_noise_from`` say by which change it showed. On ``unrepeated`` inputs that agree
+    the cell gives another label when it is run again: they do not count as agreeing. ``limit_on`` is what must reach
+    the limit: the ``share`` of these inputs, or its ``bound``.
     """
 
     n: int
@@ -373,6 +377,8 @@ class Labels(Part, frozen=True, kw_only=True):
     largest_difference: float | None = None
     noise: float | None = None
     own_noise: float | None = None
+    noise_from: str | None = None
+    own_noise_from: str | None = None
     unrepeated: int | None = None
     limit: float | None = None
     limit_from: str | None = None

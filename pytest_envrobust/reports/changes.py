@@ -42,6 +42,7 @@ def changes_page(changes: Changes) -> str:
         environment=_environment,
         agreement=_agreement,
         unknown=_unknown,
+        without_label=without_label,
         times=_times,
         limits=_limits,
     )
@@ -126,17 +127,23 @@ def _label_lines(cells: Sequence[CellChange]) -> Iterator[str]:
 
 
 def _labels_said(cell: CellChange) -> Iterator[str]:
-    agreement = _agreement(cell)
+    agreement, without = _agreement(cell), without_label(cell)
     if cell.labels is not None and cell.labels.count:
         of = f"{cell.labels.count} of {cell.labels.compared} changed"
-        yield ", ".join(filter(None, (of, agreement)))
+        yield ", ".join(filter(None, (of, without, agreement)))
         yield from (f"{change.input}: {change.before} -> {change.after}" for change in cell.labels.first)
         if (more := cell.labels.count - len(cell.labels.first)) > 0:
             yield f"and {more} more"
     elif cell.labels_unknown and cell.flips_changed:
         yield ", ".join(filter(None, (_unknown(cell), agreement)))
-    elif agreement and not cell.labels_unknown:
-        yield f"none changed, {agreement}"
+    elif (agreement or without) and not cell.labels_unknown:
+        yield ", ".join(filter(None, ("none changed", without, agreement)))
+
+
+def without_label(cell: CellChange) -> str:
+    """How many inputs have no label in either run, which makes them the same as nothing; empty for none."""
+    count = 0 if cell.labels is None else cell.labels.without_label
+    return f"{count} without a label in both runs" if count else ""
 
 
 def _unknown(cell: CellChange) -> str:

@@ -95,6 +95,7 @@ def kinds(flips: FlipCounts) -> str:
     told = (
         (flips.real, "real", "real"),
         (flips.tie, "tie", "ties"),
+        (flips.imprecise, "imprecise", "imprecise"),
         (flips.undefined, "undefined", "undefined"),
     )
     return ", ".join(f"{count} {one if count == 1 else several}" for count, one, several in told if count)

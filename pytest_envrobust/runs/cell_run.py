@@ -161,6 +161,11 @@ class CellRun:
         by_call = np.concatenate(found).reshape(len(rows), size, -1)
         return by_call[np.argsort(order)].reshape(len(rows) * size, -1)[:count]
 
+    def scores_of(self, inputs: NDArray[Any]) -> NDArray[Any]:
+        """Scores of other inputs, as the source takes them, from its session."""
+        with self._context.scratch.lend(np.ascontiguousarray(inputs)) as handle:
+            return self.in_class_order(self.session.run(handle).scores)
+
     def scores_at(self, batch: int, inputs: NDArray[Any] | None = None) -> NDArray[Any]:
         """Scores of all inputs, or of others as the source takes them, run ``batch`` at a time.
 

@@ -1,4 +1,4 @@
-"""Labels of a cell held against its reference's, their flips against the noise of both sides."""
+"""Labels of a cell held against its reference's, their flips against the noise of each side."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from pytest_envrobust.comparison.blur import precision_of
 from pytest_envrobust.comparison.kinds import kind_of
-from pytest_envrobust.comparison.labels import compare_labels
-from pytest_envrobust.comparison.steadiness import ComparedLabels, OwnChange, noise_of, remarks_on
+from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
+from pytest_envrobust.comparison.steadiness import ROUNDED, ComparedLabels, OwnChange, noise_of, remarks_on
 from pytest_envrobust.runs.reference import Reference
 from pytest_envrobust.runs.steadiness import Steadiness
 
+EARLIER = "as the earlier run measured it"
 FIRST_LOOK = 32
 """Inputs after which a comparison that may stop early looks at its labels for the first time, then at twice as many."""
 
@@ -40,26 +42,32 @@ def compared_labels(
     reference: Reference | None,
     noise: float | None = None,
 ) -> ComparedLabels:
-    """Compare the labels, and tell ties by the noise of both sides, each measured where a flip is left to class.
+    """Compare the labels, and tell kinds of flips by the noise of each side, measured where a flip is left to class.
 
-    ``cell`` and ``reference`` are ``None`` where they cannot be run again; ``noise`` is an earlier run's reference's.
-    The cell is run again whether or not a label flipped: one that agrees by chance does not agree.
+    ``actual`` are the cell's scores for the first inputs, ``expected`` the reference's for all of them. ``cell`` and
+    ``reference`` are ``None`` where they cannot be run again; ``noise`` is an earlier run's reference's. The cell is
+    run again whether or not a label flipped: one that agrees by chance does not agree.
     """
-    comparison = compare_labels(actual, expected, inputs=names, noise=noise)
+
+    def compared(**noises: float | None) -> LabelComparison:
+        return compare_labels(actual, expected[: len(actual)], inputs=names, precision=precision, **noises)
+
+    precision = precision_of(expected)  # of all: what a part of them tells, another part may not
+    comparison = compared(noise=noise)
     remarks: tuple[str, ...] = ()
-    own, unrepeated = None, 0
+    noise_from, own, own_from, unrepeated = "" if noise is None else EARLIER, None, "", 0
     if comparison.real and reference is not None and (changes := reference.changes):
-        noise, remarks = noise_of(changes), _said(reference.run.environment.id, changes)
-        comparison = compare_labels(actual, expected, inputs=names, noise=noise)
+        (noise, noise_from), remarks = noise_of(changes), _said(reference.run.environment.id, changes)
+        comparison = compared(noise=noise)
     if cell is not None:
         again = cell.again(len(actual))
         unrepeated = len({*again.places} - {flip.index for flip in comparison.flips})
         changes = cell.changes(len(actual), cheaply=True) if comparison.real else (again,)
-        remarks += _said(cell.name, changes)
+        remarks += _said(cell.name, [change for change in changes if change.how != ROUNDED])
         if comparison.real and kind_of(actual) == kind_of(expected):
-            own = noise_of(changes)
-            comparison = compare_labels(actual, expected, inputs=names, noise=max(own, noise or 0.0))
-    return ComparedLabels(comparison, noise, own, unrepeated, remarks)
+            own, own_from = noise_of(changes, of_cell=True)
+            comparison = compared(noise=noise, own_noise=own)
+    return ComparedLabels(comparison, noise, own, noise_from, own_from, unrepeated, remarks)
 
 
 def _said(whose: str, changes: Sequence[OwnChange]) -> tuple[str, ...]:

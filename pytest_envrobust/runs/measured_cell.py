@@ -243,13 +243,12 @@ class MeasuredCell(MeasuredEnvironment):
     def _classed(
         self, actual: NDArray[Any], expected: NDArray[Any], earlier_noise: float | None = None
     ) -> ComparedLabels:
-        """The first inputs compared, flips held against the noise of both sides.
+        """The first inputs compared, flips held against the noise of each side.
 
         ``expected`` are the scores of all inputs; ``earlier_noise`` is an earlier reference's.
         """
         actual, expected = aligned(actual, expected)
         self._check_classes(actual, expected)
-        expected = expected[: len(actual)]
         names, own = self.input_names[: len(actual)], self._registry.steadiness(self.run)
         has_earlier = self.label_reference is not None
         is_itself = self.is_reference and not has_earlier

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_envrobust.comparison.steadiness import AGAIN, OTHER_ORDER, OwnChange, own_change, same_bits, together
+from pytest_envrobust.backends.base import PRECISION
+from pytest_envrobust.comparison.blur import EPSILON, precision_of
+from pytest_envrobust.comparison.steadiness import (
+    AGAIN,
+    OTHER_ORDER,
+    OwnChange,
+    own_change,
+    own_rounding,
+    rounded_otherwise,
+    same_bits,
+    together,
+)
 from pytest_envrobust.core.errors import EnvrobustError
 from pytest_envrobust.core.lazy import Memo
 from pytest_envrobust.core.wording import counted
 from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
 
+COMPUTES_IN: Mapping[str, str] = {"bf16": "bfloat16", "f16": "float16"}
+"""Types by the names that engines have for them."""
 OTHER_BATCH = 4
 """Inputs a call where the noise is measured of what is usually given one a call."""
 FIRST_INPUTS = 8
@@ -25,6 +39,8 @@ RUNS_AGAIN = 2
 """How often all of them are run again then, and how many other orders are tried."""
 SAME_SHARE = 0.1
 """Scores after the same calls differ by less than this share of what another order makes of them where a state does."""
+ROUNDED_INPUTS, ROUNDINGS = 32, 3
+"""So many inputs are run with values that are rounded otherwise, and so often."""
 MOST_RUNS_AGAIN = 8
 """How often where scores change by more than arithmetic does: whether no label does is for chance to say."""
 
@@ -51,7 +67,8 @@ class Steadiness:
         return self._noted(self._again.get(count, lambda: self._run_again(count)))
 
     def changes(self, count: int, *, cheaply: bool = False) -> tuple[OwnChange, ...]:
-        """The same, and with another thread count and in batches of another size, as far as it can be run so.
+        """The same, with another thread count, in batches of another size, and with its inputs rounded otherwise, as
+        far as it can be run so.
 
         ``cheaply``: in other batches only where that needs no other conversion.
         """
@@ -97,6 +114,9 @@ class Steadiness:
             other.close()
         except EnvrobustError:
             self._context.say(f"{name} could not be run with {threads} threads")
+        rounded = self._rounded(count, scores)
+        if rounded is not None:
+            yield rounded if cheaply else self._noted(rounded)
         batch = OTHER_BATCH if run.base_point.batch == 1 else 1
         if cheaply and not run.session.takes_batch(batch):
             return
@@ -106,6 +126,24 @@ class Steadiness:
             yield self._noted(own_change(how, scores, run.scores_at(batch, inputs)))
         except EnvrobustError:
             self._context.say(f"{name} could not be run at batch {batch}")
+
+    def _rounded(self, count: int, scores: NDArray[Any]) -> OwnChange | None:
+        """What becomes of the first inputs when they are rounded otherwise, in the precision that it computes in."""
+        run, batch = self._run, self._run.base_point.batch
+        few = min(count, -(-ROUNDED_INPUTS // batch) * batch)
+        inputs, precision = run.model_run.batch(run.environment.source)[:few], self._precision(scores)
+        tries = (rounded_otherwise(inputs, precision, number) for number in range(ROUNDINGS))
+        try:
+            found = [own_rounding(scores[:few], run.scores_of(moved)) for moved in tries if moved is not None]
+        except EnvrobustError:
+            self._context.say(f"{self.name} could not be run with inputs that are rounded otherwise")
+            return None
+        return together(found) if found else None
+
+    def _precision(self, scores: NDArray[Any]) -> str:
+        """The coarser of what its scores are, and of what its engine says that it computes in."""
+        said = COMPUTES_IN.get((self._run.evidence or {}).get(PRECISION, ""), "")
+        return max(said, precision_of(scores), key=lambda name: EPSILON.get(name, 0.0))
 
 
 def order_of(number: int) -> Callable[[int], NDArray[np.intp]]:

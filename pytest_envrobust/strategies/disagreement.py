@@ -33,7 +33,7 @@ _IN_WORDS = {"rms": "rms {:.3g} of 255", "strengths": "strengths {:.3g} of those
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Disagreement:
-    """Inputs on which two environments of a model give different labels; -1 is no label (NaN).
+    """Inputs on which two environments of a model give different labels; -1 is no label.
 
     ``expected`` and ``actual`` are the reference's and the cell's labels of each input, ``margins`` the reference's.
     ``inputs`` are pictures or an array that is fed as it is. ``path`` is the file that `load` reads again.
@@ -175,7 +175,7 @@ def _differs(expected: int, actual: int) -> bool:
 
 
 def _label(label: int) -> str:
-    return "no label (NaN)" if label == UNDEFINED else str(label)
+    return "no label" if label == UNDEFINED else str(label)
 
 
 def _plain(name: str) -> str:

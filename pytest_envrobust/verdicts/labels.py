@@ -15,16 +15,19 @@ from pytest_envrobust.core.wording import NO_LABEL, beside_limit
 from pytest_envrobust.core.wording import counted as count
 from pytest_envrobust.verdicts.family import ALONE
 from pytest_envrobust.verdicts.limits import MIN_LABEL_AGREEMENT, LabelLimit, Limit
+from pytest_envrobust.verdicts.noise import noise_lines
 from pytest_envrobust.verdicts.verdict import Subject, Verdict, closing_lines
 
 SHOWN_FLIPS = 10
+UNLABELED = "scores with NaN, with none above -inf or with several of +inf"
 
 
 @dataclass(frozen=True)
 class LabelEvidence:
     """What a verdict on labels rests on.
 
-    ``noise`` is the reference's own, where it was measured, and ``own_noise`` the cell's. On ``unrepeated`` inputs that
+    ``noise`` is the reference's own, where it was measured, and ``own_noise`` the cell's; ``noise_from`` and
+    ``own_noise_from`` say by which change each showed. On ``unrepeated`` inputs that
     agree the cell gives another label when it is run again: they do not count as agreeing. ``remarks`` say which
     changes that should be harmless are not. ``known`` flips, by place with the reason, count as
     agreeing. ``adequacy`` is what the inputs can tell. ``total`` is of how many inputs those compared were the first,
@@ -46,6 +49,8 @@ class LabelEvidence:
     is_strict: bool = False
     doubt: str = ""
     own_noise: float | None = None
+    noise_from: str = ""
+    own_noise_from: str = ""
     unrepeated: int = 0
     remarks: Sequence[str] = ()
 
@@ -64,7 +69,8 @@ def judge_labels(evidence: LabelEvidence, limit: Limit, subject: Subject) -> Ver
     limit = _with_terms(limit)
     counted = tally(comparison, limit.ties, known, evidence.unrepeated)
     status = _status(counted, limit, comparison.undefined)
-    remarks = [f"  {each}" for each in evidence.remarks]
+    noises = noise_lines(comparison, evidence.noise, evidence.noise_from, evidence.own_noise, evidence.own_noise_from)
+    remarks = [f"  {each}" for each in (*noises, *evidence.remarks)]
     doubts = [*([f"  {evidence.doubt}"] if evidence.doubt else []), *_doubts(comparison, limit, evidence.adequacy)]
     if status is Status.PASSED and evidence.is_strict and doubts:
         status = Status.INCONCLUSIVE
@@ -147,6 +153,8 @@ def _share(comparison: LabelComparison, counted: Tally, limit: LabelLimit, refer
 
 def _kinds(comparison: LabelComparison, known: int) -> str:
     said = f"{count(comparison.real, 'real flip')}, {count(comparison.tie, 'tie')}"
+    if comparison.imprecise:
+        said += f", {comparison.imprecise} imprecise"
     if comparison.undefined:
         said += f", {comparison.undefined} undefined"
     return f"{said}; {known} of them known" if known else said
@@ -174,8 +182,13 @@ def _undecided(counted: Tally, limit: LabelLimit, doubt: str) -> str:
 
 def _reasons(comparison: LabelComparison, counted: Tally, limit: LabelLimit) -> Iterator[str]:
     if comparison.undefined:
-        yield "  scores with NaN have no label and agree with nothing, whatever the limit"
-    if comparison.real == 0 and comparison.tie and limit.ties == "count" and counted.share < limit.value:
+        yield f"  {UNLABELED} have no label and agree with nothing, whatever the limit"
+    if (
+        not (comparison.real or comparison.imprecise)
+        and comparison.tie
+        and limit.ties == "count"
+        and counted.share < limit.value
+    ):
         yield "  every defined flip is a tie: the reference's own scores of both labels are closer than the noise"
 
 

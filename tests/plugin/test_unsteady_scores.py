@@ -89,16 +89,21 @@ def test_a_cell_that_agrees_by_chance_does_not_agree(project) -> None:
     assert reported(project, "--ties=ignore") == 1
 
 
-def test_the_noise_of_a_cell_makes_ties_too(project) -> None:
-    """A cell that computes otherwise with two threads, beside a reference with small margins and no noise."""
+def even(project, behind: float) -> None:
+    """Write ``even.onnx``: the classifier whose class 1 is class 0, a little behind it."""
     project.bring("colors.onnx", "inputs.npy", "nets.py")
     colors = onnx.load(project.path / "colors.onnx")
     tensors = {tensor.name: tensor for tensor in colors.graph.initializer}
-    for name, behind in (("weights", 0.0), ("bias", 0.001)):  # class 1 is class 0, a little behind it
+    for name, by in (("weights", 0.0), ("bias", behind)):
         values = np.array(numpy_helper.to_array(tensors[name]))
-        values[1] = values[0] - behind
+        values[1] = values[0] - by
         tensors[name].CopyFrom(numpy_helper.from_array(values, name))
     onnx.save(colors, project.path / "even.onnx")
+
+
+def test_a_flip_within_the_cells_own_noise_is_imprecise_and_counts(project) -> None:
+    """A cell that computes otherwise with two threads, beside a reference with small margins and less noise."""
+    even(project, 0.001)
     project.write(
         "odd.py",
         """
@@ -118,12 +123,50 @@ def test_the_noise_of_a_cell_makes_ties_too(project) -> None:
     sources = "{'onnx': 'even.onnx', 'torch': 'odd:near'}"
     project.declare(f"er.Model('odd', sources={sources}, inputs='inputs.npy', reference='{ORT}')")
     project.write("test_it.py", "def test_labels(envrobust):\n    envrobust.assert_labels_agree(ties='ignore')\n")
-    project.run(f"--envrobust-env={EAGER}").assert_outcomes(passed=1)
+    result = project.run(f"--envrobust-env={EAGER}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*; 0 real flips, 0 ties, 3 imprecise", "*within twice the cell's own noise (0.008, with 2 threads) or*"]
+    )
     [cell] = project.record()["cells"]
     labels = cell["labels"]
-    assert labels["flips"]["tie"] > 0
-    assert labels["flips"]["real"] == 0
+    assert labels["flips"] == {"real": 0, "tie": 0, "undefined": 0, "imprecise": 3}
     assert labels["noise"] < 1e-4
-    assert labels["own_noise"] == pytest.approx(0.008, rel=1e-2)
+    assert (labels["own_noise"], labels["own_noise_from"]) == (pytest.approx(0.008, rel=1e-2), "with 2 threads")
+    assert reported(project, "--ties=ignore") == 1
+
+
+def test_rounding_makes_ties_beside_a_reference_that_repeats_every_bit(project) -> None:
+    """Two classes that are equal but for the last bits, which another engine turns round."""
+    even(project, 2.0**-22)
+    project.write(
+        "odd.py",
+        """
+        import torch
+        from nets import Colors
+
+        class Round(Colors):
+            def forward(self, x):
+                scores = super().forward(x)
+                return torch.cat([scores[:, :1], scores[:, :1] + 2.0**-20, scores[:, 2:]], 1)
+
+        def rounds():
+            return Round().eval()
+        """,
+    )
+    sources = "{'onnx': 'even.onnx', 'torch': 'odd:rounds'}"
+    project.declare(f"er.Model('odd', sources={sources}, inputs='inputs.npy', reference='{ORT}')")
+    project.write("test_it.py", "def test_labels(envrobust):\n    envrobust.assert_labels_agree()\n")
+    result = project.run(f"--envrobust-env={EAGER}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*; 0 real flips, 3 ties",
+            "*every defined flip is a tie*",
+            "*ties: within twice the reference's noise (*, when its inputs are rounded otherwise) or one step of *",
+        ]
+    )
+    [cell] = project.record()["cells"]
+    assert cell["labels"]["noise_from"] == "when its inputs are rounded otherwise"
+    assert 1e-8 < cell["labels"]["noise"] < 1e-5
     assert reported(project, "--ties=ignore") == 0
-    assert reported(project, "--ties=count") == 1

@@ -138,6 +138,7 @@ class PlainRecordedCell:
     subject: Subject = SUBJECT
     has_reference: bool = True
     noise: float | None = None
+    noise_from: str | None = None
     kept: NDArray[Any] | None = None
     expected: NDArray[Any] = field(default_factory=EYE.copy)
 

@@ -203,6 +203,7 @@ def test_scores_that_are_kept_are_compared_anew_with_the_noise_that_is_known_now
         schema.Model(name="signs", inputs=INPUTS),
         kept=close,
         noise=0.5,
+        noise_from="with 2 threads",
     )
     again = CHECK.judge_again(cell, {"min_label_agreement": Limit("min_label_agreement", 0.75, "report")})
     (verdict,) = again.verdicts
@@ -211,7 +212,9 @@ def test_scores_that_are_kept_are_compared_anew_with_the_noise_that_is_known_now
     assert verdict.message.startswith(f"signs in {CELL}: 1 of 4 top-1 labels differs from {REFERENCE} (agreement 0.75")
     comparison = compare_labels(close, EYE, noise=0.5, inputs=INPUTS)
     assert comparison.tie == 1
-    assert again.fields == {"labels": with_label_verdict(labels_part(comparison, 0.5), verdict)}
+    assert "  ties: within twice the reference's noise (0.5, with 2 threads) or one step of" in verdict.message
+    kept = msgspec.structs.replace(labels_part(comparison, 0.5), noise_from="with 2 threads")
+    assert again.fields == {"labels": with_label_verdict(kept, verdict)}
 
 
 @pytest.mark.parametrize("names", [None, ["just one"]])
@@ -300,7 +303,7 @@ def test_what_only_the_run_could_find_out_stands_when_it_is_compared_anew() -> N
     close[0] = [0.9, 1.0, 0.0, 0.0]
     told = {REFERENCE: ["one"], CELL: ["two"], "other/eager/cpu": ["three"]}
     cell = PlainRecordedCell(
-        recorded(labels=part(agreement(0.9), Status.FAILED, own_noise=0.5, unrepeated=1)),
+        recorded(labels=part(agreement(0.9), Status.FAILED, own_noise=0.5, own_noise_from="again", unrepeated=1)),
         schema.Model(name="signs", inputs=INPUTS, unsteady=told),
         kept=close,
         noise=0.0,
@@ -308,6 +311,12 @@ def test_what_only_the_run_could_find_out_stands_when_it_is_compared_anew() -> N
     again = CHECK.judge_again(cell, limits(min_label_agreement=0.75))
     (verdict,) = again.verdicts
     assert verdict.status is Status.FAILED  # 3 of 4 agree, and one of them only until the next run
-    assert verdict.message.splitlines()[2:4] == [f"  {REFERENCE}: one", f"  {CELL}: two"]
+    assert verdict.message.splitlines()[1:4] == [
+        "  imprecise: within twice the cell's own noise (0.5, again) or two steps of the numbers that the cell's "
+        "scores are",
+        f"  {REFERENCE}: one",
+        f"  {CELL}: two",
+    ]
     labels = again.fields["labels"]
-    assert (labels.flips.tie, labels.noise, labels.own_noise, labels.unrepeated) == (1, 0.0, 0.5, 1)
+    assert (labels.flips.tie, labels.flips.imprecise, labels.flips.real) == (0, 1, 0)
+    assert (labels.noise, labels.own_noise, labels.own_noise_from, labels.unrepeated) == (0.0, 0.5, "again", 1)

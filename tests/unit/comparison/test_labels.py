@@ -32,13 +32,14 @@ def pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 def test_top1_by_hand() -> None:
     scores = np.array([[1, 3, 2], [2, 2, 1], [NAN, 9, 1], [9, 1, NAN], [-INF, -INF, -INF], [0, INF, INF]])
-    assert top1(scores).tolist() == [1, 0, UNDEFINED, UNDEFINED, 0, 1]
+    assert top1(scores).tolist() == [1, 0, UNDEFINED, UNDEFINED, UNDEFINED, UNDEFINED]
+    assert top1(np.array([[0, INF, 1], [-INF, -INF, 0]])).tolist() == [1, 2]
     assert top1(scores).dtype == np.int64
 
 
 def test_margins_by_hand() -> None:
     scores = np.array([[1, 3, 2.5], [2, 2, 1], [NAN, 9, 1], [INF, 1, 0], [INF, INF, 0], [3, -INF, -INF], [-INF] * 3])
-    np.testing.assert_array_equal(margins(scores), [0.5, 0, NAN, INF, 0, INF, 0])
+    np.testing.assert_array_equal(margins(scores), [0.5, 0, NAN, INF, NAN, INF, NAN])
     assert margins(scores).dtype == np.float64
 
 
@@ -96,10 +97,43 @@ def test_an_input_that_flipped_was_within_reach(pair: tuple[np.ndarray, np.ndarr
         assert all(flip.margin <= 2 * found.largest_difference for flip in found.flips)
 
 
-@pytest.mark.parametrize(("noise", "kind"), [(None, "real"), (NAN, "real"), (0.0, "tie"), (1e-3, "tie")])
-def test_without_noise_nothing_is_a_tie(noise: float | None, kind: str) -> None:
+@pytest.mark.parametrize("noise", [None, NAN, 0.0, 1e-3])
+def test_equal_scores_are_a_tie_whatever_was_measured(noise: float | None) -> None:
     flip = compare_labels(np.array([[0, 1.0]]), np.array([[1.0, 1.0]]), noise=noise).flips[0]
-    assert (flip.kind, flip.input, flip.margin) == (kind, "#0", 0.0)
+    assert (flip.kind, flip.input, flip.margin) == ("tie", "#0", 0.0)
+
+
+@pytest.mark.parametrize(("dtype", "step"), [("float16", 2.0**-8), ("float32", 2.0**-21), ("float64", 2.0**-50)])
+def test_scores_within_one_step_of_their_numbers_are_a_tie(dtype: str, step: float) -> None:
+    """From 4 to 8 numbers lie 4 times as far apart as from 1 to 2."""
+    expected = np.array([[4 + step, 4.0, 0.0], [4 + 3 * step, 4.0, 0.0]], dtype=dtype)
+    actual = np.array([[4.0, 5.0, 0.1]] * 2, dtype="float64")
+    found = compare_labels(actual, expected)
+    assert [(flip.kind, flip.lead) for flip in found.flips] == [("tie", step), ("real", 3 * step)]
+
+
+def test_whole_numbers_have_no_step() -> None:
+    assert compare_labels(np.array([[0, 300]]), np.array([[300, 299]])).real == 1
+
+
+def test_flips_within_the_cells_own_noise_are_imprecise_and_count_apart() -> None:
+    expected = np.array([[1.0, 0.995, 0.0], [1.0, 0.9, 0.0], [1.0, 0.7, 0.0], [1.0, 0.7, 0.0]])
+    actual = np.array([[0.0, 1.0, 0.3]] * 3 + [[NAN, 1.0, 0.3]])
+    found = compare_labels(actual, expected, noise=0.003, own_noise=0.06)
+    assert [flip.kind for flip in found.flips] == ["tie", "imprecise", "real", "undefined"]
+    assert (found.tie, found.imprecise, found.real, found.undefined) == (1, 1, 1, 1)
+
+
+def test_a_cell_in_bfloat16_is_imprecise_within_two_steps() -> None:
+    """A bfloat16 has 7 bits behind the first: from 8 to 16 its numbers lie 1/16 apart."""
+    random = np.random.default_rng(3)
+    expected = (8 + random.random((40, 5))).astype(np.float32)
+    expected[:, :2] = [15.0, 14.95]
+    expected[1, 1] = 14.5
+    actual = (np.rint(expected * 16) / 16).astype(np.float32)
+    actual[:2, :2] = [15.0, 15.0625]
+    found = compare_labels(actual, expected)
+    assert [(flip.index, flip.kind) for flip in found.flips] == [(0, "imprecise"), (1, "real")]
 
 
 def test_infinite_scores_compare_without_warnings() -> None:
@@ -171,7 +205,8 @@ def test_an_offset_of_a_whole_row_changes_no_label(scores: np.ndarray, offset: i
 @given(scores_with_anything)
 def test_a_set_of_scores_agrees_with_itself_but_for_nan(scores: np.ndarray) -> None:
     found = compare_labels(scores, scores)
-    undefined = np.isnan(scores).any(axis=1)
+    best = scores.max(axis=1, keepdims=True)
+    undefined = np.isnan(best[:, 0]) | (best[:, 0] == -INF) | ((scores == INF).sum(axis=1) > 1)
     assert found.undefined == len(found.flips) == undefined.sum()
     assert (top1(scores) == UNDEFINED).tolist() == undefined.tolist()
 

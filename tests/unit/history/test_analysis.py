@@ -247,8 +247,8 @@ def test_nothing_that_is_no_number_gets_into_the_record() -> None:
         scores={"aa": logits(), "bb": broken, "cc": np.full((20, 8), NAN, dtype=np.float32)},
     )
     assert found.matrices.label_dissimilarity[2] == [1, 1, 1]
-    assert found.matrices.rank_correlation[2] == [None] * 3
-    assert found.matrices.rank_correlation[0][1] == 1
+    assert found.matrices.rank_correlation[2] == [0, 0, 0]
+    assert found.matrices.rank_correlation[0][1] == pytest.approx(19 / 20)
     labels = analysed(cell(REFERENCE, "aa"), scores={"aa": alone})
     assert labels.matrices.top5_dissimilarity == [[None]]
 

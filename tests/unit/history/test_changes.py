@@ -122,8 +122,10 @@ def test_a_score_that_is_no_number_any_more_is_a_change() -> None:
     broken[2, 0] = np.nan
     change = compared(cell(OTHER), cell(OTHER, broken), SCORES, broken)
     assert change.labels is not None
-    assert change.labels.first == (LabelChange("c", "stop (0)", "no label (NaN)"),)
-    assert compared(cell(OTHER, broken), cell(OTHER, broken), broken).labels == LabelChanges(compared=4)
+    assert change.labels.first == (LabelChange("c", "stop (0)", "no label"),)
+    assert compared(cell(OTHER, broken), cell(OTHER, broken), broken).labels == LabelChanges(
+        compared=4, without_label=1
+    )
 
 
 def test_inputs_are_found_by_their_pixels_in_any_order_and_under_any_name() -> None:

@@ -56,7 +56,7 @@ def test_margins_are_told_where_they_were_measured() -> None:
     both, neither = found(flips).cards
     assert (both.margin, both.actual[0].margin) == ("0.5", "0.25 to 0.75")
     assert (neither.margin, neither.actual[0].margin) == ("", "")
-    assert neither.actual[0].label == "no label (NaN)"
+    assert neither.actual[0].label == "no label"
 
 
 def test_truth_and_names_come_from_the_model() -> None:
