@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pytest_envrobust.checks.accuracy import CHECK, accuracy_limits
 from pytest_envrobust.checks.thresholds import CALL_ARGUMENT, Thresholds, limits_of, resolve
 from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
+from pytest_envrobust.comparison.notices import pair_notices
 from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.status import Status
 from pytest_envrobust.core.timing import Clock, Timing
@@ -54,7 +55,8 @@ def assert_labels_agree(
     comparison = compare_labels(actual, expected, noise=noise, inputs=inputs)
     limit = resolve(MIN_LABEL_AGREEMENT, "", [limits])
     assert limit is not None
-    evidence = LabelEvidence(comparison, noise, noise_from="" if noise is None else "as given")
+    notices = pair_notices(actual, expected, "actual", "expected", noise=noise) if comparison.flips else ()
+    evidence = LabelEvidence(comparison, noise, noise_from="" if noise is None else "as given", notices=notices)
     raise_unless_passed(judge_labels(evidence, limit, Subject("scores", "actual", "expected")))
     return comparison
 

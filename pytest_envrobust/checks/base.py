@@ -150,6 +150,13 @@ def inconclusive(subject: Subject, why: str, limit: Limit) -> Verdict:
     return Verdict(Status.INCONCLUSIVE, message, limit)
 
 
+def explained(notices: Sequence[str], verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The field of the record's `Cell` that has what explains a verdict; none where nothing does, or all passed."""
+    if not notices or all(verdict.status is Status.PASSED for verdict in verdicts):
+        return {}
+    return {"notices": list(notices)}
+
+
 def all_verdicts(results: Sequence[Result[Any]]) -> Iterator[Verdict]:
     """The verdicts of several results, in their order."""
     return (verdict for result in results for verdict in result.verdicts)

@@ -127,6 +127,10 @@ class MeasuredCell(MeasuredEnvironment, Protocol):
     def doubt(self) -> str:
         """What speaks against the reference's being right about the inputs at all; empty where nothing does."""
 
+    @property
+    def score_notices(self) -> Sequence[str]:
+        """What explains that its scores differ from the reference's, in one line each."""
+
     def fidelity(self) -> tuple[Fidelity | None, str]:
         """Errors against double precision and the environment that ran in it; or ``None``, and why there are none."""
 

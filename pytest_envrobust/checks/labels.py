@@ -11,6 +11,7 @@ from pytest_envrobust.checks.base import (
     JudgedAgain,
     Result,
     all_verdicts,
+    explained,
     inconclusive,
 )
 from pytest_envrobust.core.errors import DeclarationError
@@ -78,6 +79,7 @@ class LabelCheck(Check["LabelEvidence"]):
             own_noise_from=found.own_noise_from,
             unrepeated=found.unrepeated,
             remarks=(*found.remarks, *_remarks_on_classes(cell, found.comparison)),
+            notices=found.notices,
             known=cell.known_flips,
             adequacy=cell.adequacy,
             class_names=cell.class_names,
@@ -121,7 +123,8 @@ class LabelCheck(Check["LabelEvidence"]):
             of=evidence.inputs if evidence.inputs is not None and evidence.inputs > comparison.n else None,
         )
         verdict = next(iter(all_verdicts(results[-1:])), None)
-        return {"labels": part if verdict is None else with_label_verdict(part, verdict)}
+        found = {"labels": part if verdict is None else with_label_verdict(part, verdict)}
+        return {**found, **explained(evidence.notices, results[-1].verdicts)}
 
     def was_asked(self, entry: Cell) -> bool:
         """Whether labels were compared."""
@@ -182,6 +185,7 @@ def _compared_again(cell: RecordedCell, limit: LabelLimit) -> JudgedAgain:
     from msgspec.structs import replace
 
     from pytest_envrobust.comparison.labels import compare_labels
+    from pytest_envrobust.comparison.notices import pair_notices
     from pytest_envrobust.record.label_part import labels_part, recorded_comparison, recorded_known, with_label_verdict
 
     recorded = cell.entry.labels
@@ -212,8 +216,14 @@ def _compared_again(cell: RecordedCell, limit: LabelLimit) -> JudgedAgain:
     known = {} if recorded is None else recorded_known(recorded, comparison)
     part = replace(labels_part(comparison, cell.noise, known), noise_from=cell.noise_from)
     part = _with_own_changes(part, recorded)
-    verdict = _judged(cell, part, comparison, limit, _off(actual, expected, cell.model.class_names or ()))
-    return JudgedAgain([verdict], {"labels": with_label_verdict(part, verdict)})
+    sides = cell.entry.environment or "", part.reference or cell.entry.reference or ""
+    notices: list[str] = []
+    if comparison.flips:
+        notices = pair_notices(actual, expected, *sides, noise=part.noise, own_noise=part.own_noise)
+    off = _off(actual, expected, cell.model.class_names or ())
+    verdict = _judged(cell, part, comparison, limit, notices, off)
+    fields = {"labels": with_label_verdict(part, verdict)}
+    return JudgedAgain([verdict], {**fields, **explained(notices, [verdict])})
 
 
 def _undecided(cell: RecordedCell, why: str, limit: LabelLimit) -> JudgedAgain:
@@ -225,8 +235,14 @@ def _undecided(cell: RecordedCell, why: str, limit: LabelLimit) -> JudgedAgain:
 
 
 def _judged(
-    cell: RecordedCell, part: Labels, comparison: Any, limit: LabelLimit, remarks: Sequence[str] = ()
+    cell: RecordedCell,
+    part: Labels,
+    comparison: Any,
+    limit: LabelLimit,
+    notices: Sequence[str] | None = None,
+    remarks: Sequence[str] = (),
 ) -> Verdict:
+    """The verdict; without ``notices`` what the record has of them explains it."""
     from pytest_envrobust.record.label_part import recorded_known
     from pytest_envrobust.verdicts.labels import LabelEvidence, judge_labels
 
@@ -242,6 +258,7 @@ def _judged(
         own_noise_from=part.own_noise_from or "",
         unrepeated=part.unrepeated or 0,
         remarks=(*_remarks(cell), *remarks),
+        notices=(cell.entry.notices or ()) if notices is None else notices,
     )
     return judge_labels(evidence, limit, cell.subject)
 

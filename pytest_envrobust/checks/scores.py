@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_envrobust.checks.base import (
@@ -11,6 +12,7 @@ from pytest_envrobust.checks.base import (
     JudgedAgain,
     Result,
     all_verdicts,
+    explained,
     inconclusive,
 )
 from pytest_envrobust.core.status import Status
@@ -51,10 +53,13 @@ class ScoreCheck(Check["ScoreEvidence"]):
         from pytest_envrobust.verdicts.scores import ScoreEvidence
 
         errors = score_errors(cell.scores, cell.reference_scores)
+        notices = cell.score_notices if asked.limits and not cell.is_reference else ()
         if MAX_FIDELITY_RATIO not in asked.limits:
-            return ScoreEvidence(errors)
+            return ScoreEvidence(errors, notices=notices)
         fidelity, told = cell.fidelity()
-        return ScoreEvidence(errors, no_fidelity=told) if fidelity is None else ScoreEvidence(errors, fidelity, told)
+        if fidelity is None:
+            return ScoreEvidence(errors, no_fidelity=told, notices=notices)
+        return ScoreEvidence(errors, fidelity, told, notices=notices)
 
     def judge(self, evidence: ScoreEvidence, asked: Asked, subject: Subject) -> list[Verdict]:
         """One verdict a limit."""
@@ -75,7 +80,8 @@ class ScoreCheck(Check["ScoreEvidence"]):
         from pytest_envrobust.record.judged_part import with_verdicts
         from pytest_envrobust.record.score_part import scores_part
 
-        return {"scores": with_verdicts(scores_part(results[-1].evidence), list(all_verdicts(results)))}
+        evidence, verdicts = results[-1].evidence, list(all_verdicts(results))
+        return {"scores": with_verdicts(scores_part(evidence), verdicts), **explained(evidence.notices, verdicts)}
 
     def was_asked(self, entry: Cell) -> bool:
         """Whether errors were measured."""
@@ -99,8 +105,22 @@ class ScoreCheck(Check["ScoreEvidence"]):
             why = "the errors of its scores were not measured"
             verdicts = [inconclusive(cell.subject, why, limit) for limit in asked.limits.values()]
         else:
-            verdicts = self.judge(recorded_scores(part), asked, cell.subject)
+            evidence = replace(recorded_scores(part), notices=_notices(cell))
+            verdicts = self.judge(evidence, asked, cell.subject)
         return JudgedAgain(verdicts, {"scores": with_verdicts(part or Scores(), verdicts)})
 
 
 CHECK = ScoreCheck()
+
+
+def _notices(cell: RecordedCell) -> Sequence[str]:
+    """What explains the errors of a finished run: told anew where the scores were kept, else as recorded."""
+    from pytest_envrobust.comparison.notices import pair_notices
+
+    entry, actual = cell.entry, cell.scores()
+    if actual is None or not cell.has_reference or entry.is_reference:
+        return entry.notices or ()
+    expected = cell.reference_scores()
+    if actual.shape != expected.shape:
+        return entry.notices or ()
+    return pair_notices(actual, expected, entry.environment or "", entry.reference or "")

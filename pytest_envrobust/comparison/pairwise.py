@@ -147,11 +147,12 @@ def _label_dissimilarity(labels: NDArray[np.int32]) -> NDArray[np.float64]:
 def _top_dissimilarity(tops: NDArray[np.int32]) -> NDArray[np.float64]:
     matrix = np.full((len(tops), len(tops)), np.nan)
     k = tops.shape[2]
-    known = tops[:, :, -1] != UNKNOWN
+    known, labelled = tops[:, :, -1] != UNKNOWN, tops[:, :, 0] != UNDEFINED
+    has_sets = (known & labelled).any(axis=1) | ~labelled.any(axis=1)  # labels alone have none
     for one, sets in enumerate(tops):
         for other in range(one + 1):
             usable = known[one] & known[other]
-            if usable.any():
+            if has_sets[one] and has_sets[other] and usable.any():
                 shared = _shared(sets, tops[other])[usable]
                 matrix[one, other] = matrix[other, one] = 1.0 - float(shared.sum()) / (k * len(shared))
     return matrix

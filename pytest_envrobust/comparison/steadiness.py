@@ -83,7 +83,7 @@ class ComparedLabels:
 
     ``noise`` is the reference's and ``own_noise`` the cell's, each with the change that showed it. On ``unrepeated``
     inputs that agree the cell gives another label when it is run again. ``remarks`` say which changes that should be
-    harmless are not.
+    harmless are not, ``notices`` what explains that labels differ.
     """
 
     comparison: LabelComparison
@@ -93,6 +93,7 @@ class ComparedLabels:
     own_noise_from: str = ""
     unrepeated: int = 0
     remarks: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def own_change(how: str, scores: NDArray[Any], others: NDArray[Any]) -> OwnChange:
@@ -116,11 +117,11 @@ def rounded_otherwise(inputs: NDArray[Any], precision: str, number: int) -> NDAr
     chance. ``None`` where no value is a floating number.
     """
     if inputs.dtype.names is not None:  # of several inputs each has a field
-        moved = {name: rounded_otherwise(inputs[name], precision, number) for name in inputs.dtype.names}
-        if all(values is None for values in moved.values()):
+        fields = {name: rounded_otherwise(inputs[name], precision, number) for name in inputs.dtype.names}
+        if all(values is None for values in fields.values()):
             return None
         found = inputs.copy()
-        for name, values in moved.items():
+        for name, values in fields.items():
             found[name] = inputs[name] if values is None else values
         return found
     if inputs.dtype.kind != "f":

@@ -17,6 +17,7 @@ from pytest_envrobust.comparison.blocks import spread_of
 from pytest_envrobust.comparison.calibration import calibration, calibration_notice
 from pytest_envrobust.comparison.kinds import kind_of, label_shift, shift_notice, softmax_notice
 from pytest_envrobust.comparison.labels import top1
+from pytest_envrobust.comparison.notices import margin_notice
 from pytest_envrobust.comparison.outliers import Outputs, outlier_notice
 from pytest_envrobust.comparison.pairwise import pairwise
 from pytest_envrobust.comparison.sensitivity import Sensitivity, Times, sensitivities
@@ -77,6 +78,8 @@ def analyse(model: Model, cells: Sequence[Cell], scores_of: ScoresOf) -> Analysi
     notices += _outlier_notices(names, output_of, matrices.largest_difference, spreads, own)
     if reference in names:
         notices += _calibration_notices(names, output_of, arrays, own, model.class_names or ())
+        noises = [cell.labels.noise for cell in mine if cell.labels is not None and cell.labels.noise is not None]
+        notices += margin_notice(arrays[own], max(noises, default=None), reference)
     truth = model.truth if model.truth is not None and any(index >= 0 for index in model.truth) else None
     if truth is not None and len(truth) != shape[0]:
         notices.append(f"the true classes of {len(truth)} inputs say nothing of {shape[0]}: no accuracy is told")

@@ -205,4 +205,6 @@ def _judged_again(cell: RecordedCell, limits: Mapping[str, Limit]) -> Cell:
     if verdict is None or failed_by_itself:
         return replace(entry, **changed)
     reason = None if verdict.status is Status.PASSED else verdict.message.split("\n", 1)[0]
+    if reason is None:
+        changed["notices"] = None
     return replace(entry, **changed, status=verdict.status, reason=reason)

@@ -166,7 +166,8 @@ def model_views(record: Record) -> list[ModelView]:
         rows = tuple(_row(environment, cells) for environment, cells in environments.items())
         every = [cell for cells in environments.values() for cell in cells]
         model = described.get(name, Model(name=name))
-        notes = (*_attempt_notes(every), *_notes(model), *_told_by_engines(every), *_adequacy_notes(model, every))
+        known = (*_notes(model), *_explained(model, every))
+        notes = (*_attempt_notes(every), *known, *_told_by_engines(every), *_adequacy_notes(model, every))
         analysis = model.analysis
         views.append(
             ModelView(
@@ -214,6 +215,12 @@ def _notes(model: Model) -> tuple[str, ...]:
     notices = model.analysis.notices if model.analysis is not None else ()
     unsteady = [f"{name}: {text}" for name, texts in (model.unsteady or {}).items() for text in texts]
     return tuple(dict.fromkeys([*(model.notices or ()), *(model.guesses or {}).values(), *said, *unsteady, *notices]))
+
+
+def _explained(model: Model, cells: Sequence[Cell]) -> Iterator[str]:
+    """What explains failures and is not in the analysis, as the reference is none of its environments; each once."""
+    if model.analysis is None or _reference(cells) not in model.analysis.environments:
+        yield from dict.fromkeys(notice for cell in cells for notice in cell.notices or ())
 
 
 def _told_by_engines(cells: Sequence[Cell]) -> Iterator[str]:

@@ -578,7 +578,7 @@ class Cell(Part, frozen=True, kw_only=True):
     against something. ``family`` are the cells that were judged at once, in this record or not: verdicts that rest on
     a bound or an interval are taken at 95 % over all of them. ``checks`` has what checks beyond those of this package
     found, by the check's name. Where the item was made several times it is the last attempt that counts, and
-    ``attempts`` are those before it.
+    ``attempts`` are those before it. ``notices`` are what explains that a limit was not kept, as its message says it.
     """
 
     status: Status
@@ -603,6 +603,7 @@ class Cell(Part, frozen=True, kw_only=True):
     invariants: list[Invariant] | None = None
     latency: Latency | None = None
     checks: dict[str, OtherPart] | None = None
+    notices: list[str] | None = None
     reference_digest: str | None = None
     engine_evidence: dict[str, str] | None = None
     output_digest: str | None = None

@@ -90,7 +90,7 @@ def _found_by_checks(cell: Cell) -> dict[str, Any]:
 
 def _together(known: Any, more: Any) -> Any:
     if isinstance(known, list):
-        return [*known, *more]
+        return [*known, *(each for each in more if each not in known)]
     return {**known, **more} if isinstance(known, dict) else more
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pytest_envrobust.comparison.blur import precision_of
 from pytest_envrobust.comparison.kinds import kind_of
 from pytest_envrobust.comparison.labels import LabelComparison, compare_labels
+from pytest_envrobust.comparison.notices import pair_notices
 from pytest_envrobust.comparison.steadiness import ROUNDED, ComparedLabels, OwnChange, noise_of, remarks_on
 from pytest_envrobust.runs.reference import Reference
 from pytest_envrobust.runs.steadiness import Steadiness
@@ -38,15 +39,16 @@ def compared_labels(
     actual: NDArray[Any],
     expected: NDArray[Any],
     names: Sequence[str],
+    sides: tuple[str, str],
     cell: Steadiness | None,
     reference: Reference | None,
     noise: float | None = None,
 ) -> ComparedLabels:
     """Compare the labels, and tell kinds of flips by the noise of each side, measured where a flip is left to class.
 
-    ``actual`` are the cell's scores for the first inputs, ``expected`` the reference's for all of them. ``cell`` and
-    ``reference`` are ``None`` where they cannot be run again; ``noise`` is an earlier run's reference's. The cell is
-    run again whether or not a label flipped: one that agrees by chance does not agree.
+    ``actual`` are the cell's scores for the first inputs, ``expected`` the reference's for all of them; ``sides`` is
+    what both are called. ``cell`` and ``reference`` are ``None`` where they cannot be run again; ``noise`` is that of
+    an earlier run. The cell is run again whether or not a label flipped: one that agrees by chance does not agree.
     """
 
     def compared(**noises: float | None) -> LabelComparison:
@@ -56,7 +58,7 @@ def compared_labels(
     comparison = compared(noise=noise)
     remarks: tuple[str, ...] = ()
     noise_from, own, own_from, unrepeated = "" if noise is None else EARLIER, None, "", 0
-    if comparison.real and reference is not None and (changes := reference.changes):
+    if (comparison.real or comparison.imprecise) and reference is not None and (changes := reference.changes):
         (noise, noise_from), remarks = noise_of(changes), _said(reference.run.environment.id, changes)
         comparison = compared(noise=noise)
     if cell is not None:
@@ -67,7 +69,10 @@ def compared_labels(
         if comparison.real and kind_of(actual) == kind_of(expected):
             own, own_from = noise_of(changes, of_cell=True)
             comparison = compared(noise=noise, own_noise=own)
-    return ComparedLabels(comparison, noise, own, noise_from, own_from, unrepeated, remarks)
+    notices: Sequence[str] = ()
+    if comparison.flips:
+        notices = pair_notices(actual, expected[: len(actual)], *sides, noise=noise, own_noise=own)
+    return ComparedLabels(comparison, noise, own, noise_from, own_from, unrepeated, remarks, tuple(notices))
 
 
 def _said(whose: str, changes: Sequence[OwnChange]) -> tuple[str, ...]:

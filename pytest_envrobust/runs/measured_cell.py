@@ -12,6 +12,7 @@ from pytest_envrobust.comparison.adequacy import Adequacy
 from pytest_envrobust.comparison.answers import aligned
 from pytest_envrobust.comparison.fidelity import Fidelity
 from pytest_envrobust.comparison.labels import LabelComparison
+from pytest_envrobust.comparison.notices import pair_notices
 from pytest_envrobust.comparison.steadiness import ComparedLabels
 from pytest_envrobust.core.axes import Axes, Point
 from pytest_envrobust.core.environment import Environment
@@ -192,6 +193,12 @@ class MeasuredCell(MeasuredEnvironment):
             return ""
         return self._registry.reference(self._case).doubt
 
+    @property
+    def score_notices(self) -> Sequence[str]:
+        """What explains that its scores differ from the reference's."""
+        names = self.environment.id, self.reference.environment.id
+        return pair_notices(self.scores, self.reference_scores, *names)
+
     def fidelity(self) -> tuple[Fidelity | None, str]:
         """Errors against double precision and the environment that ran in it; or ``None``, and why there are none."""
         return fidelity_of(self._registry, self._case, self.scores, self.reference_scores)
@@ -256,6 +263,7 @@ class MeasuredCell(MeasuredEnvironment):
             actual,
             expected,
             names,
+            (self.environment.id, self.label_reference or self._case.reference.id),
             None if is_itself or self.run.is_recorded else own,
             None if is_itself or has_earlier else self._registry.reference(self._case),
             earlier_noise,

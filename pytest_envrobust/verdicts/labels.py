@@ -27,9 +27,9 @@ class LabelEvidence:
     """What a verdict on labels rests on.
 
     ``noise`` is the reference's own, where it was measured, and ``own_noise`` the cell's; ``noise_from`` and
-    ``own_noise_from`` say by which change each showed. On ``unrepeated`` inputs that
-    agree the cell gives another label when it is run again: they do not count as agreeing. ``remarks`` say which
-    changes that should be harmless are not. ``known`` flips, by place with the reason, count as
+    ``own_noise_from`` say by which change each showed. On ``unrepeated`` inputs that agree the cell gives another label
+    when it is run again: they do not count as agreeing. ``remarks`` say which changes that should be harmless are not,
+    ``notices`` what explains that labels differ. ``known`` flips, by place with the reason, count as
     agreeing. ``adequacy`` is what the inputs can tell. ``total`` is of how many inputs those compared were the first,
     where the comparison was stopped since the rest could not have changed it. ``earlier`` names the earlier run's
     reference, where the labels were compared with that. ``inputs`` is how many inputs the model has, of which a device
@@ -53,6 +53,7 @@ class LabelEvidence:
     own_noise_from: str = ""
     unrepeated: int = 0
     remarks: Sequence[str] = ()
+    notices: Sequence[str] = ()
 
 
 def judge_labels(evidence: LabelEvidence, limit: Limit, subject: Subject) -> Verdict:
@@ -91,9 +92,14 @@ def judge_labels(evidence: LabelEvidence, limit: Limit, subject: Subject) -> Ver
         lines[0] += f"; {_bound(counted, limit)}"
         return Verdict(status, "\n".join([*lines, *remarks, *known_lines, *doubts]), limit)
     fresh = [flip for flip in comparison.flips if flip.index not in known or flip.kind == "undefined"]
-    lines += [*_reasons(comparison, counted, limit), *remarks, *_flip_lines(fresh, evidence.class_names), *known_lines]
+    explained = [*_reasons(comparison, counted, limit), *(f"  {each}" for each in evidence.notices), *remarks]
+    lines += [*explained, *_flip_lines(fresh, evidence.class_names), *known_lines]
     if status is Status.INCONCLUSIVE:
-        lines += doubts  # labels that failed were told apart by these inputs
+        lines += doubts
+    elif evidence.doubt:
+        lines.append(
+            f"  {evidence.doubt}"
+        )  # that the inputs could not tell is no doubt: labels were told apart by them
     return Verdict(status, "\n".join([*lines, *closing_lines(subject)]), limit)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_envrobust.comparison.fidelity import Fidelity, ScoreErrors
@@ -19,12 +20,14 @@ class ScoreEvidence:
     """A cell's errors against the reference and, where double precision could run, against that.
 
     ``exact`` is the environment in double precision; ``no_fidelity`` says why there is none where it was asked for.
+    ``notices`` explain the errors.
     """
 
     errors: ScoreErrors
     fidelity: Fidelity | None = None
     exact: str = ""
     no_fidelity: str = ""
+    notices: Sequence[str] = ()
 
 
 def judge_scores(evidence: ScoreEvidence, limit: Limit, subject: Subject) -> Verdict:
@@ -43,6 +46,7 @@ def judge_scores(evidence: ScoreEvidence, limit: Limit, subject: Subject) -> Ver
     lines = [headline]
     if math.isinf(value):
         lines.append("  a score is NaN or infinite where the other is not, or the other has no error at all")
+    lines += [f"  {each}" for each in evidence.notices]
     return Verdict(Status.FAILED, "\n".join([*lines, *closing_lines(subject)]), limit)
 
 

@@ -82,6 +82,7 @@ class PlainCell(PlainEnvironment):
     exact: tuple[Fidelity | None, str] = (None, "nothing can run in double precision")
     times: Mapping[Point, LatencyEvidence] = field(default_factory=dict)
     earlier_time: EarlierTime | None = None
+    notices: Sequence[str] = ()
     asked: list[Any] = field(default_factory=list)
 
     @property
@@ -111,6 +112,10 @@ class PlainCell(PlainEnvironment):
         names = self.input_names[: self.count]
         compared = compare_labels(self.scores, self.reference_scores, noise=self.noise, inputs=names)
         return ComparedLabels(compared, self.noise, **self.unsteady)
+
+    @property
+    def score_notices(self) -> Sequence[str]:
+        return self.notices
 
     def fidelity(self) -> tuple[Fidelity | None, str]:
         self.asked.append("fidelity")

@@ -37,6 +37,7 @@ def test_all_labels_must_agree_unless_less_is_asked_for() -> None:
     assert first_lines(caught, 9) == [
         "scores in actual: 2 of 4 top-1 labels differ from expected (agreement 0.500, limit 1 from call argument); "
         "2 real flips, 0 ties",
+        "  the scores of actual are off by up to 1, 231% of their spread",
         "  a: expected 0, got 1; margin 1, real",
         "  b: expected 1, got 0; margin 1, real",
         RERUN,

@@ -311,7 +311,7 @@ def test_what_only_the_run_could_find_out_stands_when_it_is_compared_anew() -> N
     again = CHECK.judge_again(cell, limits(min_label_agreement=0.75))
     (verdict,) = again.verdicts
     assert verdict.status is Status.FAILED  # 3 of 4 agree, and one of them only until the next run
-    assert verdict.message.splitlines()[1:4] == [
+    assert verdict.message.splitlines()[3:6] == [
         "  imprecise: within twice the cell's own noise (0.5, again) or two steps of the numbers that the cell's "
         "scores are",
         f"  {REFERENCE}: one",

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pytest_envrobust.comparison.labels import compare_labels
 from pytest_envrobust.comparison.steadiness import AGAIN, ComparedLabels, OwnChange, own_change
 from pytest_envrobust.core.status import Status
-from pytest_envrobust.runs.labelling import FIRST_LOOK, compared_labels, compared_until_sure
+from pytest_envrobust.runs.labelling import EARLIER, FIRST_LOOK, compared_labels, compared_until_sure
+from pytest_envrobust.verdicts.family import Family
 from pytest_envrobust.verdicts.labels import LabelEvidence, has_failed_for_sure, judge_labels
 from pytest_envrobust.verdicts.limits import LabelLimit
 from pytest_envrobust.verdicts.verdict import Subject, Verdict
@@ -65,7 +66,8 @@ class Case:
 
     def compared(self, count: int) -> ComparedLabels:
         names = [f"{place}.png" for place in range(count)]
-        return compared_labels(self.actual[:count], self.expected[:count], names, self.cell, None, self.noise)
+        sides = SUBJECT.environment, SUBJECT.reference
+        return compared_labels(self.actual[:count], self.expected, names, sides, self.cell, None, self.noise)
 
     def judged(self, found: ComparedLabels) -> Verdict:
         evidence = LabelEvidence(
@@ -76,6 +78,7 @@ class Case:
             own_noise=found.own_noise,
             unrepeated=found.unrepeated,
             remarks=found.remarks,
+            notices=found.notices,
         )
         return judge_labels(evidence, self.limit, SUBJECT)
 
@@ -107,7 +110,14 @@ def cases(draw: st.DrawFn) -> Case:
         dict.fromkeys(draw(st.sets(places, max_size=3)), "we know"),
         draw(st.sampled_from([None, 0.0, 0.02, 0.2])),
         draw(st.sampled_from([1, 3, 8, 50])),
-        LabelLimit("min_label_agreement", share, "marker", ties=ties, bound=bound and share < 1),
+        LabelLimit(
+            "min_label_agreement",
+            share,
+            "marker",
+            ties=ties,
+            bound=bound and share < 1,
+            family=Family(draw(st.sampled_from([1, 30]))),
+        ),
     )
 
 
@@ -135,3 +145,35 @@ def test_what_is_compared_until_it_is_sure_doubles() -> None:
     looks.clear()
     compared_until_sure(compared, lambda found: found.comparison.n > FIRST_LOOK, total=300, batch=1)
     assert looks == [FIRST_LOOK, 2 * FIRST_LOOK]
+
+
+def test_the_noise_of_each_side_is_told_with_the_change_that_showed_it() -> None:
+    expected = np.array([[0.0, 1.0, 0.2], [0.0, 1.0, 0.97], [0.0, 1.0, 0.85], [3.0, 0.0, 0.0]], dtype=np.float32)
+    actual = expected.copy()
+    actual[0], actual[1], actual[2] = [9.0, 1.0, 0.2], [0.0, 0.9, 1.0], [0.0, 0.9, 1.0]
+    threads = actual.copy()
+    threads[3, 0] += 0.125
+    found = compared_labels(
+        actual, expected, list("abcd"), ("c", "r"), Steady(actual, actual, threads, "c"), None, noise=0.02
+    )
+    assert [flip.kind for flip in found.comparison.flips] == ["real", "tie", "imprecise"]
+    assert (found.noise, found.noise_from) == (0.02, EARLIER)
+    assert (found.own_noise, found.own_noise_from) == (0.125, "with 2 threads")
+    assert found.notices[1] == (
+        "the noise of r (0.02) is as large as the margins: on 1 of 4 inputs no flip can be told from it"
+    )
+
+
+def test_what_a_part_of_the_references_scores_looks_like_decides_nothing() -> None:
+    """The first inputs are round numbers in bfloat16, and all of them are not."""
+    expected = np.random.default_rng(1).random((80, 4)).astype(np.float32)
+    expected[:40] = (expected[:40].view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    expected[0] = [1.0, 0.9921875, 0.0, 0.0]
+    actual = expected.copy()
+    actual[0, :2], actual[1, 2] = [1.0, 1.5], 1 / 3
+    kinds = []
+    for count in (32, 80):
+        names = [str(place) for place in range(count)]
+        found = compared_labels(actual[:count], expected, names, ("c", "r"), None, None)
+        kinds.append([flip.kind for flip in found.comparison.flips])
+    assert kinds == [["real", "real"]] * 2
