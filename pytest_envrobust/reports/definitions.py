@@ -57,13 +57,14 @@ def _line(part: schema.Decomposition) -> str:
 def _tried(found: Decomposition, taker: str, giver: str, by_reference: bool) -> str:
     """``torch with keras's resize filter 30, geometry 27, both 23``."""
     swaps = [swap for swap in found.swaps if swap.by_reference is by_reference]
-    return f"{taker} with {giver}'s {', '.join(_left_by(swap, found, swaps) for swap in swaps)}"
+    return f"{taker} with {giver}'s {', '.join(_left_by(swap, swaps) for swap in swaps)}"
 
 
-def _left_by(swap: Swap, found: Decomposition, swaps: Sequence[Swap]) -> str:
+def _left_by(swap: Swap, swaps: Sequence[Swap]) -> str:
+    """``both 23 (4 new)``."""
     names = [_PARTS.get(part, part) for part in swap.parts]
     name = listed(names) if len(swaps) == 1 else "both" if len(names) == 2 else "all of these"
-    new = f" ({swap.new} of them new)" if swap == found.counted and swap.new else ""
+    new = f" ({swap.new} new)" if swap.new else ""
     return f"{names[0] if len(names) == 1 else name} {swap.flips}{new}"
 
 

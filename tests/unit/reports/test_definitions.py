@@ -38,16 +38,14 @@ START = "framework (definitions): 36 of 200 labels differ between torch/eager/cp
 def test_what_the_resizing_makes_and_what_is_left() -> None:
     swaps = [swap(30, "filter"), swap(27, "geometry"), swap(23, "filter", "geometry", new=4)]
     assert line(swaps=swaps) == (
-        f"{START}torch with keras's resize filter 30, geometry 27, both 23 (4 of them new): "
+        f"{START}torch with keras's resize filter 30, geometry 27, both 23 (4 new): "
         "13 of the 36 are preprocessing, 23 weights and definition"
     )
 
 
 def test_both_ways_are_told() -> None:
     swaps = [swap(45, "filter"), swap(60, "values"), swap(70, "filter", "values"), swap(30, "filter", new=2, back=True)]
-    assert "both 70; keras with torch's resize filter 30 (2 of them new): 6 of the 36 are preprocessing" in line(
-        swaps=swaps
-    )
+    assert "both 70; keras with torch's resize filter 30 (2 new): 6 of the 36 are preprocessing" in line(swaps=swaps)
     together = [swap(40, "filter"), swap(40, "geometry"), swap(41, "filter", "geometry")]
     assert "both 41; keras with torch's resize filter and geometry 36: none is preprocessing" in line(
         swaps=[*together, swap(36, "filter", "geometry", back=True)]
