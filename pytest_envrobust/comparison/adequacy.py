@@ -16,7 +16,7 @@ from pytest_envrobust.core.errors import DeclarationError
 from pytest_envrobust.core.faults import BY_NAME, OUTPUTS, Fault, told
 from pytest_envrobust.core.wording import counted, shortened
 
-MIN_PREDICTED = 0.5
+MIN_PREDICTED = 1 / 3
 """The share of faults that adequate inputs are predicted to see at least."""
 
 SHOWN = 5
@@ -123,7 +123,7 @@ class Adequacy:
         elif not min_agreement:
             yield "a limit of 0 on labels lets every fault pass, whatever the inputs are"
         elif not self.is_adequate(min_agreement):
-            yield f"the inputs are inadequate: they would see less than {MIN_PREDICTED:.0%} of faults"
+            yield "the inputs are inadequate: they would see less than a third of faults"
 
     def _prediction(self, min_agreement: float) -> Iterator[str]:
         share = self.predicted(min_agreement)

@@ -54,11 +54,13 @@ def detection(changed: int, n: int, inputs: int, min_agreement: float) -> float:
 
 
 def predicted(kinds: Sequence[Sequence[float]]) -> Predicted:
-    """The predicted share, from the chances with which the faults of each kind are seen; every kind counts the same.
+    """The predicted share, from the chances with which the faults of each kind are seen, weaker ones first.
+
+    Every kind counts the same, in it each strength half as much as the next weaker one: most faults are weak.
 
     The interval is where 95 % of the shares lie that so many kinds give when they are drawn anew from these.
     """
-    means = np.array([np.mean(chances) for chances in kinds])
+    means = np.array([np.average(chances, weights=0.5 ** np.arange(len(chances))) for chances in kinds])
     drawn = np.random.default_rng(0).choice(means, (RESAMPLED, len(means))).mean(axis=1)
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Predicted(float(means.mean()), float(low), float(high))

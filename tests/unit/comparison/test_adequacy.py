@@ -154,26 +154,26 @@ def test_a_fault_that_is_drawn_is_visible_where_most_draws_are_seen() -> None:
     assert smallest(drawn(0, 0, 5), 1.0) == {"biased-class": "None"}
 
 
-def test_every_kind_and_in_it_every_strength_counts_the_same() -> None:
+def test_every_kind_counts_the_same_and_in_it_each_strength_half_as_much_as_the_next_weaker() -> None:
     of_one_kind, single = shifts(0, 2, 9), FaultEffect("mirrored", 4, 20, 1.0)
     share = Adequacy(20, 5, (*of_one_kind, single)).predicted(1.0)
     assert share is not None
-    assert share.share == pytest.approx((2 / 3 + 1) / 2)
+    assert share.share == pytest.approx((0.75 / 1.75 + 1) / 2)
     assert share.low <= share.share <= share.high
 
 
-def test_a_predicted_share_of_half_is_adequate() -> None:
+def test_a_predicted_share_of_a_third_is_adequate() -> None:
     seen = [FaultEffect(f"seen-{number}", 5, 5) for number in range(2)]
-    unseen = [FaultEffect(f"unseen-{number}", 0, 5) for number in range(3)]
-    assert Adequacy(5, 2, (*seen, *unseen[:2])).is_adequate(1.0)
+    unseen = [FaultEffect(f"unseen-{number}", 0, 5) for number in range(5)]
+    assert Adequacy(5, 2, (*seen, *unseen[:3])).is_adequate(1.0)
     assert not Adequacy(5, 2, (*seen, *unseen)).is_adequate(1.0)
 
 
 def test_words_name_what_is_missed_and_what_is_seen_from_a_strength_on() -> None:
     found = Adequacy(20, 5, (*shifts(0, 2, 9), FaultEffect("mirrored", 0, 20, 1.0)))
     assert found.lines(1.0) == [
-        "the inputs are inadequate: they would see less than 50% of faults",
-        "the inputs would see 33% (0% to 67%) of faults, as 4 seeded ones of 2 kinds predict",
+        "the inputs are inadequate: they would see less than a third of faults",
+        "the inputs would see 21% (0% to 43%) of faults, as 4 seeded ones of 2 kinds predict",
         "they would miss mirrored (0 of 20 labels changed)",
         "they would see no weaker fault than shift by 3 pixels",
     ]

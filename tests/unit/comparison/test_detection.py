@@ -32,7 +32,7 @@ def test_no_fault_fails_a_limit_of_nothing() -> None:
 
 def test_the_share_is_the_kinds_mean_and_lies_in_its_interval() -> None:
     found = predicted([[1.0, 0.0], [1.0], [0.0], [1.0, 1.0, 0.4]])
-    assert found.share == pytest.approx((0.5 + 1 + 0 + 0.8) / 4)
+    assert found.share == pytest.approx((2 / 3 + 1 + 0 + 1.6 / 1.75) / 4)
     assert 0 <= found.low < found.share < found.high <= 1
     many = predicted([[1.0, 0.0], [1.0], [0.0], [1.0, 1.0, 0.4]] * 10)
     assert many.high - many.low < (found.high - found.low) / 2, "more kinds say more"

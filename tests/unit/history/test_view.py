@@ -225,7 +225,7 @@ def test_what_the_inputs_can_tell_is_noted_under_the_most_generous_limit() -> No
     said = "of faults, as 2 seeded ones of 1 kind predict"
     assert view_of(strict, models=[model]).notes == (f"the inputs would see 100% (100% to 100%) {said}",)
     assert view_of(strict, generous, cell("a/b/c", labels=AGREEING), models=[model]).notes == (
-        f"the inputs would see 50% (50% to 50%) {said}",
+        f"the inputs would see 33% (33% to 33%) {said}",
         "they would see no weaker fault than shift by 8 pixels",
     )
     assert view_of(cell("a/b/c"), cell("a/b/d", labels=AGREEING), models=[model]).notes == ()

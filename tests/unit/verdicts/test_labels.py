@@ -176,7 +176,7 @@ def test_inputs_that_cannot_tell_are_named() -> None:
 
 
 SEEN = FaultEffect("classes", 5, 5, 1.0)
-UNSEEN = (FaultEffect("stuck", 0, 5, 1.0), FaultEffect("order", 0, 5, 1.0))
+UNSEEN = tuple(FaultEffect(kind, 0, 5, 1.0) for kind in ("stuck", "order", "mirrored"))
 
 
 def test_what_the_inputs_would_miss_is_told_with_a_pass() -> None:
