@@ -161,7 +161,7 @@ def test_checks_without_test_code(project) -> None:
         f"colors.onnx::{name}[onnx/ort-all/cpu]" for name in ("labels", "repetition", "finite")
     ]
     result = project.collect(*MODEL, ORT_ALL, "--envrobust-check=all")
-    assert len([line for line in result.outlines if line.startswith("colors.onnx::")]) == 10
+    assert len([line for line in result.outlines if line.startswith("colors.onnx::")]) == 11
 
 
 def test_an_unknown_check_is_refused(project) -> None:
