@@ -139,6 +139,14 @@ class CellRun:
         with self._context.scratch.lend(batch[:count]) as handle:
             return self._ordered((session or self.session).run(handle)).scores
 
+    def first_in_one_call(self, count: int) -> NDArray[Any] | None:
+        """Scores of the first ``count`` inputs from one call; ``None`` where its session takes no such call."""
+        if not self.session.takes_batch(count):
+            return None
+        batch = self.model_run.batch(self.environment.source)
+        with self._context.scratch.lend(batch[:count]) as handle:
+            return self._ordered(self.session.run(handle, count)).scores
+
     def in_other_order(
         self, count: int, calls: Callable[[int], NDArray[np.intp]], *, fresh: bool = False
     ) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -166,7 +167,8 @@ class MeasuredCell(MeasuredEnvironment):
         if earlier is None and not self.is_reference:
             self._registry.decompose(self._case)
         self._keep_thumbnails(found.comparison)
-        return found
+        said = self._registry.said_of_pairs(self.run)
+        return replace(found, remarks=(*found.remarks, f"{self.environment.id}: {said}")) if said else found
 
     @property
     def label_reference(self) -> str | None:

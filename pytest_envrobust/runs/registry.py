@@ -18,6 +18,7 @@ from pytest_envrobust.runs.cell_run import CellRun
 from pytest_envrobust.runs.context import RunContext
 from pytest_envrobust.runs.decomposition import can_be_decomposed, decomposition_part_of
 from pytest_envrobust.runs.model_run import ModelRun
+from pytest_envrobust.runs.pairs import said_of_pairs
 from pytest_envrobust.runs.reference import Reference
 from pytest_envrobust.runs.steadiness import Steadiness
 from pytest_envrobust.runs.timing import CellTimer
@@ -39,6 +40,7 @@ class Registry:
         self._references: dict[CellRun, Reference] = {}
         self._steadiness: dict[CellRun, Steadiness] = {}
         self._decompositions: dict[tuple[Model, str], schema.Decomposition | None] = {}
+        self._pairs: dict[CellRun, str] = {}
 
     def model_run(self, model: Model) -> ModelRun:
         """What the run has of a model: its inputs and batches."""
@@ -84,6 +86,12 @@ class Registry:
             with suppress(EnvrobustError):  # it explains, and decides nothing
                 self._decompositions[case.model, key] = decomposition_part_of(run, reference, self.context)
 
+    def said_of_pairs(self, run: CellRun) -> str:
+        """That two inputs in one call change each other's scores, in words; empty where they do not."""
+        if run not in self._pairs:
+            self._pairs[run] = said_of_pairs(run)
+        return self._pairs[run]
+
     def model_parts(self) -> list[schema.Model]:
         """What the record says of the models that were used."""
         return [
@@ -104,8 +112,14 @@ class Registry:
 
     def _unsteady(self, model_run: ModelRun) -> dict[str, list[str]] | None:
         """What changes by itself, by environment."""
-        mine = [each for run, each in self._steadiness.items() if run.model_run is model_run]
-        return {each.name: said for each in mine if (said := remarks_on(each.known))} or None
+        found: dict[str, list[str]] = {}
+        for run, each in self._steadiness.items():
+            if run.model_run is model_run:
+                found[each.name] = remarks_on(each.known)
+        for run, said in self._pairs.items():
+            if run.model_run is model_run and said:
+                found.setdefault(run.environment.id, []).append(said)
+        return {name: said for name, said in found.items() if said} or None
 
     def _decomposed(self, model_run: ModelRun) -> dict[str, schema.Decomposition] | None:
         """Why its sources' labels are not the reference's, by source."""

@@ -51,9 +51,10 @@ class LiveSession:
         """Key of the last artifact on the way, if there is one."""
         return self.artifacts[-1].key if self.artifacts else None
 
-    def run(self, inputs: transport.Handle) -> SessionOutput:
-        """Run all inputs, as many a call as the input that the session was made for has."""
-        answer = self._ask("run", {"inputs": inputs, "batch": self._job.input.batch}, f"run {self.plan.environment.id}")
+    def run(self, inputs: transport.Handle, batch: int | None = None) -> SessionOutput:
+        """Run all inputs, ``batch`` a call or, without it, as many as the input that the session was made for has."""
+        message = {"inputs": inputs, "batch": batch or self._job.input.batch}
+        answer = self._ask("run", message, f"run {self.plan.environment.id}")
         scores = transport.take(answer["scores"])
         if not self._proven:
             for artifact in self.artifacts:

@@ -235,7 +235,7 @@ def test_getting_started_runs(tmp_path: Path) -> None:
 
 def test_files_of_the_page_on_limits_are_collected(tmp_path: Path) -> None:
     files = files_on(ROOT / "docs" / "limits.md")
-    tests = ["limits", "shown", "accuracy", "scores", "known"]
+    tests = ["limits", "shown", "accuracy", "scores", "classes", "known"]
     assert list(files) == ["conftest.py", *(f"test_{name}.py" for name in tests)]
     model = """
 

@@ -170,3 +170,46 @@ def test_rounding_makes_ties_beside_a_reference_that_repeats_every_bit(project) 
     assert cell["labels"]["noise_from"] == "when its inputs are rounded otherwise"
     assert 1e-8 < cell["labels"]["noise"] < 1e-5
     assert reported(project, "--ties=ignore") == 0
+
+
+def test_scores_that_are_others_in_a_batch_are_told_though_no_label_is(project) -> None:
+    """A class that gains by each further input of a call; and a file that says any number of inputs, and takes one."""
+    project.bring("inputs.npy", "images")
+    colors = onnx.load(project.warehouse / "colors.onnx")
+    colors.graph.node[-1].output[0] = "plain"
+    gain = np.array([0, 0, 0, 0, -9], dtype=np.float32)
+    colors.graph.initializer.append(numpy_helper.from_array(gain, "gain"))
+    colors.graph.node.extend(
+        [
+            onnx.helper.make_node("Shape", ["image"], ["inputs"], start=0, end=1),
+            onnx.helper.make_node("Cast", ["inputs"], ["count"], to=onnx.TensorProto.FLOAT),
+            onnx.helper.make_node("Mul", ["count", "gain"], ["gained"]),
+            onnx.helper.make_node("Add", ["plain", "gained"], ["scores"]),
+        ]
+    )
+    onnx.save(colors, project.path / "gaining.onnx")
+    single = onnx.load(project.warehouse / "single.onnx")
+    single.graph.node[-1].output[0] = "plain"
+    shape = numpy_helper.from_array(np.array([1, 5], dtype=np.int64), "shape")
+    single.graph.initializer.append(shape)
+    single.graph.node.append(onnx.helper.make_node("Reshape", ["plain", "shape"], ["scores"]))
+    for value in (single.graph.input[0], single.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_param = "n"
+    onnx.save(single, project.path / "single.onnx")
+    project.declare(
+        *(
+            f"er.Model('{name}', sources={{'onnx': '{name}.onnx'}}, inputs='inputs.npy')"
+            for name in ("gaining", "single")
+        )
+    )
+    project.write("test_it.py", "def test_labels(envrobust):\n    envrobust.assert_labels_agree()\n")
+    result = project.run("--envrobust-env=onnx/ort-off/cpu,onnx/ort-all/cpu")
+    result.assert_outcomes(passed=4)
+    gaining, single = project.record()["models"]
+    said = "its own scores change in batches of 2, by up to 9, "
+    assert {name: told[0][: len(said)] for name, told in gaining["unsteady"].items()} == {
+        "onnx/ort-off/cpu": said,
+        ORT: said,
+    }
+    assert "unsteady" not in single
+    result.stdout.fnmatch_lines([f"*{ORT}: {said}*see the check batch*"])
