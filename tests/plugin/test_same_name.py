@@ -192,19 +192,18 @@ SEARCH = """
 def test_a_search_names_the_model_as_the_record_does(project) -> None:
     pytest.importorskip("hypothesis")
     project.bring("colors.onnx", "gray.onnx", "images")
-    for folder in ("t1", "t2"):
+    for limit, folder in enumerate(("t1", "t2"), 1):
         sources = "sources={'onnx': 'colors.onnx', 'onnx:gray': 'gray.onnx'}"
-        inputs = "inputs=er.ImageFolder('images', er.Preprocess.unit(16))"
+        inputs = f"inputs=er.ImageFolder('images', er.Preprocess.unit(16), limit={limit})"
         project.write(
             f"{folder}/conftest.py",
             "import pytest_envrobust as er\n\ndef pytest_envrobust_models(config):\n"
             f"    return [er.Model('net', {sources}, {inputs})]\n",
         )
-    project.write("t2/test_search.py", SEARCH)
-    result = project.run("--envrobust-env=onnx:gray/ort-all/cpu", "t1", "t2", plugins=("hypothesispytest",))
-    result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(
-        [f"{OTHER}: onnx/ort-*/cpu gives the picture as it is label 0, onnx:gray/ort-all/cpu 4; 1 input*"]
-    )
-    (path,) = (project.path / "envrobust-disagreements").iterdir()
-    assert path.name.startswith("net--t2-conftest.py--onnx-gray-ort-all-cpu-")
+        project.write(f"{folder}/test_{folder}.py", SEARCH)
+    result = project.run("--envrobust-env=onnx:gray/ort-all/cpu", plugins=("hypothesispytest",))
+    result.assert_outcomes(passed=2)
+    said = "onnx/ort-*/cpu gives the picture as it is label 0, onnx:gray/ort-all/cpu 4; 1 input predicted, saved as *"
+    result.stdout.fnmatch_lines([f"{ONE}: {said}", f"{OTHER}: {said}"])
+    found = sorted(path.name for path in (project.path / "envrobust-disagreements").iterdir())
+    assert [name.partition("-onnx")[0] for name in found] == ["net--t1-conftest.py-", "net--t2-conftest.py-"]
