@@ -198,7 +198,10 @@ class RequestHandler:
         places = [(first + call) * taken % len(mapped) for call in range(calls)]
         chunks = [opened.feed.chunk(mapped, place, taken) for place in places]
         with stopwatch.garbage_held(), stopwatch.scheduling() as held_up:
-            timed = [opened.call(chunk, held_up) for chunk in chunks]
+            timed = [opened.call(chunks[0], held_up)]
+            if held_up is not None:
+                held_up.keep_active()
+            timed += [opened.call(chunk, held_up) for chunk in chunks[1:]]
         opened.feed.check(mapped, places[0], chunks[0])
         return _times(timed, opened)
 

@@ -21,8 +21,8 @@ _STILL_NS = 1_000_000_000
 class Call(NamedTuple):
     """What one call gave and took; ``device_ns`` is ``None`` where no accelerator timed it.
 
-    ``held_up_ns`` is how long the calling thread was ready to run while another had its processor; ``None`` where
-    nobody asked or the system does not tell.
+    ``held_up_ns`` is how long its threads were ready to run while others had their processor; ``None`` where nobody
+    asked or the system does not tell.
     """
 
     scores: NDArray[Any]
@@ -33,7 +33,7 @@ class Call(NamedTuple):
 
 
 HeldUp = Callable[[], int]
-"""How long (ns) a thread has been held up so far."""
+"""How long (ns) the threads have been held up so far."""
 
 
 def timed(session: Session, batch: NDArray[Any], held_up: HeldUp | None = None) -> Call:
@@ -51,33 +51,55 @@ def timed(session: Session, batch: NDArray[Any], held_up: HeldUp | None = None) 
     return Call(scores, wall, cpu, device, held_up() - before if held_up is not None else None)
 
 
-SCHEDULING = "/proc/thread-self/schedstat"
-"""Where Linux tells what the calling thread had of its processor, and how long it waited for it (ns)."""
+TASKS = "/proc/self/task"
+"""Where Linux tells of each thread how often and how long it had a processor, and how long it was ready for one."""
+
+
+class Scheduling:
+    """How long the threads of this process have been held up so far (ns); called, it reads that.
+
+    An engine may compute in a thread of its own while its caller waits: so all threads that were there count, or, once
+    `keep_active` was called, those that had a processor since.
+    """
+
+    def __init__(self, files: list[int]) -> None:
+        self._files = files
+        self._start = [_read(file) for file in files]
+
+    def __call__(self) -> int:
+        return sum(_read(file)[1] for file in self._files)
+
+    def keep_active(self) -> None:
+        """Leave out threads that do nothing: reading one takes microseconds."""
+        active = [_read(file) != start for file, start in zip(self._files, self._start)]
+        self._files = [file for file, is_active in zip(self._files, active) if is_active]
+        self._start = [_read(file) for file in self._files]
 
 
 @contextmanager
-def scheduling(path: str = SCHEDULING) -> Iterator[HeldUp | None]:
-    """What tells how long the thread that enters this has been held up; ``None`` where the system does not."""
+def scheduling(folder: str = TASKS) -> Iterator[Scheduling | None]:
+    """What tells how long this process's threads are held up; ``None`` where the system does not."""
+    files: list[int] = []
     try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError:
-        yield None
-        return
-    try:
-        yield _reader(file)
+        try:
+            for thread in os.listdir(folder):
+                files.append(os.open(f"{folder}/{thread}/schedstat", os.O_RDONLY))
+            found: Scheduling | None = Scheduling(files) if files else None
+        except (OSError, ValueError, IndexError):
+            found = None
+        yield found
     finally:
-        os.close(file)
+        for file in files:
+            os.close(file)
 
 
-def _reader(file: int) -> HeldUp | None:
-    def held_up() -> int:
-        return int(os.pread(file, 100, 0).split()[1])
-
+def _read(file: int) -> tuple[int, int, int]:
+    """CPU time and time ready for it (ns), and how often it had a processor; zeros of a thread that has ended."""
     try:
-        held_up()
-    except (OSError, ValueError, IndexError):
-        return None
-    return held_up
+        had, held_up, slices = os.pread(file, 100, 0).split()
+    except ProcessLookupError:
+        return 0, 0, 0
+    return int(had), int(held_up), int(slices)
 
 
 @contextmanager

@@ -113,22 +113,33 @@ def test_a_call_that_nobody_asked_about_says_nothing_of_being_held_up(machine: M
     assert timed(Doubling(machine), BATCH).held_up_ns is None
 
 
-def test_how_long_a_thread_was_held_up_is_what_the_system_tells_of_it(tmp_path: Path) -> None:
-    told = tmp_path / "schedstat"
-    told.write_text("1054827 2013333 3\n")
-    with stopwatch.scheduling(str(told)) as held_up:
+def threads(folder: Path, **told: str) -> None:
+    for name, text in told.items():
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "schedstat").write_text(text)
+
+
+def test_how_long_threads_were_held_up_is_what_the_system_tells_of_them(tmp_path: Path) -> None:
+    """An engine's own thread counts; one that does nothing is read no more."""
+    threads(tmp_path, caller="1054827 2013333 3\n", engine="100 7 1\n", idle="5 5 5\n")
+    with stopwatch.scheduling(str(tmp_path)) as held_up:
         assert held_up is not None
-        assert held_up() == 2_013_333
-        told.write_text("1054900 2013999 4\n")
-        assert held_up() == 2_013_999
+        assert held_up() == 2_013_345
+        threads(tmp_path, caller="1054900 2013999 4\n", engine="300 1007 2\n")
+        assert held_up() == 2_015_011
+        held_up.keep_active()
+        assert held_up() == 2_015_006
+        threads(tmp_path, engine="300 1107 2\n", idle="9 9999 9\n")
+        assert held_up() == 2_015_106
 
 
 @pytest.mark.parametrize("text", [None, "", "0\n", "a b c\n"])
 def test_a_system_that_does_not_tell_what_held_a_thread_up(tmp_path: Path, text: str | None) -> None:
-    told = tmp_path / "schedstat"
     if text is not None:
-        told.write_text(text)
-    with stopwatch.scheduling(str(told)) as held_up:
+        threads(tmp_path, caller=text)
+    with stopwatch.scheduling(str(tmp_path)) as held_up:
+        assert held_up is None
+    with stopwatch.scheduling(str(tmp_path / "gone")) as held_up:
         assert held_up is None
 
 
