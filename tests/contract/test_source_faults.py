@@ -19,7 +19,7 @@ COUNT = 8
 
 def scores(lab: Lab, framework: str, *asked: Fault | None) -> list[NDArray[np.float32]]:
     """Scores of the net's images with each of the faults in its source; the whole batch in two calls."""
-    if find_spec({"onnx": "onnxruntime"}.get(framework, framework)) is None:
+    if find_spec({"onnx": "onnxruntime", "tflite": "ai_edge_litert"}.get(framework, framework)) is None:
         pytest.skip(f"{framework} is not installed")
     with lab.builder.breaking(lab.source(framework)) as run:
         handle = lab.put(lab.images(framework, COUNT))
