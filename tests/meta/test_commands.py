@@ -22,7 +22,7 @@ def test_it_installs_torch_first_and_then_runs_pytest(command: str) -> None:
     dry = subprocess.run(
         [*command.split(), "--dry-run", "--always-make"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    torch, rest, run = (dry.index(part) for part in ("install --quiet torch==2.13.0", "--editable", "-m pytest"))
+    torch, rest, run = (dry.index(part) for part in (" torch==2.13.0", "--editable", "-m pytest"))
     assert torch < rest < run
 
 

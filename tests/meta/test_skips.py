@@ -127,10 +127,12 @@ def test_without_results_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 MAKEFILE = """
+install:
+\t@mkdir -p build
 check:
 \t@echo checked
 test:
-\t@mkdir -p build; cp tests.xml build; echo "$(PYTEST_ARGS)"; exit {status}
+\t@cp tests.xml build; echo "$(PYTEST_ARGS)"; exit {status}
 """
 
 
