@@ -239,18 +239,18 @@ def _truth_notices(
 
 
 def _shift_notices(seen: Sequence[_Seen], labels: Mapping[str, NDArray[np.int64]]) -> list[str]:
-    """At most one notice for each pair of sources, as an offset is declared for a source."""
-    noticed: dict[tuple[str, str], str] = {}
+    """At most one notice for each source that seems to have a class more, as the offset is declared for it."""
+    noticed: dict[str, str] = {}
     for one, other in combinations(seen, 2):
-        sources = (one.environment.source, other.environment.source)
         mine, theirs = labels[one.digest], labels[other.digest]
-        if sources in noticed or one.digest == other.digest or len(mine) != len(theirs):
+        if one.digest == other.digest or len(mine) != len(theirs):
             continue
         shift = label_shift(mine, theirs)
         if shift is not None:
+            extra = one if shift.by == 1 else other
             notice = shift_notice(shift, str(one.environment), str(other.environment))
-            noticed[sources] = noticed[sources[::-1]] = notice
-    return list(dict.fromkeys(noticed.values()))
+            noticed.setdefault(extra.environment.source, notice)
+    return list(noticed.values())
 
 
 def _shape_notices(seen: Sequence[_Seen], scores: Mapping[str, NDArray[Any]], shape: tuple[int, ...]) -> list[str]:
