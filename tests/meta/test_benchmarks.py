@@ -97,6 +97,19 @@ def test_search_writes_sizes_and_disagreements_of_both_searches(tmp_path: Path) 
 
 
 @pytest.mark.slow
+def test_verdicts_are_held_against_the_truth_of_each_variant(tmp_path: Path) -> None:
+    skip_without("foolbox")
+    few = ("--networks", "lite0", "--photographs", "2", "--crops", "1")
+    variants = ("ok_folded", "shifted_labels", "swapped_far")
+    figures = measured("verdicts", *few, "--only", *variants, folder=tmp_path)
+    assert figures["variants"] == len(variants)
+    for size in ("few", "many"):
+        assert (figures[f"{size}_harmless"], figures[f"{size}_wrong_fail"]) == (1, 0)
+        assert figures[f"{size}_broken"] >= 2
+        assert figures[f"{size}_wrong_pass"] == 0
+
+
+@pytest.mark.slow
 def test_overhead_runs_both_sides_and_writes_their_ratios(tmp_path: Path) -> None:
     skip_without("foolbox")
     environments = ["torch/eager/cpu", "torch/script/cpu"]
