@@ -4,8 +4,12 @@ import compileall
 from importlib.util import find_spec
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["pytester"]
+
+settings.register_profile("tests", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -70,7 +70,7 @@ def networks(count: int) -> tuple[Network, ...]:
     found: list[Network] = []
 
     @seed(int(os.environ.get("ENVROBUST_NETWORKS_SEED", "1")))
-    @settings(max_examples=count, deadline=None, database=None, phases=[Phase.generate])
+    @settings(max_examples=count, database=None, phases=[Phase.generate])
     @given(models())
     def collect(network: Network) -> None:
         found.append(network)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import published
 
@@ -92,7 +92,6 @@ def test_a_row_of_nan_does_not_hide_the_kind() -> None:
     assert kind_of(once) == "probabilities"
 
 
-@settings(deadline=None)
 @given(st.integers(2, 60), st.integers(1, 9), st.integers(0, 2**32 - 1))
 def test_the_kind_is_that_of_any_order_of_inputs_and_classes(classes: int, n: int, seed: int) -> None:
     random = np.random.default_rng(seed)

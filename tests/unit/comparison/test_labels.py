@@ -88,7 +88,6 @@ def test_inputs_on_which_no_flip_was_possible_are_counted() -> None:
     assert compare_labels(expected[:3], expected[:3]).out_of_reach == 3
 
 
-@settings(deadline=None)
 @given(pairs())
 def test_an_input_that_flipped_was_within_reach(pair: tuple[np.ndarray, np.ndarray]) -> None:
     found = compare_labels(*pair)
@@ -173,7 +172,6 @@ def test_every_numeric_dtype(dtype: type) -> None:
     assert compare_labels(scores, scores.astype(np.float32)).largest_difference == 0.0
 
 
-@settings(deadline=None)
 @given(pairs())
 def test_agreement_is_symmetric(pair: tuple[np.ndarray, np.ndarray]) -> None:
     there, back = compare_labels(*pair), compare_labels(*reversed(pair))
@@ -182,7 +180,6 @@ def test_agreement_is_symmetric(pair: tuple[np.ndarray, np.ndarray]) -> None:
     np.testing.assert_equal(there.largest_difference, back.largest_difference)
 
 
-@settings(deadline=None)
 @given(pairs(), st.randoms(use_true_random=False))
 def test_permuting_inputs_permutes_flips(pair: tuple[np.ndarray, np.ndarray], random: object) -> None:
     order = np.array(random.sample(range(len(pair[0])), len(pair[0])))  # type: ignore[attr-defined]
@@ -193,7 +190,6 @@ def test_permuting_inputs_permutes_flips(pair: tuple[np.ndarray, np.ndarray], ra
     assert (permuted.real, permuted.tie, permuted.undefined, permuted.distinct_labels) == counts
 
 
-@settings(deadline=None)
 @given(scores_with_anything, st.integers(-8, 8))
 def test_an_offset_of_a_whole_row_changes_no_label(scores: np.ndarray, offset: int) -> None:
     rounded = np.round(scores * 4) / 4  # so that adding is exact
@@ -201,7 +197,6 @@ def test_an_offset_of_a_whole_row_changes_no_label(scores: np.ndarray, offset: i
     np.testing.assert_array_equal(margins(rounded + offset), margins(rounded))
 
 
-@settings(deadline=None)
 @given(scores_with_anything)
 def test_a_set_of_scores_agrees_with_itself_but_for_nan(scores: np.ndarray) -> None:
     found = compare_labels(scores, scores)
@@ -211,7 +206,6 @@ def test_a_set_of_scores_agrees_with_itself_but_for_nan(scores: np.ndarray) -> N
     assert (top1(scores) == UNDEFINED).tolist() == undefined.tolist()
 
 
-@settings(deadline=None)
 @given(pairs())
 def test_margins_of_a_flip_are_those_of_its_two_rows(pair: tuple[np.ndarray, np.ndarray]) -> None:
     flips = compare_labels(*pair).flips
@@ -220,7 +214,7 @@ def test_margins_of_a_flip_are_those_of_its_two_rows(pair: tuple[np.ndarray, np.
     np.testing.assert_array_equal([flip.margin for flip in flips], margins(pair[1])[rows])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pairs(), st.integers(1, 20))
 def test_blocks_change_nothing(pair: tuple[np.ndarray, np.ndarray], block: int) -> None:
     whole = compare_labels(*pair, noise=0.25)

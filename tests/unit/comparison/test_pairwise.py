@@ -127,7 +127,6 @@ def test_largest_difference_needs_one_kind() -> None:
     assert told[0, 1] == compare_labels(logits, probabilities).largest_difference
 
 
-@settings(deadline=None)
 @given(outputs())
 def test_symmetry_and_diagonal(arrays: list[np.ndarray]) -> None:
     found = pairwise(arrays)
@@ -145,7 +144,6 @@ def test_symmetry_and_diagonal(arrays: list[np.ndarray]) -> None:
     assert set(found.largest_difference.diagonal()[~np.isnan(found.largest_difference.diagonal())]) <= {0.0}
 
 
-@settings(deadline=None)
 @given(outputs())
 def test_labels_and_differences_are_those_of_two_outputs_compared(arrays: list[np.ndarray]) -> None:
     found = pairwise(arrays, ["logits"] * len(arrays))
@@ -156,14 +154,12 @@ def test_labels_and_differences_are_those_of_two_outputs_compared(arrays: list[n
             np.testing.assert_array_equal(found.largest_difference[one, other], expected.largest_difference)
 
 
-@settings(deadline=None)
 @given(outputs(), st.integers(0, 2**32 - 1))
 def test_permuting_inputs_changes_nothing(arrays: list[np.ndarray], seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(arrays[0]))
     assert_equal(pairwise([array[order] for array in arrays]), pairwise(arrays))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(2, 9), st.integers(0, 2**32 - 1))
 def test_permuting_classes_changes_nothing_without_ties(n: int, classes: int, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -172,7 +168,7 @@ def test_permuting_classes_changes_nothing_without_ties(n: int, classes: int, se
     assert_equal(pairwise([array[:, order] for array in arrays]), pairwise(arrays))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(outputs(), st.integers(1, 60))
 def test_blocks_change_nothing(arrays: list[np.ndarray], block: int) -> None:
     whole = pairwise(arrays)

@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_envrobust.comparison.sensitivity import Clock, Sensitivity, Times, differing_factor, sensitivities
@@ -154,7 +154,6 @@ def test_cpu_time_is_preferred_where_both_have_it(other: dict[Clock, tuple[float
     assert time.clock == clock
 
 
-@settings(deadline=None)
 @given(st.sets(st.tuples(*[st.sampled_from("abc")] * 3), min_size=1), st.randoms(use_true_random=False))
 def test_pairs_are_all_those_that_differ_in_one_factor(parts: set[tuple[str, str, str]], random: object) -> None:
     some = [Environment(*part) for part in sorted(parts)]

@@ -14,7 +14,7 @@ from pytest_envrobust.strategies import batches, images
 SHAPES = {"HWC": (6, 8, 3), "CHW": (3, 6, 8), "NHWC": (1, 6, 8, 3), "NCHW": (1, 3, 6, 8)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), st.sampled_from(sorted(SHAPES)), st.sampled_from(["uint8", "float16", "float32", "float64"]))
 def test_images_are_what_was_asked_for(data: st.DataObject, layout, dtype: str) -> None:
     image = data.draw(images((6, 8), dtype, layout))

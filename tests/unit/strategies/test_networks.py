@@ -14,7 +14,7 @@ from pytest_envrobust.strategies import Network, models
 onnx = pytest.importorskip("onnx")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(models())
 def test_every_network_is_valid_and_its_shapes_are_known(network: Network) -> None:
     model = onnx.load_from_string(network.build())
@@ -24,7 +24,7 @@ def test_every_network_is_valid_and_its_shapes_are_known(network: Network) -> No
     assert network.inputs(3).shape == (3, *network.input_shape)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(models())
 def test_the_repr_builds_the_same_network(network: Network) -> None:
     again = eval(repr(network), vars(onnx_networks))
@@ -43,7 +43,7 @@ def test_every_operator_is_among_them(operator: str) -> None:
     def has(network: Network) -> bool:
         return operator in {node.op_type for node in onnx.load_from_string(network.build()).graph.node}
 
-    generated = settings(max_examples=500, deadline=None, derandomize=True, phases=[Phase.generate])
+    generated = settings(max_examples=500, derandomize=True, phases=[Phase.generate])
     assert has(find(models(), has, settings=generated))
 
 

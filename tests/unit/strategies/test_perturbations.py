@@ -68,7 +68,7 @@ def test_words_name_what_is_done() -> None:
     assert str(Perturbation(shift_down=-3, noise=0.01, noise_seed=7, jpeg=5)) == "shift down -3, noise 0.01, jpeg 5"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(perturbed(PICTURE, **STRENGTHS))
 def test_strengths_stay_within_what_was_asked(sample) -> None:
     change = sample.perturbation

@@ -121,7 +121,7 @@ def test_calls_for_quantile_is_the_fewest_that_bound_it(share: float, confidence
     assert quantile_interval(range(enough - 1), share, confidence)[1] == math.inf
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.floats(0.001, 1e9), min_size=1, max_size=80),
     st.sampled_from([0.5, 0.9, 0.99]),

@@ -104,7 +104,7 @@ def test_a_difference_that_is_there_is_seen() -> None:
     assert all(ratio.low > 1 for ratio in found)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(times)
 def test_low_mid_high_are_in_order_and_repeatable(pairs: list[tuple[int, int]]) -> None:
     cell, reference = zip(*pairs)
@@ -113,7 +113,7 @@ def test_low_mid_high_are_in_order_and_repeatable(pairs: list[tuple[int, int]]) 
     assert paired_ratio(cell, reference, seed=3) == found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(times)
 def test_swapping_sides_inverts_the_median(pairs: list[tuple[int, int]]) -> None:
     cell, reference = zip(*pairs)
@@ -122,7 +122,7 @@ def test_swapping_sides_inverts_the_median(pairs: list[tuple[int, int]]) -> None
     assert there.is_bounded == back.is_bounded
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(times, st.sampled_from([2.0, 0.5, 1024.0]))
 def test_the_unit_of_time_does_not_matter(pairs: list[tuple[int, int]], unit: float) -> None:
     cell, reference = zip(*pairs)
@@ -131,7 +131,7 @@ def test_the_unit_of_time_does_not_matter(pairs: list[tuple[int, int]], unit: fl
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(times, st.integers(2, 9))
 def test_a_cell_so_many_times_slower_has_so_many_times_the_ratio(pairs: list[tuple[int, int]], factor: int) -> None:
     cell, reference = zip(*pairs)

@@ -263,7 +263,7 @@ def test_it_is_not_asked_before_the_fewest_rounds_and_the_calls_are_made() -> No
     assert asked == [21, 44]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     times=st.lists(st.integers(100, 2_000 * MS), min_size=1, max_size=4),
     budget=st.floats(0.0, 20.0),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_envrobust.checks.labels import label_limit
@@ -306,7 +306,6 @@ def test_a_failure_is_certain_once_the_rest_cannot_mend_it() -> None:
     assert not has_failed_for_sure(ten, terms(1.0), total=1000, known={0: "a", 1: "b"})
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["same", "tie", "real", "nan"]), min_size=1, max_size=30),
     st.sampled_from([0.0, 0.5, 0.9, 0.95, 0.99, 1.0]),

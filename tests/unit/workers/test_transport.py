@@ -64,7 +64,7 @@ def test_what_was_taken_is_the_takers_own(tmp_path: Path, rows: int) -> None:
     assert found.min() == 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     arrays.arrays(
         dtype=st.sampled_from(["float16", "float32", "float64", "int8", "uint8", "int64", "bool"]),
