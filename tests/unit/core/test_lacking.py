@@ -47,6 +47,9 @@ ENGINES = [
     ("tensorflow", "AsString (No registered 'AsString' OpKernel for XLA_CPU_JIT devices compatible with node",
      ("AsString",)),
     ("torch", "Could not run 'aten::quantize' with arguments from the 'QuantizedCPU' backend.", ("aten::quantize",)),
+    ("torch", "The following operation failed in the TorchScript interpreter.\nTraceback of TorchScript (most recent "
+     "call last):\n/torch/nn/functional.py(1447): adaptive_avg_pool2d\n/torch/nn/modules/pooling.py(1512): forward\n"
+     "RuntimeError: input size is not divisible by the output size is not supported yet", ("adaptive_avg_pool2d",)),
 ]  # fmt: skip
 
 
