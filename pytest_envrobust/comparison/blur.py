@@ -15,7 +15,6 @@ from pytest_envrobust.comparison.blocks import row_blocks
 
 EPSILON: Mapping[str, float] = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """From 1 to the next number of each type: a score of that type is known to within that share of itself."""
-HALVES = ("float16", "bfloat16")
 TELLING = 16
 """So many different scores that are no whole numbers tell which type they are of; fewer may be round by chance."""
 
